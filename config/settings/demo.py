@@ -1,0 +1,23 @@
+"""The demo on this machine: invented people, loopback only, second factor optional."""
+
+from config.environment import Environment
+from config.settings.base import *  # noqa: F403
+from config.settings.base import TRANSACTION_LIMITS
+from config.settings.served import read_mail, read_services
+
+_env = Environment()
+SECRET_KEY = _env.required("SECRET_KEY", "start the demo with `make demo`, or a command with `python -m config.embedded -- …`")
+DEBUG = False
+DEMO = True
+ALLOWED_HOSTS = ["127.0.0.1", "localhost"]
+MFA_REQUIRED = _env.flag("DEMO_MFA", default=False)
+SMS_CARRIER = "clinics.channels.MailboxCarrier"
+MAILBOX_URL = _env.text("MAILBOX_URL")
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+WHITENOISE_KEEP_ONLY_HASHED_FILES = False
+locals().update(read_services(_env, TRANSACTION_LIMITS))
+locals().update(read_mail(_env))
+_env.finish()

@@ -1,0 +1,48 @@
+"""Production: everything comes from the environment or from secret files, and a weak setting refuses to start."""
+
+from config.environment import Environment
+from config.settings.base import *  # noqa: F403
+from config.settings.base import TRANSACTION_LIMITS
+from config.settings.served import read_mail, read_services
+
+_env = Environment()
+_env.refuse(_env.flag("DEBUG", default=False), "DEBUG must not be set: error pages would show patients' data.")
+_env.refuse(
+    bool(_env.text("DEMO_MFA")), "DEMO_MFA belongs to the demo: in production the second factor is always required."
+)
+_env.refuse(
+    _env.flag("HTTP_COOKIES", default=False), "HTTP_COOKIES must not be set: sessions would travel without TLS."
+)
+SECRET_KEY = _env.required("SECRET_KEY", "a random text of at least 50 characters, the same for every process")
+_env.refuse(
+    bool(SECRET_KEY) and (len(SECRET_KEY) < 50 or len(set(SECRET_KEY)) < 12 or SECRET_KEY.startswith(("django-insecure", "only-in-tests"))),
+    "SECRET_KEY is a default or too weak: use at least 50 random characters.",
+)
+DEBUG = False
+DEMO = False
+MFA_REQUIRED = True
+ALLOWED_HOSTS = _env.names("ALLOWED_HOSTS", "the host names people type, separated by commas")
+_env.refuse("*" in ALLOWED_HOSTS, "ALLOWED_HOSTS must name hosts: * lets a stranger's name into links.")
+CSRF_TRUSTED_ORIGINS = [f"https://{host}" for host in ALLOWED_HOSTS]
+AUDIT_LOG_ORIGIN = _env.required("AUDIT_LOG_ORIGIN", "the name under which the log's checkpoints are signed, such as clinic.example.cn")
+SMS_CARRIER = _env.text("SMS_CARRIER", "clinics.channels.NoCarrier")
+_env.refuse(
+    SMS_CARRIER == "clinics.channels.MailboxCarrier", "SMS_CARRIER must not be the demo's mailbox."
+)
+MAILBOX_URL = ""
+SECURE_SSL_REDIRECT = True
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+SECURE_HSTS_SECONDS = 31_536_000
+SECURE_HSTS_INCLUDE_SUBDOMAINS = True
+SECURE_HSTS_PRELOAD = True
+SECURE_REDIRECT_EXEMPT = [r"^health/$"]  # the container's own health check speaks plain http on loopback
+SESSION_COOKIE_SECURE = True
+CSRF_COOKIE_SECURE = True
+EMAIL_USE_TLS = True
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+locals().update(read_services(_env, TRANSACTION_LIMITS))
+locals().update(read_mail(_env))
+_env.finish()

@@ -1,0 +1,50 @@
+"""What needs a database and a key folder: shared by the demo, the tests and production, read from the environment."""
+
+from typing import Any
+
+from config.environment import Environment
+
+
+def read_services(env: Environment, transaction_limits: str) -> dict[str, Any]:
+    """Settings of the services this process may use; which role it logs in as is decided by DATABASE_URL alone."""
+    database = env.database("DATABASE_URL", "the PostgreSQL address of the application role")
+    database.update(
+        {
+            "ATOMIC_REQUESTS": False,  # clinics.middleware.UnitOfWork opens the transaction around view and rendering
+            "CONN_MAX_AGE": 60,
+            "CONN_HEALTH_CHECKS": True,
+            "OPTIONS": {"options": transaction_limits},
+        }
+    )
+    redis_url = env.required("REDIS_URL", "the address of Valkey or Redis, without a database number")
+    settings: dict[str, Any] = {
+        "DATABASES": {"default": database},
+        "CELERY_BROKER_URL": f"{redis_url}/0",
+        "CACHES": {
+            "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": f"{redis_url}/1"}
+        },
+        "KEYS_DIR": env.folder("KEYS_DIR", "the folder of the installation's keys, outside the database and its backups"),
+        "DATABASE_OWNER": None,
+        "DATABASE_SEQUENCER_URL": env.text("DATABASE_SEQUENCER_URL"),
+        "DATABASE_AUDITOR_URL": env.text("DATABASE_AUDITOR_URL"),
+        "WITNESS_URL": env.text("WITNESS_URL"),
+        "WITNESS_PUBLIC_KEY_FILE": env.text("WITNESS_PUBLIC_KEY_FILE"),
+        "SEQUENCER_KEY_FILE": env.text("SEQUENCER_KEY_FILE"),
+    }
+    if env.text("DATABASE_OWNER_URL") or env.text("DATABASE_OWNER_URL_FILE"):
+        owner = env.database("DATABASE_OWNER_URL", "the PostgreSQL address of the owner role")
+        settings["DATABASE_OWNER"] = {key: owner.get(key, "") for key in ("USER", "PASSWORD")}
+    return settings
+
+
+def read_mail(env: Environment) -> dict[str, Any]:
+    """The SMTP server that carries the clinic's words."""
+    port = env.text("SMTP_PORT", "25")
+    env.refuse(not port.isdigit(), "SMTP_PORT must be a number.")
+    return {
+        "EMAIL_HOST": env.text("SMTP_HOST", "127.0.0.1"),
+        "EMAIL_PORT": int(port) if port.isdigit() else 25,
+        "EMAIL_HOST_USER": env.text("SMTP_USER"),
+        "EMAIL_HOST_PASSWORD": env.required("SMTP_PASSWORD", "") if env.text("SMTP_PASSWORD_FILE") else "",
+        "DEFAULT_FROM_EMAIL": env.text("MAIL_FROM", "clinic@zhizhi.invalid"),
+    }

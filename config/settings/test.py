@@ -1,0 +1,29 @@
+"""The test run: real services that the run itself started, the same roles, triggers and policies as everywhere."""
+
+import os
+
+from config.environment import Environment
+from config.settings.base import *  # noqa: F403
+from config.settings.served import read_mail, read_services
+
+_nowhere = {  # type checks and `--help` load the settings without services
+    "DATABASE_URL": "postgres://zhizhi_app@127.0.0.1:1/zhizhi",
+    "REDIS_URL": "redis://127.0.0.1:1",
+    "KEYS_DIR": "/",
+}
+_env = Environment({**_nowhere, **os.environ})
+SECRET_KEY = "only-in-tests-" + "x" * 50  # noqa: S105
+DEBUG = False
+DEMO = False
+MFA_REQUIRED = False
+ALLOWED_HOSTS = ["*"]
+SMS_CARRIER = "clinics.channels.MailboxCarrier"
+MAILBOX_URL = ""
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+# One test is one transaction, on a machine that may be busy: the limit is wider here, never off.
+locals().update(read_services(_env, "-c transaction_timeout=120s -c idle_in_transaction_session_timeout=120s"))
+locals().update(read_mail(_env))
+_env.finish()
