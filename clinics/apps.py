@@ -1,0 +1,12 @@
+from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+
+class ClinicsConfig(AppConfig):
+    name = "clinics"
+    verbose_name = _("Clinics and staff")
+
+    def ready(self) -> None:
+        from clinics import sign_in_events
+
+        sign_in_events.connect()
