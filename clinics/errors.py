@@ -1,0 +1,28 @@
+"""The ways clinics say no."""
+
+from http import HTTPStatus
+
+from django.utils.translation import gettext_lazy as _
+
+from crypto.errors import ClinicError
+
+
+class NotAllowed(ClinicError):
+    """The role does not include this page."""
+
+    status = HTTPStatus.FORBIDDEN
+    message = _("Your role does not include this. Ask the clinic's administrator if you need it.")
+
+
+class NoSuchPage(ClinicError):
+    """The address exists for others; for this account it looks like one that does not."""
+
+    status = HTTPStatus.NOT_FOUND
+    message = _("There is nothing here.")
+
+
+class NoClinic(ClinicError):
+    """A staff account without a role in any open clinic."""
+
+    status = HTTPStatus.FORBIDDEN
+    message = _("Your account has no role in a clinic yet. Ask the administrator to give you one.")

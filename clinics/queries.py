@@ -1,0 +1,48 @@
+"""Reads about clinics and staff. These tables stand outside row security: they are asked before a clinic is known."""
+
+from uuid import UUID
+
+from django.db.models import QuerySet
+
+from audit.actors import Actor
+from clinics.models import CareTeam, Clinic, StaffRole, User, UserKind
+from clinics.roles import PATIENT_FIELD_SETS, Permission, Role, field_sets_of, permissions_of
+
+
+def active_clinics() -> QuerySet[Clinic]:
+    return Clinic.objects.filter(is_active=True).order_by("code")
+
+
+def clinic_by_code(code: str) -> Clinic | None:
+    return active_clinics().filter(code=code).first()
+
+
+def roles_at_work(user: User) -> list[StaffRole]:
+    """Every role the account may act in now, clinic loaded. Empty for patients and for inactive accounts."""
+    if user.kind != UserKind.STAFF:
+        return []
+    return list(StaffRole.objects.at_work(user.pk).select_related("clinic"))
+
+
+def staff_actor(user: User, clinic_id: UUID, roles: list[StaffRole]) -> Actor:
+    """Who acts, with what their roles in this clinic let them open."""
+    field_sets = frozenset[str]().union(*(field_sets_of(Role(r.role)) for r in roles if r.clinic_id == clinic_id))
+    return Actor(ref=f"user:{user.pk}", kind="staff", clinic_id=clinic_id, field_sets=field_sets, user_id=user.pk)
+
+
+def patient_actor(user: User, clinic_id: UUID) -> Actor:
+    return Actor(
+        ref=f"user:{user.pk}", kind="patient", clinic_id=clinic_id, field_sets=PATIENT_FIELD_SETS, user_id=user.pk
+    )
+
+
+def anonymous_actor(clinic_id: UUID | None) -> Actor:
+    return Actor(ref="anonymous", kind="anonymous", clinic_id=clinic_id, field_sets=frozenset())
+
+
+def permissions_in(roles: list[StaffRole], clinic_id: UUID) -> frozenset[Permission]:
+    return frozenset[Permission]().union(*(permissions_of(Role(r.role)) for r in roles if r.clinic_id == clinic_id))
+
+
+def teams_of(user_id: UUID, clinic_id: UUID) -> QuerySet[CareTeam]:
+    return CareTeam.objects.filter(clinic_id=clinic_id, teammember__user_id=user_id).order_by("name")
