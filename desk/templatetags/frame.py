@@ -1,0 +1,92 @@
+"""What stands around every staff page: the rail, the clinic, the person. `{% frame as frame %}` in base.html only."""
+
+from dataclasses import dataclass, field
+
+from django import template
+from django.template import RequestContext
+from django.urls import reverse
+from django.utils.translation import gettext as _
+
+from clinics.guards import ClinicRequest
+from clinics.models import Clinic
+from clinics.queries import clinics_of
+from clinics.roles import Permission, Role
+from followups.queries import open_count
+
+register = template.Library()
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """One way to go from the rail, or from the tab bar on a phone."""
+
+    url: str
+    icon: str
+    words: str
+    current: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    name: str = ""
+    roles: list[str] = field(default_factory=list)
+    clinic: Clinic | None = None
+    other_clinics: list[Clinic] = field(default_factory=list)
+    stops: list[Stop] = field(default_factory=list)
+    search_url: str = ""
+    switch_url: str = ""
+    todo_count: int | None = None
+
+    @property
+    def initial(self) -> str:
+        """The sign of the person in the corner: the first character of the name."""
+        return self.name[:1].upper()
+
+
+@register.simple_tag(takes_context=True)
+def frame(context: RequestContext) -> Frame:
+    """The frame of the person at work; of somebody who works in no clinic, only the name and the way out."""
+    request = context.request
+    name = request.user.get_full_name() if request.user.is_authenticated else ""
+    if getattr(request, "clinic", None) is None:
+        return Frame(name=name)
+    return _at_work(request, name)  # type: ignore[arg-type]  # the middleware has made it a ClinicRequest
+
+
+def _at_work(request: ClinicRequest, name: str) -> Frame:
+    may = request.permissions
+    return Frame(
+        name=name,
+        roles=[str(Role(role.role).label) for role in request.roles],
+        clinic=request.clinic,
+        other_clinics=[clinic for clinic in clinics_of(request.user) if clinic != request.clinic],
+        stops=_stops(request),
+        search_url=reverse("patients:search") if Permission.SEE_PATIENTS in may else "",
+        switch_url=reverse("clinics:switch"),
+        todo_count=open_count(request.actor, request.clinic.id) if Permission.WORK_FOLLOWUPS in may else None,
+    )
+
+
+def _stops(request: ClinicRequest) -> list[Stop]:
+    match = request.resolver_match
+    here = match.view_name if match else ""
+    ways = (
+        ("desk:workbench", "desk", _("Workbench"), None),
+        ("patients:list", "people", _("Patients"), Permission.SEE_PATIENTS),
+        ("patients:new", "card", _("Open a card"), Permission.OPEN_CARD),
+        ("exchange:import", "import", _("Import"), Permission.IMPORT_REPORTS),
+    )
+    return [
+        Stop(reverse(view), icon, words, current=_leads_to(view, here))
+        for view, icon, words, permission in ways
+        if permission is None or permission in request.permissions
+    ]
+
+
+def _leads_to(view: str, here: str) -> bool:
+    """Whether the page on the screen belongs to this way: a chart and its panels belong to the patients."""
+    if view == "patients:list":
+        return here in {"patients:list", "patients:search", "desk:chart"} or here.startswith(
+            ("consent:", "records:")
+        )
+    return here == view

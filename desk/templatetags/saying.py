@@ -1,0 +1,88 @@
+"""How times, ages and quantities are said. `{% load saying %}`. What a value means is decided elsewhere."""
+
+from datetime import date, datetime
+from decimal import Decimal
+
+from django import template
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+register = template.Library()
+
+NO_BREAK = "\u00a0"
+NEAR_DAYS = 30  # farther away, people say the date
+
+
+def day_in_words(day: date, today: date) -> str:
+    """今天, 明天, 3 天后, 5 天前, 11月20日, 2025年11月20日: the day as people say it on `today`."""
+    away = (day - today).days
+    if away == 0:
+        return _("today")
+    if away == 1:
+        return _("tomorrow")
+    if away == -1:
+        return _("yesterday")
+    if 0 < away <= NEAR_DAYS:
+        return ngettext("in %(days)s day", "in %(days)s days", away) % {"days": away}
+    if -NEAR_DAYS <= away < 0:
+        return ngettext("%(days)s day ago", "%(days)s days ago", -away) % {"days": -away}
+    return date_format(day, _("j N") if day.year == today.year else _("j N Y"))
+
+
+def moment_in_words(moment: date | datetime, now: datetime) -> str:
+    """A day, or a day with its hour where the hour still matters (from yesterday to tomorrow)."""
+    local_now = timezone.localtime(now)
+    if not isinstance(moment, datetime):
+        return day_in_words(moment, local_now.date())
+    local = timezone.localtime(moment)
+    words = day_in_words(local.date(), local_now.date())
+    near = abs((local.date() - local_now.date()).days) <= 1
+    return f"{words}{NO_BREAK}{local:%H:%M}" if near else words
+
+
+@register.filter
+def when(moment: date | datetime | None) -> SafeString | str:
+    """`<time>` as people say it, with the exact time for those who ask (title) and for machines (datetime)."""
+    if moment is None:
+        return ""
+    exact = (
+        date_format(timezone.localtime(moment), _("j F Y, H:i"))
+        if isinstance(moment, datetime)
+        else date_format(moment, _("j F Y"))
+    )
+    words = moment_in_words(moment, timezone.now())
+    return format_html('<time datetime="{}" title="{}">{}</time>', moment.isoformat(), exact, words)
+
+
+@register.filter
+def overdue_by(due_on: date | None) -> int:
+    """Whole days a day lies in the past; 0 for today, the future and no day."""
+    return max(0, (timezone.localdate() - due_on).days) if due_on else 0
+
+
+@register.filter
+def age(born: date | int | None) -> str:
+    """Age in years; in months below three years, when the day of birth is known. A bare number is a year of birth."""
+    today = timezone.localdate()
+    if not born:
+        return ""
+    if isinstance(born, int):
+        years = today.year - born
+        return ngettext("%(years)s year", "%(years)s years", years) % {"years": years}
+    months = (today.year - born.year) * 12 + today.month - born.month - (today.day < born.day)
+    if months < 36:
+        return ngettext("%(months)s month", "%(months)s months", months) % {"months": max(months, 0)}
+    return ngettext("%(years)s year", "%(years)s years", months // 12) % {"years": months // 12}
+
+
+@register.filter
+def quantity(value: Decimal | float | str | None, unit: str = "") -> str:
+    """A value that never parts from its unit: 6.8 mmol/L on one line. Trailing zeros of a measurement are kept."""
+    if value is None or value == "":
+        return ""
+    number = f"{value:f}" if isinstance(value, Decimal) else str(value)
+    return f"{number}{NO_BREAK}{unit}" if unit else number
