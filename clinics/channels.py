@@ -1,0 +1,68 @@
+"""Transports to the outside: mail and text messages. What is said, and whether it may be said, is decided above."""
+
+import smtplib
+from functools import cache
+from typing import Protocol
+
+from django.conf import settings
+from django.core.mail import EmailMessage
+from django.utils.module_loading import import_string
+
+from clinics.models import Clinic
+
+
+class CarrierUnavailable(Exception):
+    """Nobody answered in time: whether the message left is unknown. The idempotency key makes a second try harmless."""
+
+
+class CarrierRefused(Exception):
+    """The carrier said no: a second try with the same words would be refused as well."""
+
+
+class Carrier(Protocol):
+    """Takes one text for one phone. Answers within 2 s, and delivers a key once however often it is sent."""
+
+    def send(self, *, clinic: Clinic, phone: str, body: str, idempotency_key: str) -> None:
+        """Raises CarrierUnavailable or CarrierRefused. `phone` is E.164."""
+
+
+class NoCarrier:
+    """An installation without a contract for text messages."""
+
+    def send(self, *, clinic: Clinic, phone: str, body: str, idempotency_key: str) -> None:
+        raise CarrierRefused("no carrier is configured: set SMS_CARRIER")
+
+
+class MailboxCarrier:
+    """The demo's carrier: a text to a phone arrives as a mail in the local mailbox."""
+
+    def send(self, *, clinic: Clinic, phone: str, body: str, idempotency_key: str) -> None:
+        address = f"{phone.lstrip('+')}@sms.mailbox.invalid"
+        send_mail_text(clinic, address, clinic.short_name, body, idempotency_key=idempotency_key)
+
+
+def send_sms(clinic: Clinic, phone: str, body: str, *, idempotency_key: str) -> None:
+    """One text message. Raises CarrierUnavailable or CarrierRefused."""
+    _carrier().send(clinic=clinic, phone=phone, body=body, idempotency_key=idempotency_key)
+
+
+def send_mail_text(clinic: Clinic, to: str, subject: str, body: str, *, idempotency_key: str) -> None:
+    """One plain-text mail by SMTP, within `EMAIL_TIMEOUT` seconds. Raises CarrierUnavailable or CarrierRefused."""
+    message = EmailMessage(
+        subject=subject,
+        body=body,
+        to=[to],
+        headers={"Message-ID": f"<{idempotency_key}@{settings.AUDIT_LOG_ORIGIN}>", "X-Idempotency-Key": idempotency_key},
+    )
+    try:
+        message.send(fail_silently=False)
+    except (smtplib.SMTPRecipientsRefused, smtplib.SMTPSenderRefused, smtplib.SMTPDataError) as error:
+        raise CarrierRefused(type(error).__name__) from None  # the text of the error may hold the address
+    except (OSError, smtplib.SMTPException) as error:
+        raise CarrierUnavailable(type(error).__name__) from None
+
+
+@cache
+def _carrier() -> Carrier:
+    carrier: Carrier = import_string(settings.SMS_CARRIER)()
+    return carrier

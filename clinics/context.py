@@ -1,0 +1,22 @@
+"""What every page knows: the clinic on the screen, what the person may do here, and whether this is the demo."""
+
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest
+
+
+def workplace(request: HttpRequest) -> dict[str, Any]:
+    roles = getattr(request, "roles", [])
+    clinics = {role.clinic_id: role.clinic for role in roles}
+    return {
+        "clinic": getattr(request, "clinic", None),
+        "clinics": list(clinics.values()),
+        "may": {permission.value: True for permission in getattr(request, "permissions", ())},
+        "role_names": [role.get_role_display() for role in roles if role.clinic_id == getattr(request.clinic, "pk", None)]
+        if getattr(request, "clinic", None)
+        else [],
+        "demo": settings.DEMO,
+        "second_factor_optional": settings.DEMO and not settings.MFA_REQUIRED,
+        "mailbox_url": settings.MAILBOX_URL,
+    }

@@ -1,0 +1,170 @@
+"""The unit of work of a request: one transaction around view and rendering, with clinic, actor and access scope set.
+
+Innermost of all middleware. It decides who acts and where, refuses who may not come, runs the view and renders
+inside the transaction (sealed values open lazily in templates), commits, and only then lets the body out. An answer of
+400 or more is rolled back; the denial and whatever had been opened are then written in a transaction of their own.
+"""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any
+
+from allauth.mfa.utils import is_mfa_enabled
+from django.conf import settings
+from django.core.exceptions import PermissionDenied
+from django.db import DatabaseError, transaction
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import redirect, resolve_url
+from django.urls import Resolver404, ResolverMatch, resolve
+
+from audit.access import access
+from audit.acting import acting
+from audit.actors import Actor
+from audit.services import record_denial
+from clinics import queries
+from clinics.errors import NoClinic, NoSuchPage, NotAllowed
+from clinics.guards import PageGuard, guard_of
+from clinics.models import Clinic, User, UserKind
+from crypto.errors import ClinicError
+from crypto.scope import AccessScope
+
+SESSION_CLINIC = "clinic"
+UNGUARDED = ("admin", "account", "mfa")  # packages' own views: they run in a unit of work, with nothing to open
+
+
+class UnitOfWork:
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        try:
+            match = resolve(request.path_info)
+        except Resolver404:
+            return self.get_response(request)
+        guard = guard_of(match.func)
+        try:
+            early = self._place(request, match, guard)
+        except ClinicError as error:
+            return self._refused(request, match, error)
+        if early is not None:
+            return early
+        return self._run(request, match, guard)
+
+    # Who acts, and where
+
+    def _place(self, request: Any, match: ResolverMatch, guard: PageGuard | None) -> HttpResponse | None:
+        """Sets clinic, actor, roles and permissions on the request. Raises the refusal, or answers with a redirect."""
+        user = request.user
+        request.clinic, request.roles, request.permissions = None, [], frozenset()
+        request.actor = queries.anonymous_actor(None)
+        if "clinic_code" in match.kwargs:
+            request.clinic = self._clinic_of_portal(match.kwargs["clinic_code"])
+            request.actor = queries.anonymous_actor(request.clinic.pk)
+        if user.is_authenticated and user.kind == UserKind.PATIENT and request.clinic:
+            request.actor = queries.patient_actor(user, request.clinic.pk)
+        elif user.is_authenticated and user.kind == UserKind.STAFF and not request.clinic:
+            self._place_staff(request, user)
+        if guard is None:
+            return None
+        return self._admit(request, user, guard)
+
+    @staticmethod
+    def _clinic_of_portal(code: str) -> Clinic:
+        clinic = queries.clinic_by_code(code)
+        if clinic is None:
+            raise NoSuchPage
+        return clinic
+
+    @staticmethod
+    def _place_staff(request: Any, user: User) -> None:
+        request.roles = queries.roles_at_work(user)
+        chosen = request.session.get(SESSION_CLINIC)
+        clinics = {str(role.clinic_id): role.clinic for role in request.roles}
+        request.clinic = clinics.get(chosen) or next(iter(clinics.values()), None)
+        if request.clinic:
+            request.actor = queries.staff_actor(user, request.clinic.pk, request.roles)
+            request.permissions = queries.permissions_in(request.roles, request.clinic.pk)
+
+    def _admit(self, request: Any, user: Any, guard: PageGuard) -> HttpResponse | None:
+        if guard.audience == "staff":
+            return self._admit_staff(request, user, guard)
+        if guard.audience == "patient" and not (user.is_authenticated and user.kind == UserKind.PATIENT):
+            if user.is_authenticated:
+                raise NoSuchPage
+            return redirect("portal:sign_in", clinic_code=request.clinic.code)
+        return None
+
+    @staticmethod
+    def _admit_staff(request: Any, user: Any, guard: PageGuard) -> HttpResponse | None:
+        if not user.is_authenticated:
+            return redirect_to_sign_in(request)
+        if user.kind != UserKind.STAFF:
+            raise NoSuchPage
+        if settings.MFA_REQUIRED and not is_mfa_enabled(user):
+            return redirect("mfa_activate_totp")
+        if request.clinic is None:
+            raise NoClinic
+        if guard.permission and guard.permission not in request.permissions:
+            raise NotAllowed
+        return None
+
+    # The transaction
+
+    def _run(self, request: Any, match: ResolverMatch, guard: PageGuard | None) -> HttpResponse:
+        scope: AccessScope | None = None
+        clinic_ids = (request.clinic.pk,) if request.clinic else ()
+        with acting(request.actor, *clinic_ids):
+            with ExitStack() as stack:
+                if guard and guard.purpose:
+                    scope = stack.enter_context(access(guard.purpose, guard.kind))
+                response = self.get_response(request)
+                failed = response.status_code >= 400
+                if failed:
+                    transaction.set_rollback(True)
+        error = getattr(request, "clinic_error", None)
+        if failed and (guard or error):
+            return self._denied(request, match, response, error, scope)
+        return response
+
+    def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: dict[str, Any]) -> None:
+        kwargs.pop("clinic_code", None)  # request.clinic says it
+
+    def process_exception(self, request: Any, error: Exception) -> HttpResponse | None:
+        """A refusal becomes an empty answer here; the page for it is rendered outside, after the rollback."""
+        if isinstance(error, Http404):
+            error = NoSuchPage()
+        elif isinstance(error, PermissionDenied):
+            error = NotAllowed()
+        if not isinstance(error, ClinicError):
+            return None
+        request.clinic_error = error
+        return HttpResponse(status=error.status)
+
+    # What is left of a refusal
+
+    def _refused(self, request: Any, match: ResolverMatch, error: ClinicError) -> HttpResponse:
+        request.clinic_error = error
+        return self._denied(request, match, HttpResponse(status=error.status), error, None)
+
+    @staticmethod
+    def _denied(
+        request: Any, match: ResolverMatch, response: HttpResponse, error: Exception | None, scope: AccessScope | None
+    ) -> HttpResponse:
+        actor: Actor = request.actor
+        try:
+            record_denial(
+                actor,
+                view=match.view_name,
+                object_id=str(next(iter(match.kwargs.values()), "")) if "clinic_code" not in match.kwargs else "",
+                result=type(error).__name__ if error else str(response.status_code),
+                opened=scope,
+            )
+        except DatabaseError:
+            return HttpResponse(status=503)  # no log, no answer
+        return response
+
+
+def redirect_to_sign_in(request: HttpRequest) -> HttpResponseRedirect:
+    from django.contrib.auth.views import redirect_to_login
+
+    return redirect_to_login(request.get_full_path(), resolve_url(settings.LOGIN_URL))

@@ -1,0 +1,26 @@
+"""Every address of Zhizhi. Paths hold ids that mean nothing, never a name, a phone or an ID number."""
+
+from allauth.account.decorators import secure_admin_login
+from django.contrib import admin
+from django.urls import include, path
+
+from config.health import health
+
+admin.autodiscover()
+admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]  # allauth's page, its lock-out and second factor
+admin.site.site_header = admin.site.site_title = "知止"
+
+urlpatterns = [
+    path("", include("desk.urls")),
+    path("", include("clinics.urls")),
+    path("patients/", include("patients.urls")),
+    path("", include("consent.urls")),
+    path("", include("records.urls")),
+    path("", include("followups.urls")),
+    path("import/", include("exchange.urls")),
+    path("p/<slug:clinic_code>/", include("portal.urls")),
+    path("accounts/", include("allauth.urls")),
+    path("admin/", admin.site.urls),
+    path("health/", health, name="health"),
+]
+handler404 = "config.edge.page_not_found"
