@@ -6,12 +6,11 @@ from django import template
 from django.template import RequestContext
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from followups.queries import open_count
 
 from clinics.guards import ClinicRequest
 from clinics.models import Clinic
-from clinics.queries import clinics_of
-from clinics.roles import Permission, Role
-from followups.queries import open_count
+from clinics.roles import Permission
 
 register = template.Library()
 
@@ -55,15 +54,18 @@ def frame(context: RequestContext) -> Frame:
 
 def _at_work(request: ClinicRequest, name: str) -> Frame:
     may = request.permissions
+    here = request.clinic
     return Frame(
         name=name,
-        roles=[str(Role(role.role).label) for role in request.roles],
-        clinic=request.clinic,
-        other_clinics=[clinic for clinic in clinics_of(request.user) if clinic != request.clinic],
+        roles=[role.get_role_display() for role in request.roles if role.clinic_id == here.pk],
+        clinic=here,
+        other_clinics=list(
+            {role.clinic_id: role.clinic for role in request.roles if role.clinic_id != here.pk}.values()
+        ),
         stops=_stops(request),
         search_url=reverse("patients:search") if Permission.SEE_PATIENTS in may else "",
         switch_url=reverse("clinics:switch"),
-        todo_count=open_count(request.actor, request.clinic.id) if Permission.WORK_FOLLOWUPS in may else None,
+        todo_count=open_count(request.actor, here.pk) if Permission.WORK_FOLLOWUPS in may else None,
     )
 
 
