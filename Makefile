@@ -1,0 +1,30 @@
+# Zhizhi's commands. `make demo` and `make test` are all a newcomer needs.
+PYTHON ?= python3
+RUN := .venv/bin/python
+SERVICES := $(RUN) -m config.embedded --ephemeral
+
+.PHONY: setup demo demo-reset test e2e lint messages bench
+
+setup:
+	@$(PYTHON) tools/bootstrap.py
+
+demo: setup
+	@$(RUN) -m config.demo
+
+demo-reset: setup
+	@$(RUN) -m config.demo --reset
+
+test: setup
+	@$(RUN) tools/browser.py
+	@$(SERVICES) --bare -- $(RUN) -m pytest -n 2 --dist loadgroup -q $(ARGS)
+
+e2e: setup
+	@$(RUN) tools/browser.py
+	@$(SERVICES) --bare -- $(RUN) -m pytest -q -m e2e $(ARGS)
+
+lint: setup
+	@$(SERVICES) -- $(RUN) tools/lint.py
+
+messages: setup
+	@DJANGO_SETTINGS_MODULE=config.settings.test $(RUN) tools/messages.py extract
+	@$(RUN) tools/messages.py compile
