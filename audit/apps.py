@@ -1,0 +1,9 @@
+"""What happened: actors, access scopes, events nobody can rewrite, their seals and their verification."""
+
+from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+
+class AuditConfig(AppConfig):
+    name = "audit"
+    verbose_name = _("Protected log")

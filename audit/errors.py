@@ -1,0 +1,22 @@
+"""The ways the log says no."""
+
+from http import HTTPStatus
+
+from crypto.errors import ClinicError
+from django.utils.translation import gettext_lazy as _
+
+
+class NoActor(ClinicError):
+    """Something was to be recorded, but nobody is acting: open `audit.acting.acting` first."""
+
+    status = HTTPStatus.INTERNAL_SERVER_ERROR
+    message = _("This could not be done, because the system did not know who asked for it.")
+
+
+class LogUnavailable(ClinicError):
+    """The audit log cannot be written, so the action does not happen."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    message = _(
+        "The protected log cannot be written at the moment, so nothing was changed. Please try again."
+    )

@@ -1,0 +1,213 @@
+"""The log as tables. Nothing here is ever updated or deleted by the application: it may INSERT and SELECT."""
+
+from typing import Any, ClassVar
+from uuid import UUID
+
+from auditlog.models import AbstractLogEntry, LogEntryManager
+from django.conf import settings
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+SYSTEM_LOG = UUID(int=0)
+
+
+class AuditEventManager(LogEntryManager):
+    """auditlog's manager, writing through `audit.services` so that every entry is canonical and has its code."""
+
+    def log_create(
+        self, instance: models.Model, force_log: bool = False, **kwargs: Any
+    ) -> "AuditEvent | None":
+        from audit.services import record
+
+        if kwargs.get("changes") is None and not force_log:
+            return None
+        return record(kwargs["action"], object=instance, fields=kwargs.get("changes") or {})
+
+
+class AuditEvent(AbstractLogEntry):
+    """Who did or opened what, when and why. `canon` is what is hashed; every other column is a copy of a part of it.
+
+    `log_id` is the clinic whose log this belongs to, or SYSTEM_LOG. Ids only: a subject is a patient's subject id,
+    an actor a reference, so an erased person leaves no name here.
+    """
+
+    class Action:
+        CREATE = "create"
+        UPDATE = "update"
+        DELETE = "delete"
+        ACCESS = "access"
+        choices = (
+            ("create", _("created")),
+            ("update", _("changed")),
+            ("delete", _("deleted")),
+            ("access", _("opened")),
+        )
+
+    uid = models.UUIDField(primary_key=True, editable=False)
+    log_id = models.UUIDField()
+    clinic_id = models.UUIDField(null=True)
+    txid = models.BigIntegerField(editable=False)
+    timestamp = models.DateTimeField(_("time"))
+    source = models.CharField(max_length=8)
+    request_id = models.CharField(max_length=64)
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.DO_NOTHING, db_constraint=False, db_index=False, null=True, blank=True,
+        related_name="+", verbose_name=_("account"),
+    )  # fmt: skip
+    actor_ref = models.CharField(_("who"), max_length=128)
+    actor_kind = models.CharField(max_length=16)
+    on_behalf_of = models.CharField(max_length=128)
+    remote_addr = models.GenericIPAddressField(null=True, blank=True)
+    action = models.CharField(_("what"), max_length=64)
+    kind = models.CharField(_("kind of opening"), max_length=16)
+    content_type = models.ForeignKey(
+        "contenttypes.ContentType",
+        models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,
+        null=True,
+        related_name="+",
+    )
+    object_pk = models.CharField(max_length=255)
+    purpose = models.CharField(_("purpose"), max_length=16)
+    consent_decision = models.UUIDField(null=True)
+    relation = models.CharField(max_length=16)
+    count = models.IntegerField(null=True)
+    result = models.CharField(max_length=16)
+    reason = models.CharField(max_length=64)
+    changes = models.JSONField(null=True)
+    canon = models.BinaryField()
+    mac = models.BinaryField()
+
+    object_id = None
+    object_repr = None
+    serialized_data = None
+    changes_text = None
+    cid = None
+    remote_port = None
+    additional_data = None
+    actor_email = None
+
+    objects: ClassVar[AuditEventManager] = AuditEventManager()
+
+    class Meta:
+        db_table = "audit_event"
+        verbose_name = _("log entry")
+        verbose_name_plural = _("log entries")
+        ordering = ["-uid"]
+        get_latest_by = "uid"
+        indexes = [
+            models.Index(fields=["txid", "uid"], name="audit_event_txid"),
+            models.Index(fields=["clinic_id", "actor_ref", "uid"], name="audit_event_actor"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.action} {self.object_pk}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        raise TypeError("events are written by audit.services.record and never change")
+
+
+class EventSubject(models.Model):
+    """Whose record an event concerns: "who looked at my record" reads from here. The sorted list is inside `canon`."""
+
+    pk = models.CompositePrimaryKey("subject_id", "event_uid")
+    subject_id = models.UUIDField()
+    event_uid = models.UUIDField()
+    log_id = models.UUIDField()
+
+    class Meta:
+        db_table = "audit_event_subject"
+        verbose_name = _("person concerned")
+        verbose_name_plural = _("persons concerned")
+        indexes = [models.Index(fields=["event_uid", "subject_id"], name="audit_event_subject_event")]
+
+
+class RowChange(models.Model):
+    """One statement that changed rows of a watched table, written by the table's trigger whoever ran it.
+
+    `canon` holds at most 500 rows (key, changed columns, digests before and after) and a digest over all of them.
+    """
+
+    uid = models.UUIDField(primary_key=True, editable=False)
+    log_id = models.UUIDField()
+    txid = models.BigIntegerField()
+    timestamp = models.DateTimeField()
+    actor_ref = models.TextField()
+    tbl = models.TextField()
+    op = models.TextField()
+    row_count = models.IntegerField()
+    canon = models.BinaryField()
+
+    class Meta:
+        db_table = "audit_row_change"
+        verbose_name = _("row change")
+        verbose_name_plural = _("row changes")
+        indexes = [models.Index(fields=["txid", "uid"], name="audit_row_change_txid")]
+
+
+class Leaf(models.Model):
+    """The place of one entry in its log. `source`: e an event, r a row change, c the closing checkpoint of last year."""
+
+    pk = models.CompositePrimaryKey("log_id", "year", "leaf_index")
+    log_id = models.UUIDField()
+    year = models.SmallIntegerField()
+    leaf_index = models.BigIntegerField()
+    uid = models.UUIDField(unique=True)
+    source = models.CharField(max_length=1)
+    leaf_hash = models.BinaryField()
+
+    class Meta:
+        db_table = "audit_leaf"
+        verbose_name = _("sealed entry")
+        verbose_name_plural = _("sealed entries")
+
+
+class Node(models.Model):
+    """The root of 256 ** level complete leaves, kept so that a proof reads hundreds of hashes and not millions."""
+
+    pk = models.CompositePrimaryKey("log_id", "year", "level", "place")
+    log_id = models.UUIDField()
+    year = models.SmallIntegerField()
+    level = models.SmallIntegerField()
+    place = models.BigIntegerField()
+    hash = models.BinaryField()
+
+    class Meta:
+        db_table = "audit_node"
+        verbose_name = _("subtree")
+        verbose_name_plural = _("subtrees")
+
+
+class Checkpoint(models.Model):
+    """A signed note (C2SP tlog-checkpoint): at `size` entries the log had this root."""
+
+    pk = models.CompositePrimaryKey("log_id", "year", "size")
+    log_id = models.UUIDField()
+    year = models.SmallIntegerField()
+    size = models.BigIntegerField()
+    root = models.BinaryField()
+    note = models.TextField()
+    created_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "audit_checkpoint"
+        verbose_name = _("checkpoint")
+        verbose_name_plural = _("checkpoints")
+
+
+class Cosignature(models.Model):
+    """What a witness signed: it saw this checkpoint, and it continues all it saw before."""
+
+    pk = models.CompositePrimaryKey("log_id", "year", "size", "witness")
+    log_id = models.UUIDField()
+    year = models.SmallIntegerField()
+    size = models.BigIntegerField()
+    witness = models.TextField()
+    line = models.TextField()
+    created_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "audit_cosig"
+        verbose_name = _("cosignature")
+        verbose_name_plural = _("cosignatures")
