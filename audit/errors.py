@@ -2,8 +2,9 @@
 
 from http import HTTPStatus
 
-from crypto.errors import ClinicError
 from django.utils.translation import gettext_lazy as _
+
+from crypto.errors import ClinicError
 
 
 class NoActor(ClinicError):

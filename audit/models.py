@@ -122,6 +122,9 @@ class EventSubject(models.Model):
         verbose_name_plural = _("persons concerned")
         indexes = [models.Index(fields=["event_uid", "subject_id"], name="audit_event_subject_event")]
 
+    def __str__(self) -> str:
+        return f"{self.subject_id} in {self.event_uid}"
+
 
 class RowChange(models.Model):
     """One statement that changed rows of a watched table, written by the table's trigger whoever ran it.
@@ -145,6 +148,9 @@ class RowChange(models.Model):
         verbose_name_plural = _("row changes")
         indexes = [models.Index(fields=["txid", "uid"], name="audit_row_change_txid")]
 
+    def __str__(self) -> str:
+        return f"{self.op} {self.tbl} ({self.row_count})"
+
 
 class Leaf(models.Model):
     """The place of one entry in its log. `source`: e an event, r a row change, c the closing checkpoint of last year."""
@@ -162,6 +168,9 @@ class Leaf(models.Model):
         verbose_name = _("sealed entry")
         verbose_name_plural = _("sealed entries")
 
+    def __str__(self) -> str:
+        return f"{self.leaf_index} {self.uid}"
+
 
 class Node(models.Model):
     """The root of 256 ** level complete leaves, kept so that a proof reads hundreds of hashes and not millions."""
@@ -177,6 +186,9 @@ class Node(models.Model):
         db_table = "audit_node"
         verbose_name = _("subtree")
         verbose_name_plural = _("subtrees")
+
+    def __str__(self) -> str:
+        return f"{self.level}/{self.place}"
 
 
 class Checkpoint(models.Model):
@@ -195,6 +207,9 @@ class Checkpoint(models.Model):
         verbose_name = _("checkpoint")
         verbose_name_plural = _("checkpoints")
 
+    def __str__(self) -> str:
+        return f"{self.log_id}/{self.year} {self.size}"
+
 
 class Cosignature(models.Model):
     """What a witness signed: it saw this checkpoint, and it continues all it saw before."""
@@ -211,3 +226,6 @@ class Cosignature(models.Model):
         db_table = "audit_cosig"
         verbose_name = _("cosignature")
         verbose_name_plural = _("cosignatures")
+
+    def __str__(self) -> str:
+        return f"{self.witness} {self.log_id}/{self.year} {self.size}"

@@ -15,6 +15,10 @@ def call(deed: str, **facts: object) -> list[Any]:
     answers = []
     for app in apps.get_app_configs():
         name = f"{app.name}.participation"
-        if app.name != "audit" and find_spec(name) and (take_part := getattr(import_module(name), deed, None)):
+        if (
+            app.name != "audit"
+            and find_spec(name)
+            and (take_part := getattr(import_module(name), deed, None))
+        ):
             answers.append(take_part(**facts))
     return answers

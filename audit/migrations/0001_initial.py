@@ -274,3 +274,104 @@ def in_state(*operations: Operation, sql: str) -> migrations.SeparateDatabaseAnd
         database_operations=[migrations.RunSQL(sql, migrations.RunSQL.noop)], state_operations=list(operations)
     )
 
+
+class Migration(migrations.Migration):
+    initial = True
+    dependencies = [("dbroles", "0001_initial")]
+    operations = [
+        migrations.RunSQL(UUID7 + REFUSE + PARTITIONS, migrations.RunSQL.noop),
+        in_state(
+            migrations.CreateModel(
+                name='RowChange',
+                fields=[
+                    ('uid', models.UUIDField(editable=False, primary_key=True, serialize=False)),
+                    ('log_id', models.UUIDField()),
+                    ('txid', models.BigIntegerField()),
+                    ('timestamp', models.DateTimeField()),
+                    ('actor_ref', models.TextField()),
+                    ('tbl', models.TextField()),
+                    ('op', models.TextField()),
+                    ('row_count', models.IntegerField()),
+                    ('canon', models.BinaryField()),
+                ],
+                options={
+                    'verbose_name': 'row change',
+                    'verbose_name_plural': 'row changes',
+                    'db_table': 'audit_row_change',
+                    'indexes': [models.Index(fields=['txid', 'uid'], name='audit_row_change_txid')],
+                },
+            ),
+            sql=ROW_CHANGE,
+        ),
+        migrations.RunSQL(WATCH, migrations.RunSQL.noop),
+        in_state(
+            migrations.CreateModel(
+                name='Leaf',
+                fields=[
+                    ('pk', models.CompositePrimaryKey('log_id', 'year', 'leaf_index', blank=True, editable=False, primary_key=True, serialize=False)),
+                    ('log_id', models.UUIDField()),
+                    ('year', models.SmallIntegerField()),
+                    ('leaf_index', models.BigIntegerField()),
+                    ('uid', models.UUIDField(unique=True)),
+                    ('source', models.CharField(max_length=1)),
+                    ('leaf_hash', models.BinaryField()),
+                ],
+                options={
+                    'verbose_name': 'sealed entry',
+                    'verbose_name_plural': 'sealed entries',
+                    'db_table': 'audit_leaf',
+                },
+            ),
+            migrations.CreateModel(
+                name='Node',
+                fields=[
+                    ('pk', models.CompositePrimaryKey('log_id', 'year', 'level', 'place', blank=True, editable=False, primary_key=True, serialize=False)),
+                    ('log_id', models.UUIDField()),
+                    ('year', models.SmallIntegerField()),
+                    ('level', models.SmallIntegerField()),
+                    ('place', models.BigIntegerField()),
+                    ('hash', models.BinaryField()),
+                ],
+                options={
+                    'verbose_name': 'subtree',
+                    'verbose_name_plural': 'subtrees',
+                    'db_table': 'audit_node',
+                },
+            ),
+            migrations.CreateModel(
+                name='Checkpoint',
+                fields=[
+                    ('pk', models.CompositePrimaryKey('log_id', 'year', 'size', blank=True, editable=False, primary_key=True, serialize=False)),
+                    ('log_id', models.UUIDField()),
+                    ('year', models.SmallIntegerField()),
+                    ('size', models.BigIntegerField()),
+                    ('root', models.BinaryField()),
+                    ('note', models.TextField()),
+                    ('created_at', models.DateTimeField()),
+                ],
+                options={
+                    'verbose_name': 'checkpoint',
+                    'verbose_name_plural': 'checkpoints',
+                    'db_table': 'audit_checkpoint',
+                },
+            ),
+            migrations.CreateModel(
+                name='Cosignature',
+                fields=[
+                    ('pk', models.CompositePrimaryKey('log_id', 'year', 'size', 'witness', blank=True, editable=False, primary_key=True, serialize=False)),
+                    ('log_id', models.UUIDField()),
+                    ('year', models.SmallIntegerField()),
+                    ('size', models.BigIntegerField()),
+                    ('witness', models.TextField()),
+                    ('line', models.TextField()),
+                    ('created_at', models.DateTimeField()),
+                ],
+                options={
+                    'verbose_name': 'cosignature',
+                    'verbose_name_plural': 'cosignatures',
+                    'db_table': 'audit_cosig',
+                },
+            ),
+            sql=SEALS,
+        ),
+    ]
