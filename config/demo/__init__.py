@@ -1,0 +1,1 @@
+"""The demo: every process of the product on this machine, with invented people."""

@@ -1,0 +1,121 @@
+"""`make demo`: services, migrations, invented people, and every process; one READY line when people may come."""
+
+import argparse
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from types import FrameType
+
+from config.demo.processes import Processes
+from config.embedded.__main__ import run_services
+from config.embedded.accounts import account_of_services, account_of_witness
+from config.embedded.places import REPOSITORY, free_port, open_place
+
+DATA = REPOSITORY / ".zhizhi"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m config.demo", description=__doc__)
+    parser.add_argument("--reset", action="store_true", help="throw the demo's data away and stop")
+    if parser.parse_args().reset:
+        return reset()
+    signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGINT, _stop)
+    os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings.demo"
+    _say("starting PostgreSQL and Valkey")
+    with run_services(DATA) as services:
+        variables = {**services, **_addresses(Path(services["ZHIZHI_DATA"]))}
+        _prepare(variables)
+        _say("starting web, worker, beat, sequencer, witness and mailbox")
+        with Processes(variables, Path(services["ZHIZHI_DATA"]) / "logs") as processes:
+            _wait_for_web(variables["PORT"])
+            _announce(variables)
+            processes.watch()
+    return 0
+
+
+def reset() -> int:
+    with open_place(DATA, account_of_services()) as place:
+        for path in place.data.iterdir():
+            if path.name != "lock":
+                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+    print("The demo's data are gone; `make demo` starts anew.")
+    return 0
+
+
+def _addresses(data: Path) -> dict[str, str]:
+    witness = account_of_witness()
+    witness_dir, mailbox_dir = data / "witness", data / "mailbox"
+    for folder in (witness_dir, mailbox_dir):
+        folder.mkdir(mode=0o700, exist_ok=True)
+    witness.own(witness_dir)
+    smtp_port, mailbox_port, witness_port = free_port(), free_port(), free_port()
+    return {
+        "PORT": os.environ.get("DEMO_PORT") or str(free_port()),
+        "SMTP_HOST": "127.0.0.1",
+        "SMTP_PORT": str(smtp_port),
+        "MAILBOX_PORT": str(mailbox_port),
+        "MAILBOX_DIR": str(mailbox_dir),
+        "MAILBOX_URL": f"http://127.0.0.1:{mailbox_port}/",
+        "WITNESS_DIR": str(witness_dir),
+        "WITNESS_PORT": str(witness_port),
+        "WITNESS_URL": f"http://127.0.0.1:{witness_port}",
+        "WITNESS_USER": witness.name,
+        "SEQUENCER_KEY_FILE": str(data / "keys" / "sequencer.key"),
+        "WITNESS_PUBLIC_KEY_FILE": str(data / "witness.pub"),
+    }
+
+
+def _prepare(variables: dict[str, str]) -> None:
+    """Tables by the owner role; everything after that by the application role, which never sees the owner's address."""
+    application = {key: value for key, value in variables.items() if key != "DATABASE_OWNER_URL"}
+    for words, command, environment in (
+        ("preparing tables", ["migrate", "--verbosity", "0"], variables),
+        ("collecting front-end files", ["collectstatic", "--noinput", "--verbosity", "0"], application),
+        ("inviting invented people", ["seed_demo"], application),
+    ):
+        _say(words)
+        done = subprocess.run(
+            [sys.executable, str(REPOSITORY / "manage.py"), *command], check=False, env={**os.environ, **environment}
+        )
+        if done.returncode:
+            raise SystemExit(f"`manage.py {command[0]}` failed; its words stand above.")
+
+
+def _wait_for_web(port: str) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/health/", timeout=2) as answer:  # noqa: S310
+                if answer.status == 200:
+                    return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.2)
+    raise SystemExit(f"The web process did not answer on port {port} within 60 s; its log stands in .zhizhi/logs/web.log")
+
+
+def _announce(variables: dict[str, str]) -> None:
+    print(f"READY http://127.0.0.1:{variables['PORT']}", flush=True)
+    subprocess.run(
+        [sys.executable, str(REPOSITORY / "manage.py"), "seed_demo", "--accounts", "--mailbox", variables["MAILBOX_URL"],
+         "--port", variables["PORT"]],
+        check=False, env={**os.environ, **{k: v for k, v in variables.items() if k != "DATABASE_OWNER_URL"}},
+    )  # fmt: skip
+
+
+def _say(words: str) -> None:
+    print(f"demo: {words} …", flush=True)
+
+
+def _stop(signum: int, frame: FrameType | None) -> None:
+    raise SystemExit(0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
