@@ -128,7 +128,7 @@ class CareTeam(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     clinic = models.ForeignKey(Clinic, models.CASCADE, related_name="teams", verbose_name=_("clinic"))
     name = models.CharField(_("name"), max_length=40)
-    members: models.ManyToManyField[User, "TeamMember"] = models.ManyToManyField(
+    members: "models.ManyToManyField[User, TeamMember]" = models.ManyToManyField(
         User, through="TeamMember", related_name="teams", verbose_name=_("members")
     )
 

@@ -3,8 +3,11 @@
 from pathlib import Path
 from typing import Any
 
+import django_stubs_ext
 from csp.constants import NONCE, NONE, SELF
 from django.utils.translation import gettext_lazy as _
+
+django_stubs_ext.monkeypatch()  # generic base classes, such as ModelAdmin[Clinic], at run time as in the type checker
 
 BASE_DIR = Path(__file__).resolve().parents[2]
 
