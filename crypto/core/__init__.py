@@ -1,0 +1,1 @@
+"""Pure: bytes in, bytes out. No ORM, no settings, no clock."""

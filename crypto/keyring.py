@@ -1,0 +1,285 @@
+"""Data keys and index secrets of this process: loaded in batches, kept for a minute, dropped when the epoch moves.
+
+Every unit of work begins with `begin_unit(counter)`. A unit keeps the caches of the counter it read, so a transaction that
+began before an erasure cannot leave the erased key to those that begin after it.
+"""
+
+import time
+from collections.abc import Collection, Iterable
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+from uuid import UUID
+
+from django.db import connection
+
+from crypto.core.scopes import Scope
+from crypto.core.suites import Aead, Broken, KeyedHash, Suite, aead, derive
+from crypto.core.wire import LARGEST_KEY_ID
+from crypto.core.wrap import index_key_aad, subject_key_aad
+from crypto.errors import KeyDestroyed, KeysMissing, SealBroken
+from crypto.providers import Wrapped, provider
+
+SECONDS_KEPT = 60.0
+KEYS_KEPT = 10_000
+PENDING_KEPT = 2_000
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Kept(Generic[K, V]):
+    """A dictionary that forgets after a minute, and its oldest entries when it is full."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._entries: dict[K, tuple[float, V]] = {}
+
+    def get(self, key: K) -> V | None:
+        entry = self._entries.get(key)
+        return entry[1] if entry is not None and entry[0] > time.monotonic() else None
+
+    def put(self, key: K, value: V) -> None:
+        entries = self._entries
+        entries.pop(key, None)
+        while len(entries) >= self._size:
+            try:
+                entries.pop(next(iter(entries)), None)
+            except (StopIteration, RuntimeError):  # another thread was quicker
+                break
+        entries[key] = (time.monotonic() + SECONDS_KEPT, value)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+
+@dataclass(slots=True, eq=False)
+class DataKey:
+    """The key of one subject and scope, ready for use. `cipher` is None when the key was destroyed."""
+
+    id: int
+    subject_id: UUID
+    scope: Scope
+    suite: Suite
+    cipher: Aead | None
+    secret: bytes = field(repr=False)
+    _commitments: KeyedHash | None = field(default=None, repr=False)
+
+    @property
+    def commitments(self) -> KeyedHash:
+        """The keyed hash of audit commitments; it dies with the data key."""
+        if self._commitments is None:
+            self._commitments = KeyedHash(self.suite, derive(self.suite, self.secret, "audit-commit"))
+        return self._commitments
+
+
+@dataclass(frozen=True, slots=True)
+class IndexSecret:
+    """One version of a clinic's blind-index secret."""
+
+    version: int
+    suite: Suite
+    secret: bytes = field(repr=False)
+
+
+class Caches:
+    """What the process keeps while the epoch's counter stays the same."""
+
+    def __init__(self, counter: int | None) -> None:
+        self.counter = counter
+        self.keys: Kept[int, DataKey] = Kept(KEYS_KEPT)
+        self.sealing: Kept[tuple[UUID, Scope], DataKey] = Kept(KEYS_KEPT)
+        self.index_secrets: Kept[UUID, tuple[IndexSecret, ...]] = Kept(KEYS_KEPT)
+
+
+class Unit:
+    """What one unit of work knows: keys it will need, and keys it made and has not committed."""
+
+    def __init__(self, caches: Caches) -> None:
+        self.caches = caches
+        self.pending: dict[int, None] = {}
+        self.fresh: dict[tuple[UUID, Scope], DataKey] = {}
+
+    def expect(self, key_id: int) -> None:
+        """A row was read whose value this key opens; the first opening loads all expected keys at once."""
+        pending = self.pending
+        if key_id not in pending and key_id <= LARGEST_KEY_ID:
+            if len(pending) >= PENDING_KEPT:
+                pending.pop(next(iter(pending)))
+            pending[key_id] = None
+
+
+_caches = Caches(None)
+_unit: ContextVar[Unit | None] = ContextVar("crypto_unit", default=None)
+
+
+def unit() -> Unit:
+    current = _unit.get()
+    if current is None:
+        current = Unit(_caches)
+        _unit.set(current)
+    return current
+
+
+def begin_unit(counter: int | None) -> None:
+    """Start a unit of work under the epoch's counter: caches of another counter are left behind."""
+    global _caches
+    if counter is None or counter != _caches.counter:
+        _caches = Caches(counter)
+    _unit.set(Unit(_caches))
+
+
+def forget_everything() -> None:
+    """Empty the caches of this process."""
+    global _caches
+    _caches = Caches(None)
+    _unit.set(None)
+
+
+# --- data keys ------------------------------------------------------------------------------------------------------
+
+_COLUMNS = """
+SELECT k.id, k.subject_id, k.clinic_id, k.scope, k.version, k.suite, k.kek_id, k.wrapped, k.created_at < now(),
+       kek.suite, kek.provider_ref
+FROM subject_key k JOIN crypto_kek kek ON kek.id = k.kek_id
+"""
+_BY_ID = _COLUMNS + "WHERE k.id = ANY (%s)"
+_BY_SUBJECT = _COLUMNS + "WHERE k.subject_id = ANY (%s) AND k.destroyed_at IS NULL ORDER BY k.version"
+
+
+def key_of(key_id: int) -> DataKey:
+    """The data key of this id. Raises KeyDestroyed, and SealBroken when there is none in the clinics in hand."""
+    current = unit()
+    key = current.caches.keys.get(key_id)
+    if key is None:
+        loaded = _load_expected(key_id, current)
+        for found in loaded.values():
+            current.caches.keys.put(found.id, found)
+        key = loaded.get(key_id)
+    if key is None:
+        raise SealBroken(f"no data key {key_id}")
+    if key.cipher is None:
+        raise KeyDestroyed(f"data key {key_id} was destroyed")
+    return key
+
+
+def _load_expected(key_id: int, current: Unit) -> dict[int, DataKey]:
+    """This key and all that are expected, in one query; when one of the others is damaged, this key alone."""
+    wanted = [k for k in dict.fromkeys((key_id, *current.pending)) if current.caches.keys.get(k) is None]
+    current.pending.clear()
+    try:
+        return {key.id: key for key, _committed in _load(_BY_ID, wanted)}
+    except (SealBroken, KeysMissing):
+        return {key.id: key for key, _committed in _load(_BY_ID, [key_id])}
+
+
+def sealing_key(subject_id: UUID, scope: Scope) -> DataKey:
+    """The key that seals new values. Raises KeysMissing when the subject has none in this scope."""
+    key = _known_sealing_key(subject_id, scope)
+    if key is None:
+        load_sealing_keys((subject_id,))
+        key = _known_sealing_key(subject_id, scope)
+    if key is None:
+        raise KeysMissing(f"subject {subject_id} has no key of scope {scope.name}")
+    return key
+
+
+def _known_sealing_key(subject_id: UUID, scope: Scope) -> DataKey | None:
+    current = unit()
+    return current.fresh.get((subject_id, scope)) or current.caches.sealing.get((subject_id, scope))
+
+
+def load_sealing_keys(subject_ids: Iterable[UUID]) -> None:
+    """Load every scope's newest key of these subjects in one query, except those that are known."""
+    wanted = [
+        s for s in dict.fromkeys(subject_ids) if all(_known_sealing_key(s, scope) is None for scope in Scope)
+    ]
+    current = unit()
+    for key, committed in _load(_BY_SUBJECT, wanted):
+        keep(key, committed=committed, in_unit=current)
+
+
+def keep(key: DataKey, *, committed: bool, in_unit: Unit) -> None:
+    """Remember a key. One this transaction made is kept for the unit alone: it may yet be rolled back."""
+    in_unit.caches.keys.put(key.id, key)
+    if committed:
+        in_unit.caches.sealing.put((key.subject_id, key.scope), key)
+    else:
+        in_unit.fresh[key.subject_id, key.scope] = key
+
+
+def _load(query: str, wanted: Collection[int] | Collection[UUID]) -> list[tuple[DataKey, bool]]:
+    if not wanted:
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute(query, [list(wanted)])
+        rows = cursor.fetchall()
+    secrets = iter(_unwrap([_wrapped_key(row) for row in rows if row[7] is not None]))
+    return [(_data_key(row, next(secrets) if row[7] is not None else None), bool(row[8])) for row in rows]
+
+
+def _wrapped_key(row: tuple[Any, ...]) -> Wrapped:
+    _id, subject_id, clinic_id, scope, version, suite, kek_id, wrapped, _committed, kek_suite, reference = row
+    aad = subject_key_aad(
+        clinic_id=clinic_id,
+        subject_id=subject_id,
+        scope=Scope(scope),
+        version=version,
+        suite=Suite(suite),
+        kek_id=kek_id,
+    )
+    return Wrapped(reference, Suite(kek_suite), bytes(wrapped), aad)
+
+
+def _data_key(row: tuple[Any, ...], secret: bytes | None) -> DataKey:
+    suite = Suite(row[5])
+    cipher = None if secret is None else aead(suite, secret)
+    return DataKey(row[0], row[1], Scope(row[3]), suite, cipher, secret or b"")
+
+
+def _unwrap(items: list[Wrapped]) -> list[bytes]:
+    try:
+        return provider().unwrap(items) if items else []
+    except Broken as error:
+        raise SealBroken("a wrapped key does not open: its record was changed") from error
+
+
+# --- index secrets ----------------------------------------------------------------------------------------------------
+
+_INDEX_KEYS = """
+SELECT k.version, k.kek_id, k.wrapped, k.created_at < now(), kek.suite, kek.provider_ref
+FROM index_key k JOIN crypto_kek kek ON kek.id = k.kek_id
+WHERE k.clinic_id = %s AND k.destroyed_at IS NULL ORDER BY k.version
+"""
+
+
+def index_secrets(clinic_id: UUID) -> tuple[IndexSecret, ...]:
+    """Every living version of the clinic's index secret. Raises KeysMissing when there is none."""
+    caches = unit().caches
+    secrets = caches.index_secrets.get(clinic_id)
+    if secrets is None:
+        with connection.cursor() as cursor:
+            cursor.execute(_INDEX_KEYS, [clinic_id])
+            rows = cursor.fetchall()
+        if not rows:
+            raise KeysMissing(f"clinic {clinic_id} has no index key")
+        secrets = _index_secrets(clinic_id, rows)
+        if all(committed for *_, committed, _suite, _reference in rows):
+            caches.index_secrets.put(clinic_id, secrets)
+    return secrets
+
+
+def _index_secrets(clinic_id: UUID, rows: list[tuple[Any, ...]]) -> tuple[IndexSecret, ...]:
+    items = [
+        Wrapped(
+            reference,
+            Suite(suite),
+            bytes(wrapped),
+            index_key_aad(clinic_id=clinic_id, version=version, suite=Suite(suite), kek_id=kek_id),
+        )
+        for version, kek_id, wrapped, _committed, suite, reference in rows
+    ]
+    return tuple(
+        IndexSecret(row[0], item.suite, secret)
+        for row, item, secret in zip(rows, items, _unwrap(items), strict=True)
+    )

@@ -1,0 +1,57 @@
+"""The access scope: without one nothing opens. `audit` opens scopes and writes down what they saw."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from crypto.errors import NoAccessScope
+
+
+@dataclass(slots=True)
+class AccessScope:
+    """Who reads sealed data, for which purpose, and what they have opened so far.
+
+    `field_sets` None means all. `opened` maps each subject to the names of the fields that were opened.
+    """
+
+    actor_ref: str
+    purpose: str
+    kind: str
+    field_sets: frozenset[str] | None = None
+    opened: dict[UUID, set[str]] = field(default_factory=dict)
+
+    def allows(self, field_set: str) -> bool:
+        return self.field_sets is None or field_set in self.field_sets
+
+    def note(self, subject_id: UUID, name: str) -> None:
+        names = self.opened.get(subject_id)
+        if names is None:
+            names = self.opened[subject_id] = set()
+        names.add(name)
+
+
+_scope: ContextVar[AccessScope | None] = ContextVar("access_scope", default=None)
+
+
+def scope_or_none() -> AccessScope | None:
+    return _scope.get()
+
+
+def current_scope() -> AccessScope:
+    """The scope that is open now. Raises NoAccessScope."""
+    scope = _scope.get()
+    if scope is None:
+        raise NoAccessScope
+    return scope
+
+
+@contextmanager
+def opening(scope: AccessScope) -> Iterator[AccessScope]:
+    """Sealed values may be opened inside, on behalf of `scope`. Scopes nest; the innermost one counts."""
+    token = _scope.set(scope)
+    try:
+        yield scope
+    finally:
+        _scope.reset(token)

@@ -1,0 +1,147 @@
+"""What the floors above do with keys."""
+
+import secrets
+import struct
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import TypeAlias
+from uuid import UUID
+
+from django.db import connection, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.utils.timezone import now
+
+from crypto import keyring
+from crypto.core import values, wire
+from crypto.core.scopes import Scope
+from crypto.core.suites import Suite, aead, new_key
+from crypto.core.wrap import index_key_aad, subject_key_aad
+from crypto.errors import KeysMissing
+from crypto.models import CryptoEpoch, IndexKey, Kek, KekState, SubjectKey
+from crypto.providers import Clear, provider
+
+EPOCH = timedelta(days=30)
+ABSENT = b"\0"
+
+Committed: TypeAlias = "values.Json | Decimal | date | bytes"
+
+
+def check_key_store() -> None:
+    """Whether the keys in hand are those of this database; a database that has none yet adopts them.
+
+    Raises KeysMissing. Called at start and before keys are made, so that an empty or foreign folder is never written to.
+    """
+    fingerprint = provider().fingerprint()
+    if CryptoEpoch.objects.filter(key_store="").update(key_store=fingerprint):
+        return
+    known = CryptoEpoch.objects.values_list("key_store", flat=True).first()
+    if known is not None and known != fingerprint:
+        raise KeysMissing(
+            "The keys in KEYS_DIR belong to another installation: restore this installation's keys, or correct KEYS_DIR."
+        )
+
+
+def open_clinic_keys(clinic_id: UUID, *, suite: Suite = Suite.AES_256_GCM) -> None:
+    """Give a clinic the keys it needs before its first patient; doing it twice changes nothing. Raises KeysMissing."""
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"crypto:{clinic_id}"])
+        check_key_store()
+        kek = _active_kek(clinic_id)
+        if kek is None:
+            kek = Kek.objects.create(
+                clinic_id=clinic_id,
+                suite=suite,
+                provider=provider().name,
+                provider_ref=provider().generate(suite),
+                not_after=now() + EPOCH,
+            )
+        if not IndexKey.objects.filter(clinic_id=clinic_id, destroyed_at=None).exists():
+            _create_index_key(kek, version=1)
+
+
+def _create_index_key(kek: Kek, *, version: int) -> None:
+    suite = Suite(kek.suite)
+    aad = index_key_aad(clinic_id=kek.clinic_id, version=version, suite=suite, kek_id=kek.pk)
+    wrapped = provider().wrap([Clear(kek.provider_ref, suite, new_key(suite), aad)])[0]
+    IndexKey.objects.create(clinic_id=kek.clinic_id, version=version, kek=kek, wrapped=wrapped)
+
+
+def _active_kek(clinic_id: UUID) -> Kek | None:
+    return Kek.objects.filter(clinic_id=clinic_id, state=KekState.ACTIVE).order_by("-pk").first()
+
+
+def create_subject_keys(clinic_id: UUID, subject_id: UUID) -> None:
+    """One data key per scope for a new subject, in one INSERT. Raises KeysMissing when the clinic has no keys yet."""
+    kek = _active_kek(clinic_id)
+    if kek is None:
+        raise KeysMissing(f"clinic {clinic_id} has no active key: open its keys first")
+    suite = Suite(kek.suite)
+    keys = {scope: new_key(suite) for scope in Scope}
+    wrapped = provider().wrap(
+        [
+            Clear(
+                kek.provider_ref,
+                suite,
+                key,
+                subject_key_aad(
+                    clinic_id=clinic_id,
+                    subject_id=subject_id,
+                    scope=scope,
+                    version=1,
+                    suite=suite,
+                    kek_id=kek.pk,
+                ),
+            )
+            for scope, key in keys.items()
+        ]
+    )
+    rows = SubjectKey.objects.bulk_create(
+        SubjectKey(
+            id=secrets.randbelow(wire.LARGEST_KEY_ID) + 1,
+            subject_id=subject_id,
+            clinic_id=clinic_id,
+            scope=scope,
+            suite=suite,
+            kek=kek,
+            wrapped=bytes_,
+        )
+        for scope, bytes_ in zip(keys, wrapped, strict=True)
+    )
+    unit = keyring.unit()
+    for row, (scope, key) in zip(rows, keys.items(), strict=True):
+        fresh = keyring.DataKey(row.pk, subject_id, scope, suite, aead(suite, key), key)
+        keyring.keep(fresh, committed=False, in_unit=unit)
+
+
+def commitment(subject_id: UUID, scope: Scope, name: str, value: Committed) -> str:
+    """What the log keeps of a sealed value: comparable while the subject's key of the scope lives, meaningless after.
+
+    Raises KeysMissing when the subject has no key of this scope.
+    """
+    label = name.encode()
+    message = struct.pack(">I", len(label)) + label + _typed(value)
+    return "c:" + keyring.sealing_key(subject_id, scope).commitments.digest(message)[:16].hex()
+
+
+def _typed(value: Committed) -> bytes:
+    """A value and its type as bytes; the typed bytes of `crypto.core.values`, and one of its own for no value."""
+    if value is None:
+        return ABSENT
+    if isinstance(value, str):
+        return values.from_text(value)
+    if isinstance(value, Decimal):
+        return values.from_decimal(value)
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return values.from_date(value)
+    if isinstance(value, bytes):
+        return values.from_bytes(value)
+    return values.from_json(value)  # type: ignore[arg-type]  # refuses what is not JSON with TypeError
+
+
+def check_epoch(database: BaseDatabaseWrapper) -> None:
+    """Read the epoch's counter at the start of a transaction; when it moved, this process forgets its keys."""
+    with database.cursor() as cursor:
+        cursor.execute("SELECT counter FROM crypto_epoch")
+        row = cursor.fetchone()
+    keyring.begin_unit(row[0] if row else None)
