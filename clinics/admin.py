@@ -29,7 +29,15 @@ class AccountAdmin(UserAdmin):  # type: ignore[type-arg]  # not generic at run t
         (None, {"fields": ["username", "password", "display_name", "kind"]}),
         (_("Rights"), {"fields": ["is_active", "is_staff", "is_superuser", "groups"]}),
     ]
-    add_fieldsets = [(None, {"classes": ["wide"], "fields": ["username", "display_name", "usable_password", "password1", "password2"]})]
+    add_fieldsets = [
+        (
+            None,
+            {
+                "classes": ["wide"],
+                "fields": ["username", "display_name", "usable_password", "password1", "password2"],
+            },
+        )
+    ]
     filter_horizontal = ["groups"]
 
 

@@ -52,7 +52,10 @@ def send_mail_text(clinic: Clinic, to: str, subject: str, body: str, *, idempote
         subject=subject,
         body=body,
         to=[to],
-        headers={"Message-ID": f"<{idempotency_key}@{settings.AUDIT_LOG_ORIGIN}>", "X-Idempotency-Key": idempotency_key},
+        headers={
+            "Message-ID": f"<{idempotency_key}@{settings.AUDIT_LOG_ORIGIN}>",
+            "X-Idempotency-Key": idempotency_key,
+        },
     )
     try:
         message.send(fail_silently=False)

@@ -13,7 +13,9 @@ def workplace(request: HttpRequest) -> dict[str, Any]:
         "clinic": getattr(request, "clinic", None),
         "clinics": list(clinics.values()),
         "may": {permission.value: True for permission in getattr(request, "permissions", ())},
-        "role_names": [role.get_role_display() for role in roles if role.clinic_id == getattr(request.clinic, "pk", None)]
+        "role_names": [
+            role.get_role_display() for role in roles if role.clinic_id == getattr(request.clinic, "pk", None)
+        ]
         if getattr(request, "clinic", None)
         else [],
         "demo": settings.DEMO,

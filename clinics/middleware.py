@@ -10,6 +10,9 @@ from contextlib import ExitStack
 from typing import Any
 
 from allauth.mfa.utils import is_mfa_enabled
+from audit.access import access
+from audit.acting import acting
+from audit.services import record_denial
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError, transaction
@@ -17,10 +20,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, resolve_url
 from django.urls import Resolver404, ResolverMatch, resolve
 
-from audit.access import access
-from audit.acting import acting
 from audit.actors import Actor
-from audit.services import record_denial
 from clinics import queries
 from clinics.errors import NoClinic, NoSuchPage, NotAllowed
 from clinics.guards import PageGuard, guard_of
@@ -29,7 +29,11 @@ from crypto.errors import ClinicError
 from crypto.scope import AccessScope
 
 SESSION_CLINIC = "clinic"
-UNGUARDED = ("admin", "account", "mfa")  # packages' own views: they run in a unit of work, with nothing to open
+UNGUARDED = (
+    "admin",
+    "account",
+    "mfa",
+)  # packages' own views: they run in a unit of work, with nothing to open
 
 
 class UnitOfWork:
@@ -113,14 +117,13 @@ class UnitOfWork:
     def _run(self, request: Any, match: ResolverMatch, guard: PageGuard | None) -> HttpResponse:
         scope: AccessScope | None = None
         clinic_ids = (request.clinic.pk,) if request.clinic else ()
-        with acting(request.actor, *clinic_ids):
-            with ExitStack() as stack:
-                if guard and guard.purpose:
-                    scope = stack.enter_context(access(guard.purpose, guard.kind))
-                response = self.get_response(request)
-                failed = response.status_code >= 400
-                if failed:
-                    transaction.set_rollback(True)
+        with acting(request.actor, *clinic_ids), ExitStack() as stack:
+            if guard and guard.purpose:
+                scope = stack.enter_context(access(guard.purpose, guard.kind))
+            response = self.get_response(request)
+            failed = response.status_code >= 400
+            if failed:
+                transaction.set_rollback(True)
         error = getattr(request, "clinic_error", None)
         if failed and (guard or error):
             return self._denied(request, match, response, error, scope)
@@ -148,14 +151,20 @@ class UnitOfWork:
 
     @staticmethod
     def _denied(
-        request: Any, match: ResolverMatch, response: HttpResponse, error: Exception | None, scope: AccessScope | None
+        request: Any,
+        match: ResolverMatch,
+        response: HttpResponse,
+        error: Exception | None,
+        scope: AccessScope | None,
     ) -> HttpResponse:
         actor: Actor = request.actor
         try:
             record_denial(
                 actor,
                 view=match.view_name,
-                object_id=str(next(iter(match.kwargs.values()), "")) if "clinic_code" not in match.kwargs else "",
+                object_id=str(next(iter(match.kwargs.values()), ""))
+                if "clinic_code" not in match.kwargs
+                else "",
                 result=type(error).__name__ if error else str(response.status_code),
                 opened=scope,
             )

@@ -86,7 +86,8 @@ class User(AbstractBaseUser, PermissionsMixin):
         constraints = [
             models.CheckConstraint(
                 name="patient_account_says_nothing",
-                condition=models.Q(kind=UserKind.STAFF) | models.Q(display_name="", is_staff=False, is_superuser=False),
+                condition=models.Q(kind=UserKind.STAFF)
+                | models.Q(display_name="", is_staff=False, is_superuser=False),
             )
         ]
 
@@ -100,7 +101,9 @@ class User(AbstractBaseUser, PermissionsMixin):
 class StaffRoleQuerySet(models.QuerySet["StaffRole"]):
     def at_work(self, user_id: uuid.UUID) -> Self:
         """The roles of one account in clinics that are open, in the order the clinic switcher shows them."""
-        return self.filter(user_id=user_id, user__is_active=True, clinic__is_active=True).order_by("clinic__code", "role")
+        return self.filter(user_id=user_id, user__is_active=True, clinic__is_active=True).order_by(
+            "clinic__code", "role"
+        )
 
 
 class StaffRole(models.Model):

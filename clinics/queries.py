@@ -26,13 +26,21 @@ def roles_at_work(user: User) -> list[StaffRole]:
 
 def staff_actor(user: User, clinic_id: UUID, roles: list[StaffRole]) -> Actor:
     """Who acts, with what their roles in this clinic let them open."""
-    field_sets = frozenset[str]().union(*(field_sets_of(Role(r.role)) for r in roles if r.clinic_id == clinic_id))
-    return Actor(ref=f"user:{user.pk}", kind="staff", clinic_id=clinic_id, field_sets=field_sets, user_id=user.pk)
+    field_sets = frozenset[str]().union(
+        *(field_sets_of(Role(r.role)) for r in roles if r.clinic_id == clinic_id)
+    )
+    return Actor(
+        ref=f"user:{user.pk}", kind="staff", clinic_id=clinic_id, field_sets=field_sets, user_id=user.pk
+    )
 
 
 def patient_actor(user: User, clinic_id: UUID) -> Actor:
     return Actor(
-        ref=f"user:{user.pk}", kind="patient", clinic_id=clinic_id, field_sets=PATIENT_FIELD_SETS, user_id=user.pk
+        ref=f"user:{user.pk}",
+        kind="patient",
+        clinic_id=clinic_id,
+        field_sets=PATIENT_FIELD_SETS,
+        user_id=user.pk,
     )
 
 
@@ -41,7 +49,9 @@ def anonymous_actor(clinic_id: UUID | None) -> Actor:
 
 
 def permissions_in(roles: list[StaffRole], clinic_id: UUID) -> frozenset[Permission]:
-    return frozenset[Permission]().union(*(permissions_of(Role(r.role)) for r in roles if r.clinic_id == clinic_id))
+    return frozenset[Permission]().union(
+        *(permissions_of(Role(r.role)) for r in roles if r.clinic_id == clinic_id)
+    )
 
 
 def teams_of(user_id: UUID, clinic_id: UUID) -> QuerySet[CareTeam]:

@@ -2,12 +2,12 @@
 
 from typing import Any
 
+from audit.acting import acting
+from audit.services import record
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
 from django.http import HttpRequest
 
-from audit.acting import acting
 from audit.actors import Actor
-from audit.services import record
 from clinics.models import User, UserKind
 
 
@@ -26,7 +26,9 @@ def _signed_out(sender: Any, request: HttpRequest, user: User | None, **kwargs: 
         _record("account.signed_out", request, user)
 
 
-def _failed(sender: Any, credentials: dict[str, Any], request: HttpRequest | None = None, **kwargs: Any) -> None:
+def _failed(
+    sender: Any, credentials: dict[str, Any], request: HttpRequest | None = None, **kwargs: Any
+) -> None:
     """What was typed is not kept: a mistyped user name may be a password. A known account is named by its id."""
     username = str(credentials.get("username", ""))
     known = User.objects.filter(username=username).values_list("pk", flat=True).first()
@@ -38,6 +40,8 @@ def _record(action: str, request: HttpRequest, user: User) -> None:
     clinic = getattr(request, "clinic", None)
     clinic_id = clinic.pk if clinic else None
     kind = "patient" if user.kind == UserKind.PATIENT else "staff"
-    actor = Actor(ref=f"user:{user.pk}", kind=kind, clinic_id=clinic_id, field_sets=frozenset(), user_id=user.pk)
+    actor = Actor(
+        ref=f"user:{user.pk}", kind=kind, clinic_id=clinic_id, field_sets=frozenset(), user_id=user.pk
+    )
     with acting(actor, *([clinic_id] if clinic_id else [])):
         record(action, object=user)

@@ -20,7 +20,11 @@ class EdgeMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.get_response(request)
         if response.status_code == HTTPStatus.SERVICE_UNAVAILABLE and not response.content:
-            return _page(request, HTTPStatus.SERVICE_UNAVAILABLE, _("The log cannot be written, so nothing was done. Please try again."))
+            return _page(
+                request,
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                _("The log cannot be written, so nothing was done. Please try again."),
+            )
         error = getattr(request, "clinic_error", None)
         return refusal(request, error) if isinstance(error, ClinicError) else response
 
@@ -45,5 +49,7 @@ def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:
     return _page(
         request,
         HTTPStatus.FORBIDDEN,
-        _("This form was open for too long or in another window. Go back, reload the page and send it again."),
+        _(
+            "This form was open for too long or in another window. Go back, reload the page and send it again."
+        ),
     )

@@ -80,4 +80,6 @@ class Environment:
     def finish(self) -> None:
         """Raises ImproperlyConfigured with one line per mistake."""
         if self.mistakes:
-            raise ImproperlyConfigured("Zhizhi cannot start:\n" + "\n".join(f"- {line}" for line in self.mistakes))
+            raise ImproperlyConfigured(
+                "Zhizhi cannot start:\n" + "\n".join(f"- {line}" for line in self.mistakes)
+            )

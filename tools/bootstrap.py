@@ -62,7 +62,9 @@ def _messages() -> None:
 def _run(command: list[str], **variables: str) -> None:
     done = subprocess.run(command, check=False, cwd=ROOT, env={**os.environ, **variables})
     if done.returncode:
-        raise SystemExit(f"setup: `{' '.join(Path(part).name for part in command[:3])}` failed; its words stand above.")
+        raise SystemExit(
+            f"setup: `{' '.join(Path(part).name for part in command[:3])}` failed; its words stand above."
+        )
 
 
 if __name__ == "__main__":

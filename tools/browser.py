@@ -19,7 +19,10 @@ def main() -> int:
     if os.geteuid() == 0 and shutil.which("apt-get"):
         print("setup: Chromium for the browser tests …", flush=True)
         environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        for command in (["apt-get", "update", "-qq"], ["apt-get", "install", "-y", "-qq", "chromium", "fonts-noto-cjk"]):
+        for command in (
+            ["apt-get", "update", "-qq"],
+            ["apt-get", "install", "-y", "-qq", "chromium", "fonts-noto-cjk"],
+        ):
             subprocess.run(command, check=False, env=environment, stdout=subprocess.DEVNULL)
     if find_browser():
         return 0

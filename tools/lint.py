@@ -10,7 +10,21 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
 TEST = {"DJANGO_SETTINGS_MODULE": "config.settings.test"}
-PYTHON_FOLDERS = ["config", "crypto", "audit", "clinics", "patients", "consent", "records", "followups", "exchange", "desk", "portal", "tests", "tools"]
+PYTHON_FOLDERS = [
+    "config",
+    "crypto",
+    "audit",
+    "clinics",
+    "patients",
+    "consent",
+    "records",
+    "followups",
+    "exchange",
+    "desk",
+    "portal",
+    "tests",
+    "tools",
+]
 
 
 def production() -> dict[str, str]:
@@ -35,7 +49,10 @@ def checks() -> dict[str, tuple[list[str], dict[str, str]]]:
         "deployment": ([python, "manage.py", "check", "--deploy", "--fail-level", "WARNING"], production()),
         "messages": ([python, "tools/messages.py", "check"], {}),
     }
-    if shutil.which("docker") and not subprocess.run(["docker", "compose", "version"], check=False, capture_output=True).returncode:
+    if (
+        shutil.which("docker")
+        and not subprocess.run(["docker", "compose", "version"], check=False, capture_output=True).returncode
+    ):
         found["docker compose"] = (["docker", "compose", "config", "--quiet"], {})
     return found
 
@@ -45,9 +62,18 @@ def main() -> int:
     for name, (command, variables) in checks().items():
         started = time.monotonic()
         done = subprocess.run(
-            command, check=False, cwd=ROOT, env={**os.environ, **variables}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            command,
+            check=False,
+            cwd=ROOT,
+            env={**os.environ, **variables},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         )
-        print(f"{'ok  ' if done.returncode == 0 else 'FAIL'} {name} ({time.monotonic() - started:.0f} s)", flush=True)
+        print(
+            f"{'ok  ' if done.returncode == 0 else 'FAIL'} {name} ({time.monotonic() - started:.0f} s)",
+            flush=True,
+        )
         if done.returncode:
             failed.append(name)
             print(done.stdout, flush=True)

@@ -9,6 +9,9 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
@@ -27,17 +30,41 @@ def main() -> int:
         return reset()
     signal.signal(signal.SIGTERM, _stop)
     signal.signal(signal.SIGINT, _stop)
+    with run_demo(DATA) as demo:
+        print(f"READY http://127.0.0.1:{demo.variables['PORT']}", flush=True)
+        demo.manage("seed_demo", "--accounts")
+        demo.processes.watch()
+    return 0
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """A running demo: `variables` are what its processes see, the owner's address left out."""
+
+    variables: dict[str, str]
+    processes: Processes
+
+    def manage(self, *arguments: str) -> None:
+        _manage(list(arguments), self.variables)
+
+
+@contextmanager
+def run_demo(data: Path | None, *, patients: int = 300) -> Iterator[Demo]:
+    """Everything the product consists of, ready for people; stopped at the end. `data` None: thrown away."""
     os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings.demo"
     _say("starting PostgreSQL and Valkey")
-    with run_services(DATA) as services:
-        variables = {**services, **_addresses(Path(services["ZHIZHI_DATA"]))}
-        _prepare(variables)
+    with run_services(data) as services:
+        folder = Path(services["ZHIZHI_DATA"])
+        variables = {**services, **_addresses(folder)}
+        _say("preparing tables")
+        _manage(["migrate", "--verbosity", "0"], variables)
+        del variables["DATABASE_OWNER_URL"]
+        _say("inviting invented people")
+        _manage(["seed_demo", "--patients", str(patients)], variables)
         _say("starting web, worker, beat, sequencer, witness and mailbox")
-        with Processes(variables, Path(services["ZHIZHI_DATA"]) / "logs") as processes:
-            _wait_for_web(variables["PORT"])
-            _announce(variables)
-            processes.watch()
-    return 0
+        with Processes(variables, folder / "logs") as processes:
+            _wait_for_web(variables["PORT"], folder / "logs" / "web.log")
+            yield Demo(variables, processes)
 
 
 def reset() -> int:
@@ -72,41 +99,26 @@ def _addresses(data: Path) -> dict[str, str]:
     }
 
 
-def _prepare(variables: dict[str, str]) -> None:
-    """Tables by the owner role; everything after that by the application role, which never sees the owner's address."""
-    application = {key: value for key, value in variables.items() if key != "DATABASE_OWNER_URL"}
-    for words, command, environment in (
-        ("preparing tables", ["migrate", "--verbosity", "0"], variables),
-        ("collecting front-end files", ["collectstatic", "--noinput", "--verbosity", "0"], application),
-        ("inviting invented people", ["seed_demo"], application),
-    ):
-        _say(words)
-        done = subprocess.run(
-            [sys.executable, str(REPOSITORY / "manage.py"), *command], check=False, env={**os.environ, **environment}
-        )
-        if done.returncode:
-            raise SystemExit(f"`manage.py {command[0]}` failed; its words stand above.")
+def _manage(command: list[str], variables: dict[str, str]) -> None:
+    done = subprocess.run(
+        [sys.executable, str(REPOSITORY / "manage.py"), *command],
+        check=False,
+        env={**os.environ, **variables},
+    )
+    if done.returncode:
+        raise SystemExit(f"`manage.py {command[0]}` failed; its words stand above.")
 
 
-def _wait_for_web(port: str) -> None:
+def _wait_for_web(port: str, log: Path) -> None:
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/health/", timeout=2) as answer:  # noqa: S310
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/health/", timeout=2) as answer:
                 if answer.status == 200:
                     return
         except (urllib.error.URLError, OSError):
             time.sleep(0.2)
-    raise SystemExit(f"The web process did not answer on port {port} within 60 s; its log stands in .zhizhi/logs/web.log")
-
-
-def _announce(variables: dict[str, str]) -> None:
-    print(f"READY http://127.0.0.1:{variables['PORT']}", flush=True)
-    subprocess.run(
-        [sys.executable, str(REPOSITORY / "manage.py"), "seed_demo", "--accounts", "--mailbox", variables["MAILBOX_URL"],
-         "--port", variables["PORT"]],
-        check=False, env={**os.environ, **{k: v for k, v in variables.items() if k != "DATABASE_OWNER_URL"}},
-    )  # fmt: skip
+    raise SystemExit(f"The web process did not answer on port {port} within 60 s; its log stands in {log}")
 
 
 def _say(words: str) -> None:

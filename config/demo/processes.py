@@ -18,7 +18,13 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "web": (*APPLICATION, "PORT"),
     "worker": APPLICATION,
     "beat": APPLICATION,
-    "sequencer": (*APPLICATION, "DATABASE_SEQUENCER_URL", "SEQUENCER_KEY_FILE", "WITNESS_URL", "WITNESS_PUBLIC_KEY_FILE"),
+    "sequencer": (
+        *APPLICATION,
+        "DATABASE_SEQUENCER_URL",
+        "SEQUENCER_KEY_FILE",
+        "WITNESS_URL",
+        "WITNESS_PUBLIC_KEY_FILE",
+    ),
     "witness": ("WITNESS_DIR", "WITNESS_PORT", "WITNESS_USER"),
     "mailbox": ("MAILBOX_DIR", "SMTP_PORT", "MAILBOX_PORT"),
 }
@@ -73,7 +79,10 @@ class Processes:
         known = {**os.environ, **self.variables}
         environment = {key: known[key] for key in (*SHARED, *NEEDS[name]) if key in known}
         return Process(
-            name, [str(Path(sys.executable).parent / program), *arguments], environment, self.logs / f"{name}.log"
+            name,
+            [str(Path(sys.executable).parent / program), *arguments],
+            environment,
+            self.logs / f"{name}.log",
         )
 
     def watch(self) -> None:

@@ -52,7 +52,9 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m config.embedded", description=__doc__)
     where = parser.add_mutually_exclusive_group()
-    where.add_argument("--data", default=str(REPOSITORY / ".zhizhi"), help="folder that keeps the data (default: .zhizhi)")
+    where.add_argument(
+        "--data", default=str(REPOSITORY / ".zhizhi"), help="folder that keeps the data (default: .zhizhi)"
+    )
     where.add_argument("--ephemeral", action="store_true", help="a temporary folder, removed at the end")
     parser.add_argument("--bare", action="store_true", help="roles and an empty database, no migration")
     parser.add_argument("command", nargs="+", help="the command, after --")

@@ -54,4 +54,6 @@ def _first_of(*names: str) -> Account:
         except KeyError:
             continue
         return Account(entry.pw_name, entry.pw_uid, entry.pw_gid)
-    raise SystemExit(f"None of the accounts {', '.join(names)} exists: create one, or start as an ordinary user.")
+    raise SystemExit(
+        f"None of the accounts {', '.join(names)} exists: create one, or start as an ordinary user."
+    )

@@ -63,7 +63,9 @@ def open_place(data: Path | None, account: Account) -> Iterator[Place]:
     if not reachable:
         name = hashlib.sha256(str(data.resolve()).encode()).hexdigest()[:12]
         data = FALLBACK / f"zhizhi-{name}"
-        print(f"The account {account.name} cannot reach this checkout, so the data stand in {data}", flush=True)
+        print(
+            f"The account {account.name} cannot reach this checkout, so the data stand in {data}", flush=True
+        )
     data.mkdir(parents=True, exist_ok=True)
     data.chmod(0o711)
     with _only_one(data):

@@ -14,7 +14,9 @@ from config.embedded.accounts import Account
 from config.embedded.places import Place, Secrets, free_port
 
 DATABASE = "zhizhi"
-FAST_AND_LOOSE = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off"  # only where data are thrown away
+FAST_AND_LOOSE = (
+    "-c fsync=off -c synchronous_commit=off -c full_page_writes=off"  # only where data are thrown away
+)
 
 
 class Postgres:
@@ -42,7 +44,9 @@ def run_postgres(place: Place, secrets: Secrets, account: Account) -> Iterator[P
     account.own(log)
     if not (data / "PG_VERSION").exists():
         _initialise(place, data, secrets, account)
-    elif _is_running(place, data, account):  # a start that was killed: this server is ours, its folder says so
+    elif _is_running(
+        place, data, account
+    ):  # a start that was killed: this server is ours, its folder says so
         _pg_ctl(place, account, "-D", str(data), "-m", "fast", "-w", "stop")
     port = free_port()
     options = (

@@ -6,7 +6,9 @@ from config.settings.base import TRANSACTION_LIMITS
 from config.settings.served import read_mail, read_services
 
 _env = Environment()
-SECRET_KEY = _env.required("SECRET_KEY", "start the demo with `make demo`, or a command with `python -m config.embedded -- …`")
+SECRET_KEY = _env.required(
+    "SECRET_KEY", "start the demo with `make demo`, or a command with `python -m config.embedded -- …`"
+)
 DEBUG = False
 DEMO = True
 ALLOWED_HOSTS = ["127.0.0.1", "localhost"]
@@ -15,9 +17,9 @@ SMS_CARRIER = "clinics.channels.MailboxCarrier"
 MAILBOX_URL = _env.text("MAILBOX_URL")
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
-WHITENOISE_KEEP_ONLY_HASHED_FILES = False
+WHITENOISE_USE_FINDERS = True  # straight from the checkout: nothing to collect before a first look
 locals().update(read_services(_env, TRANSACTION_LIMITS))
 locals().update(read_mail(_env))
 _env.finish()

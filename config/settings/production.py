@@ -6,16 +6,27 @@ from config.settings.base import TRANSACTION_LIMITS
 from config.settings.served import read_mail, read_services
 
 _env = Environment()
-_env.refuse(_env.flag("DEBUG", default=False), "DEBUG must not be set: error pages would show patients' data.")
 _env.refuse(
-    bool(_env.text("DEMO_MFA")), "DEMO_MFA belongs to the demo: in production the second factor is always required."
+    _env.flag("DEBUG", default=False), "DEBUG must not be set: error pages would show patients' data."
 )
 _env.refuse(
-    _env.flag("HTTP_COOKIES", default=False), "HTTP_COOKIES must not be set: sessions would travel without TLS."
+    bool(_env.text("DEMO_MFA")),
+    "DEMO_MFA belongs to the demo: in production the second factor is always required.",
 )
-SECRET_KEY = _env.required("SECRET_KEY", "a random text of at least 50 characters, the same for every process")
 _env.refuse(
-    bool(SECRET_KEY) and (len(SECRET_KEY) < 50 or len(set(SECRET_KEY)) < 12 or SECRET_KEY.startswith(("django-insecure", "only-in-tests"))),
+    _env.flag("HTTP_COOKIES", default=False),
+    "HTTP_COOKIES must not be set: sessions would travel without TLS.",
+)
+SECRET_KEY = _env.required(
+    "SECRET_KEY", "a random text of at least 50 characters, the same for every process"
+)
+_env.refuse(
+    bool(SECRET_KEY)
+    and (
+        len(SECRET_KEY) < 50
+        or len(set(SECRET_KEY)) < 12
+        or SECRET_KEY.startswith(("django-insecure", "only-in-tests"))
+    ),
     "SECRET_KEY is a default or too weak: use at least 50 random characters.",
 )
 DEBUG = False
@@ -24,11 +35,11 @@ MFA_REQUIRED = True
 ALLOWED_HOSTS = _env.names("ALLOWED_HOSTS", "the host names people type, separated by commas")
 _env.refuse("*" in ALLOWED_HOSTS, "ALLOWED_HOSTS must name hosts: * lets a stranger's name into links.")
 CSRF_TRUSTED_ORIGINS = [f"https://{host}" for host in ALLOWED_HOSTS]
-AUDIT_LOG_ORIGIN = _env.required("AUDIT_LOG_ORIGIN", "the name under which the log's checkpoints are signed, such as clinic.example.cn")
-SMS_CARRIER = _env.text("SMS_CARRIER", "clinics.channels.NoCarrier")
-_env.refuse(
-    SMS_CARRIER == "clinics.channels.MailboxCarrier", "SMS_CARRIER must not be the demo's mailbox."
+AUDIT_LOG_ORIGIN = _env.required(
+    "AUDIT_LOG_ORIGIN", "the name under which the log's checkpoints are signed, such as clinic.example.cn"
 )
+SMS_CARRIER = _env.text("SMS_CARRIER", "clinics.channels.NoCarrier")
+_env.refuse(SMS_CARRIER == "clinics.channels.MailboxCarrier", "SMS_CARRIER must not be the demo's mailbox.")
 MAILBOX_URL = ""
 SECURE_SSL_REDIRECT = True
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")

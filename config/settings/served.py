@@ -21,9 +21,14 @@ def read_services(env: Environment, transaction_limits: str) -> dict[str, Any]:
         "DATABASES": {"default": database},
         "CELERY_BROKER_URL": f"{redis_url}/0",
         "CACHES": {
-            "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": f"{redis_url}/1"}
+            "default": {
+                "BACKEND": "django.core.cache.backends.redis.RedisCache",
+                "LOCATION": f"{redis_url}/1",
+            }
         },
-        "KEYS_DIR": env.folder("KEYS_DIR", "the folder of the installation's keys, outside the database and its backups"),
+        "KEYS_DIR": env.folder(
+            "KEYS_DIR", "the folder of the installation's keys, outside the database and its backups"
+        ),
         "DATABASE_OWNER": None,
         "DATABASE_SEQUENCER_URL": env.text("DATABASE_SEQUENCER_URL"),
         "DATABASE_AUDITOR_URL": env.text("DATABASE_AUDITOR_URL"),

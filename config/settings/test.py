@@ -12,7 +12,7 @@ _nowhere = {  # type checks and `--help` load the settings without services
     "KEYS_DIR": "/",
 }
 _env = Environment({**_nowhere, **os.environ})
-SECRET_KEY = "only-in-tests-" + "x" * 50  # noqa: S105
+SECRET_KEY = "only-in-tests-" + "x" * 50
 DEBUG = False
 DEMO = False
 MFA_REQUIRED = False
@@ -24,6 +24,8 @@ STORAGES = {
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
 # One test is one transaction, on a machine that may be busy: the limit is wider here, never off.
-locals().update(read_services(_env, "-c transaction_timeout=120s -c idle_in_transaction_session_timeout=120s"))
+locals().update(
+    read_services(_env, "-c transaction_timeout=120s -c idle_in_transaction_session_timeout=120s")
+)
 locals().update(read_mail(_env))
 _env.finish()
