@@ -20,7 +20,7 @@ from crypto.core.scopes import Scope
 from crypto.core.suites import Broken
 from crypto.errors import FieldNotAllowed, SealBroken
 from crypto.scope import current_scope
-from crypto.seals import Closed, Pending, Sealed, hands_out_seals
+from crypto.seals import Closed, Pending, Sealed, hands_out_seals, seal_of
 
 __all__ = [
     "Parts",
@@ -99,7 +99,7 @@ class SealedField(_Base[_ST, _GT]):
 
     def check(self, **kwargs: Any) -> list[checks.CheckMessage]:
         found: list[checks.CheckMessage] = list(super().check(**kwargs))
-        if self.unique or self.db_index or self.primary_key:
+        if self.unique or getattr(self, "db_index", False) or self.primary_key:
             found.append(
                 checks.Error(
                     "A sealed field cannot be unique, indexed or a key: equal values differ.",
@@ -165,7 +165,7 @@ class SealedField(_Base[_ST, _GT]):
 
     def pending(self, value: Any, held: Sealed | Pending | None, instance: models.Model) -> Pending | Sealed:
         """What the instance holds after `value` was assigned over `held`."""
-        return Pending(self.encode(value), held.old if isinstance(held, Pending) else held)
+        return Pending(self.encode(value), seal_of(held))
 
     def pre_save(self, model_instance: models.Model, add: bool) -> Sealed | None:
         held = model_instance.__dict__.get(self.attname)
@@ -387,8 +387,7 @@ class SealedParts(SealedField["Mapping[str, str | None] | Parts", Parts]):
             if held is None or not value.belongs_to(instance):
                 raise TypeError(f"{self.aad_name}: assign a mapping; the parts of another row are not copied")
             return held
-        pending = super().pending(value, held, instance)
-        return Pending(pending.value, pending.old, frozenset(self.parts))
+        return Pending(self.encode(value), seal_of(held), frozenset(self.parts))
 
     def replace(self, instance: models.Model, parts: Mapping[str, str | None]) -> None:
         held = self.held(instance)
@@ -396,5 +395,4 @@ class SealedParts(SealedField["Mapping[str, str | None] | Parts", Parts]):
         given = frozenset(parts)
         if isinstance(held, Pending):
             given |= held.given or frozenset()
-        old = held.old if isinstance(held, Pending) else held
-        instance.__dict__[self.attname] = Pending(self.encode({**known, **parts}), old, given)
+        instance.__dict__[self.attname] = Pending(self.encode({**known, **parts}), seal_of(held), given)

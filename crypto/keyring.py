@@ -15,6 +15,7 @@ from django.db import connection
 
 from crypto.core.scopes import Scope
 from crypto.core.suites import Aead, Broken, KeyedHash, Suite, aead, derive
+from crypto.core.tokens import Index
 from crypto.core.wire import LARGEST_KEY_ID
 from crypto.core.wrap import index_key_aad, subject_key_aad
 from crypto.errors import KeyDestroyed, KeysMissing, SealBroken
@@ -80,6 +81,14 @@ class IndexSecret:
     version: int
     suite: Suite
     secret: bytes = field(repr=False)
+    _hashes: dict[Index, KeyedHash] = field(default_factory=dict, repr=False)
+
+    def hash_for(self, index: Index) -> KeyedHash:
+        """The keyed hash of one index, under a key of its own."""
+        hashed = self._hashes.get(index)
+        if hashed is None:
+            hashed = self._hashes[index] = KeyedHash(self.suite, derive(self.suite, self.secret, index.label))
+        return hashed
 
 
 class Caches:

@@ -35,7 +35,7 @@ class SealedQuerySet(models.QuerySet[M]):
     def bulk_update(self, objs: Iterable[M], fields: Iterable[str], batch_size: int | None = None) -> int:
         fields = tuple(fields)
         self._refuse_sealed(fields, "use sealed_bulk_update()")
-        return models.QuerySet(self.model, using=self.db).bulk_update(objs, fields, batch_size)
+        return self._plain().bulk_update(objs, fields, batch_size)
 
     def bulk_create(self, *args: Any, **kwargs: Any) -> NoReturn:
         raise TypeError(f"{self.model.__name__} is sealed: use sealed_bulk_create()")
@@ -48,9 +48,7 @@ class SealedQuerySet(models.QuerySet[M]):
         for row in rows:
             row.fill_sealing_clinic()
         keyring.load_sealing_keys(row.subject_id for row in rows)
-        return models.QuerySet(self.model, using=self.db).bulk_create(
-            rows, batch_size=batch_size, ignore_conflicts=ignore_conflicts
-        )
+        return self._plain().bulk_create(rows, batch_size=batch_size, ignore_conflicts=ignore_conflicts)
 
     def sealed_bulk_update(
         self, objs: Iterable[M], fields: Collection[str], *, batch_size: int | None = None
@@ -63,7 +61,11 @@ class SealedQuerySet(models.QuerySet[M]):
                 for row in rows:
                     field.pre_save(row, add=False)
         with raw_seals():
-            return models.QuerySet(self.model, using=self.db).bulk_update(rows, fields, batch_size)
+            return self._plain().bulk_update(rows, fields, batch_size)
+
+    def _plain(self) -> "models.QuerySet[M]":
+        """Django's own queryset over the table, for what this class has already sealed."""
+        return models.QuerySet(self.model, using=self.db)
 
     def _refuse_sealed(self, names: Iterable[str], why: str) -> None:
         touched = {field.name for field in sealed_fields(self.model)}.intersection(names)
@@ -71,5 +73,5 @@ class SealedQuerySet(models.QuerySet[M]):
             raise TypeError(f"{', '.join(sorted(touched))} of {self.model.__name__} is sealed: {why}")
 
 
-class SealedManager(models.Manager.from_queryset(SealedQuerySet)[M]):  # type: ignore[misc]
-    """The manager of sealed models."""
+SealedManager = models.Manager.from_queryset(SealedQuerySet)
+"""The manager of sealed models."""

@@ -1,6 +1,6 @@
 """The records of keys (never their bytes in clear), and the base of every model with sealed fields."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -164,13 +164,13 @@ class SealedModel(models.Model):
     def fill_sealing_clinic(self) -> None:
         """The clinic of a new row is the clinic that seals it."""
         if self.sealed_by_clinic is None:
-            clinic_id: UUID = self.clinic_id  # type: ignore[attr-defined]  # every subclass has one
+            clinic_id: UUID = self.clinic_id  # every subclass has one
             self.sealed_by_clinic = clinic_id
 
     def refresh_from_db(
         self,
         using: str | None = None,
-        fields: Sequence[str] | None = None,
+        fields: Iterable[str] | None = None,
         from_queryset: "models.QuerySet[Any] | None" = None,
     ) -> None:
         """Django copies the fields of a fresh instance one by one; inside, they are copied sealed."""

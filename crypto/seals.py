@@ -67,6 +67,11 @@ class Pending(Closed):
         raise TypeError("an unsaved value of a sealed field cannot be pickled")
 
 
+def seal_of(held: Sealed | Pending | None) -> Sealed | None:
+    """The seal that stands in the database, as far as the instance knows."""
+    return held.old if isinstance(held, Pending) else held
+
+
 _raw: ContextVar[bool] = ContextVar("raw_seals", default=False)
 hands_out_seals = _raw.get
 
