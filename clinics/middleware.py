@@ -10,9 +10,6 @@ from contextlib import ExitStack
 from typing import Any
 
 from allauth.mfa.utils import is_mfa_enabled
-from audit.access import access
-from audit.acting import acting
-from audit.services import record_denial
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError, transaction
@@ -20,7 +17,10 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, resolve_url
 from django.urls import Resolver404, ResolverMatch, resolve
 
+from audit.access import access
+from audit.acting import acting
 from audit.actors import Actor
+from audit.services import record_denial
 from clinics import queries
 from clinics.errors import NoClinic, NoSuchPage, NotAllowed
 from clinics.guards import PageGuard, guard_of

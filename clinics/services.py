@@ -2,11 +2,11 @@
 
 from uuid import UUID
 
-from audit.acting import acting
-from audit.services import record
 from django.db import transaction
 
+from audit.acting import acting
 from audit.actors import system_actor
+from audit.services import record
 from clinics.models import CareTeam, Chain, Clinic, StaffRole, TeamMember, User
 from clinics.roles import Role
 from crypto.ids import uuid7

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from audit.acting import acting
-from audit.services import record
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
 from django.http import HttpRequest
 
+from audit.acting import acting
 from audit.actors import Actor
+from audit.services import record
 from clinics.models import User, UserKind
 
 
