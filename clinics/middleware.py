@@ -11,22 +11,22 @@ from typing import Any
 
 from allauth.mfa.utils import is_mfa_enabled
 from django.conf import settings
+from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
-from django.db import DatabaseError, transaction
+from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, resolve_url
 from django.urls import Resolver404, ResolverMatch, resolve
 
 from audit.access import access
 from audit.acting import acting
-from audit.actors import Actor
+from audit.errors import LogUnavailable
 from audit.services import record_denial
 from clinics import queries
 from clinics.errors import NoClinic, NoSuchPage, NotAllowed
 from clinics.guards import PageGuard, guard_of
 from clinics.models import Clinic, User, UserKind
 from crypto.errors import ClinicError
-from crypto.scope import AccessScope
 
 SESSION_CLINIC = "clinic"
 UNGUARDED = (
@@ -115,18 +115,21 @@ class UnitOfWork:
     # The transaction
 
     def _run(self, request: Any, match: ResolverMatch, guard: PageGuard | None) -> HttpResponse:
-        scope: AccessScope | None = None
         clinic_ids = (request.clinic.pk,) if request.clinic else ()
-        with acting(request.actor, *clinic_ids), ExitStack() as stack:
-            if guard and guard.purpose:
-                scope = stack.enter_context(access(guard.purpose, guard.kind))
-            response = self.get_response(request)
-            failed = response.status_code >= 400
-            if failed:
-                transaction.set_rollback(True)
+        failed = False
+        try:
+            with acting(request.actor, *clinic_ids, address=address_of(request)), ExitStack() as stack:
+                if guard and guard.purpose:
+                    stack.enter_context(access(guard.purpose, guard.kind))
+                response = self.get_response(request)
+                failed = response.status_code >= 400
+                if failed:
+                    transaction.set_rollback(True)
+        except LogUnavailable as unavailable:
+            return self._unlogged(request, unavailable)
         error = getattr(request, "clinic_error", None)
         if failed and (guard or error):
-            return self._denied(request, match, response, error, scope)
+            return self._denied(request, match, response, error)
         return response
 
     def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: dict[str, Any]) -> None:
@@ -147,33 +150,33 @@ class UnitOfWork:
 
     def _refused(self, request: Any, match: ResolverMatch, error: ClinicError) -> HttpResponse:
         request.clinic_error = error
-        return self._denied(request, match, HttpResponse(status=error.status), error, None)
+        return self._denied(request, match, HttpResponse(status=error.status), error)
+
+    def _denied(
+        self, request: Any, match: ResolverMatch, response: HttpResponse, error: Exception | None
+    ) -> HttpResponse:
+        asked_for = next((str(value) for key, value in match.kwargs.items() if key != "clinic_code"), "")
+        reason = type(error).__name__ if error else str(response.status_code)
+        try:
+            record_denial(request.actor, view=match.view_name, object_id=asked_for, reason=reason)
+        except LogUnavailable as unavailable:
+            return self._unlogged(request, unavailable)
+        return response
 
     @staticmethod
-    def _denied(
-        request: Any,
-        match: ResolverMatch,
-        response: HttpResponse,
-        error: Exception | None,
-        scope: AccessScope | None,
-    ) -> HttpResponse:
-        actor: Actor = request.actor
-        try:
-            record_denial(
-                actor,
-                view=match.view_name,
-                object_id=str(next(iter(match.kwargs.values()), ""))
-                if "clinic_code" not in match.kwargs
-                else "",
-                result=type(error).__name__ if error else str(response.status_code),
-                opened=scope,
-            )
-        except DatabaseError:
-            return HttpResponse(status=503)  # no log, no answer
-        return response
+    def _unlogged(request: Any, unavailable: LogUnavailable) -> HttpResponse:
+        """No log, no answer."""
+        request.clinic_error = unavailable
+        return HttpResponse(status=unavailable.status)
+
+
+def address_of(request: HttpRequest) -> str:
+    """Where the request came from: the peer, or what a proxy of ours says in the last element it added itself."""
+    peer = str(request.META.get("REMOTE_ADDR", ""))
+    if peer in settings.TRUSTED_PROXIES:
+        return str(request.META.get("HTTP_X_FORWARDED_FOR", peer)).rpartition(",")[2].strip()
+    return peer
 
 
 def redirect_to_sign_in(request: HttpRequest) -> HttpResponseRedirect:
-    from django.contrib.auth.views import redirect_to_login
-
     return redirect_to_login(request.get_full_path(), resolve_url(settings.LOGIN_URL))

@@ -19,12 +19,6 @@ class EdgeMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.get_response(request)
-        if response.status_code == HTTPStatus.SERVICE_UNAVAILABLE and not response.content:
-            return _page(
-                request,
-                HTTPStatus.SERVICE_UNAVAILABLE,
-                _("The log cannot be written, so nothing was done. Please try again."),
-            )
         error = getattr(request, "clinic_error", None)
         return refusal(request, error) if isinstance(error, ClinicError) else response
 

@@ -156,6 +156,7 @@ CELERY_BEAT_SCHEDULE = {
     "turn the follow-up loop": {"task": "followups.tasks.turn", "schedule": 2.0, "options": {"expires": 10}},
 }
 
+TRUSTED_PROXIES: list[str] = []  # peers whose X-Forwarded-For is ours; everybody else's is a stranger's text
 EMAIL_TIMEOUT = 2
 AUDIT_LOG_ORIGIN = "zhizhi.local"
 

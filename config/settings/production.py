@@ -41,6 +41,7 @@ AUDIT_LOG_ORIGIN = _env.required(
 SMS_CARRIER = _env.text("SMS_CARRIER", "clinics.channels.NoCarrier")
 _env.refuse(SMS_CARRIER == "clinics.channels.MailboxCarrier", "SMS_CARRIER must not be the demo's mailbox.")
 MAILBOX_URL = ""
+TRUSTED_PROXIES = [part.strip() for part in _env.text("TRUSTED_PROXIES").split(",") if part.strip()]
 SECURE_SSL_REDIRECT = True
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SECURE_HSTS_SECONDS = 31_536_000
