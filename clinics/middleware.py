@@ -13,7 +13,6 @@ from allauth.mfa.utils import is_mfa_enabled
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
-from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, resolve_url
 from django.urls import Resolver404, ResolverMatch, resolve
@@ -34,6 +33,10 @@ UNGUARDED = (
     "account",
     "mfa",
 )  # packages' own views: they run in a unit of work, with nothing to open
+
+
+class _RollBack(Exception):
+    """Takes the unit of work back; what it had opened is written by `acting` when the transaction is over."""
 
 
 class UnitOfWork:
@@ -122,9 +125,10 @@ class UnitOfWork:
                 if guard and guard.purpose:
                     stack.enter_context(access(guard.purpose, guard.kind))
                 response = self.get_response(request)
-                failed = response.status_code >= 400
-                if failed:
-                    transaction.set_rollback(True)
+                if response.status_code >= 400:
+                    raise _RollBack
+        except _RollBack:
+            failed = True
         except LogUnavailable as unavailable:
             return self._unlogged(request, unavailable)
         error = getattr(request, "clinic_error", None)
