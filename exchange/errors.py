@@ -1,0 +1,76 @@
+"""How reading a file says no. The words name the place in the file and the rule, never a value or a name."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from crypto.errors import ClinicError
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong in a file: where it stands, and why it cannot be used."""
+
+    where: str
+    why: str | Promise
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.why}" if self.where else str(self.why)
+
+
+class ImportRefused(ClinicError):
+    """The file is readable, and still nothing may be written."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    message = _("The file was not imported. Nothing was changed.")
+
+
+class ReportUnreadable(ImportRefused):
+    """The file is not what it should be. `problems` says where, for at most the first twenty places."""
+
+    message = _("The file cannot be read. Nothing was changed.")
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("; ".join(problem.where or "file" for problem in self.problems))
+
+
+class NobodyMatches(ImportRefused):
+    """No card belongs to the person of the file, and nobody asked for a new one."""
+
+    message = _(
+        "No card in this clinic matches the person in the file. Open a card first, or import again and let it open one."
+    )
+
+
+class SeveralMatch(ImportRefused):
+    """More than one card may belong to the person of the file; a person must decide."""
+
+    message = _(
+        "More than one card may belong to the person in the file. Nothing was changed: please check the cards first."
+    )
+
+
+class PersonIncomplete(ImportRefused):
+    """A card cannot be opened from what the file says about the person."""
+
+    message = _(
+        "The file does not say enough about the person to open a card: a name and a birth date or ID number are needed."
+    )
+
+
+class BatchDecided(ImportRefused):
+    """The uploaded file was written or put aside before."""
+
+    status = HTTPStatus.CONFLICT
+    message = _("This file has already been decided about.")
+
+
+class BatchNotFound(ImportRefused):
+    """There is no such import in this clinic."""
+
+    status = HTTPStatus.NOT_FOUND
+    message = _("There is no such import.")

@@ -1,0 +1,55 @@
+"""What was brought in: one row for each file, and the file itself only until somebody decides about it."""
+
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from clinics.models import Clinic
+from crypto.fields import Scope, SealedJSON, SealedText
+from crypto.models import SealedModel
+from exchange.choices import BatchState, FileKind
+
+
+class ImportBatch(SealedModel):
+    """One uploaded file. It is its own subject: its key is made for it, and what it holds is emptied with the decision.
+
+    `outcome` is what a trial or a writing found, without names. A file's name often names a person, so it is not kept.
+    """
+
+    clinic = models.ForeignKey(Clinic, models.PROTECT, related_name="+", verbose_name=_("clinic"))
+    kind = models.CharField(
+        _("kind of file"), max_length=16, choices=FileKind.choices, default=FileKind.FHIR_R4
+    )
+    state = models.CharField(_("state"), max_length=12, choices=BatchState.choices)
+    size = models.PositiveIntegerField(_("size in bytes"))
+    uploaded_at = models.DateTimeField(_("uploaded at"))
+    uploaded_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+", verbose_name=_("uploaded by")
+    )
+    decided_at = models.DateTimeField(_("decided at"), null=True, blank=True)
+    opens_card = models.BooleanField(_("may open a card"), default=False)
+    content = SealedText(
+        _("file"), aad_name="import_batch.content", scope=Scope.IDENTITY, field_set="clinical", null=True
+    )
+    outcome = SealedJSON(
+        _("outcome"), aad_name="import_batch.outcome", scope=Scope.RECORD, field_set="clinical", null=True
+    )
+
+    class Meta:
+        verbose_name = _("import")
+        verbose_name_plural = _("imports")
+        constraints: ClassVar = [
+            models.CheckConstraint(name="import_batch_state_known", condition=Q(state__in=BatchState.values)),
+            models.CheckConstraint(name="import_batch_kind_known", condition=Q(kind__in=FileKind.values)),
+            models.CheckConstraint(
+                name="import_batch_emptied_once_decided",
+                condition=Q(state=BatchState.TRIED) | Q(content=None),
+            ),
+        ]
+        indexes: ClassVar = [models.Index(fields=["clinic", "-uploaded_at"], name="import_batch_newest")]
+
+    def __str__(self) -> str:
+        return f"import {self.pk}"
