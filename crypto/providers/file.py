@@ -14,11 +14,12 @@ from pathlib import Path
 from crypto.core.suites import Aead, Broken, Suite, aead, derive, new_key
 from crypto.core.wrap import kek_file_aad, unwrap, wrap
 from crypto.errors import KeysMissing
+from crypto.keyfiles import read_key, read_or_create_key, read_private, sync_folder, write_once
 from crypto.providers.base import Clear, Wrapped
 
 SECONDS_KEPT = 15 * 60.0
 KEKS_KEPT = 512
-_ROOT_BYTES = 32
+ROOT_SUITE = Suite.AES_256_GCM
 
 
 class FileProvider:
@@ -32,11 +33,11 @@ class FileProvider:
         self._handles: dict[str, tuple[float, Aead]] = {}
 
     def generate(self, suite: Suite) -> str:
-        root = self._root(make=True)
+        root = aead(ROOT_SUITE, self._root(make=True))
         reference, key = secrets.token_hex(16), new_key(suite)
         sealed = wrap(root, key, kek_file_aad(reference, suite))
         self._keks.mkdir(mode=0o700, exist_ok=True)
-        _write_once(self._path(reference), bytes((suite,)) + sealed)
+        write_once(self._path(reference), bytes((suite,)) + sealed)
         self._keep(reference, aead(suite, key))
         return reference
 
@@ -57,14 +58,12 @@ class FileProvider:
                 file.write(bytes(path.stat().st_size))
                 os.fsync(file.fileno())
             path.unlink()
-            _sync_folder(self._keks)
+            sync_folder(self._keks)
         if self.exists(reference):
             raise KeysMissing(f"key file {reference} could not be destroyed")
 
     def fingerprint(self) -> str:
-        self._root(make=True)
-        root = _read_private(self._folder / "root.key")
-        return derive(Suite.AES_256_GCM, root, "zhizhi/fingerprint/v1").hex()[:32]
+        return derive(ROOT_SUITE, self._root(make=True), "zhizhi/fingerprint/v1").hex()[:32]
 
     def health(self) -> list[str]:
         try:
@@ -97,26 +96,23 @@ class FileProvider:
             self._handles.clear()
         self._handles[reference] = (time.monotonic() + SECONDS_KEPT, handle)
 
-    def _read(self, root: Aead, reference: str) -> Aead:
-        content = _read_private(self._path(reference))
+    def _read(self, root: bytes, reference: str) -> Aead:
+        content = read_private(self._path(reference))
         try:
             suite = Suite(content[0])
-            return aead(suite, unwrap(root, content[1:], kek_file_aad(reference, suite)))
+            return aead(suite, unwrap(aead(ROOT_SUITE, root), content[1:], kek_file_aad(reference, suite)))
         except (Broken, ValueError, IndexError) as error:
             raise KeysMissing(
                 f"Key file {reference} in {self._folder} does not open with root.key: the files belong to different installations, or one is damaged."
             ) from error
 
-    def _root(self, *, make: bool) -> Aead:
-        """The root, made on first use in a folder that holds no key files yet."""
+    def _root(self, *, make: bool) -> bytes:
+        """The root, made on first use in a folder that holds no KEK yet."""
         self._check_folder()
         path = self._folder / "root.key"
-        if make and not path.exists() and not any(self._keks.glob("*.kek")):
-            _write_once(path, secrets.token_bytes(_ROOT_BYTES))
-        root = _read_private(path)
-        if len(root) != _ROOT_BYTES:
-            raise KeysMissing(f"{path} is damaged: it must hold {_ROOT_BYTES} bytes.")
-        return aead(Suite.AES_256_GCM, root)
+        if make and not any(self._keks.glob("*.kek")):
+            return read_or_create_key(path)
+        return read_key(path)
 
     def _check_folder(self) -> None:
         try:
@@ -133,43 +129,3 @@ class FileProvider:
             raise KeysMissing(
                 f"Others may write into the key folder {self._folder}. Run: chmod 700 {self._folder}"
             )
-
-
-def _read_private(path: Path) -> bytes:
-    """The bytes of a key file. Raises KeysMissing with one sentence that says what to do."""
-    try:
-        if path.stat().st_mode & 0o077:
-            raise KeysMissing(f"{path} can be read by others. Run: chmod 600 {path}")
-        return path.read_bytes()
-    except FileNotFoundError as error:
-        raise KeysMissing(f"{path} is missing. Restore it from the backup of the keys.") from error
-    except OSError as error:
-        raise KeysMissing(f"{path} cannot be read: {error.strerror}.") from error
-
-
-def _write_once(path: Path, content: bytes) -> None:
-    """Write a 0600 file that is either whole or absent, also after a power cut; a file of this name is never replaced."""
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        try:
-            os.link(draft, path)
-        except FileExistsError:
-            return  # another process made it first, and its bytes count
-        finally:
-            draft.unlink()
-        _sync_folder(path.parent)
-    except OSError as error:
-        raise KeysMissing(f"{path} cannot be written: {error.strerror}.") from error
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
