@@ -13,7 +13,7 @@ from allauth.mfa.utils import is_mfa_enabled
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, resolve_url
 from django.urls import Resolver404, ResolverMatch, resolve
 
@@ -28,7 +28,6 @@ from clinics.models import Clinic, User, UserKind
 from crypto.errors import ClinicError
 
 SESSION_CLINIC = "clinic"
-UNGUARDED = (
     "admin",
     "account",
     "mfa",
@@ -71,9 +70,11 @@ class UnitOfWork:
             request.actor = queries.patient_actor(user, request.clinic.pk)
         elif user.is_authenticated and user.kind == UserKind.STAFF and not request.clinic:
             self._place_staff(request, user)
-        if guard is None:
-            return None
-        return self._admit(request, user, guard)
+        if guard is not None:
+            return self._admit(request, user, guard)
+        if match.app_name == "admin" and user.is_authenticated:
+            return self._ask_for_second_factor(user)
+        return None  # the packages' sign-in pages: a unit of work with nothing to open
 
     @staticmethod
     def _clinic_of_portal(code: str) -> Clinic:
@@ -102,13 +103,16 @@ class UnitOfWork:
         return None
 
     @staticmethod
-    def _admit_staff(request: Any, user: Any, guard: PageGuard) -> HttpResponse | None:
+    def _ask_for_second_factor(user: Any) -> HttpResponse | None:
+        return redirect("mfa_activate_totp") if settings.MFA_REQUIRED and not is_mfa_enabled(user) else None
+
+    def _admit_staff(self, request: Any, user: Any, guard: PageGuard) -> HttpResponse | None:
         if not user.is_authenticated:
-            return redirect_to_sign_in(request)
+            return redirect_to_login(request.get_full_path(), resolve_url(settings.LOGIN_URL))
         if user.kind != UserKind.STAFF:
             raise NoSuchPage
-        if settings.MFA_REQUIRED and not is_mfa_enabled(user):
-            return redirect("mfa_activate_totp")
+        if early := self._ask_for_second_factor(user):
+            return early
         if request.clinic is None:
             raise NoClinic
         if guard.permission and guard.permission not in request.permissions:
@@ -180,7 +184,3 @@ def address_of(request: HttpRequest) -> str:
     if peer in settings.TRUSTED_PROXIES:
         return str(request.META.get("HTTP_X_FORWARDED_FOR", peer)).rpartition(",")[2].strip()
     return peer
-
-
-def redirect_to_sign_in(request: HttpRequest) -> HttpResponseRedirect:
-    return redirect_to_login(request.get_full_path(), resolve_url(settings.LOGIN_URL))
