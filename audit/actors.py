@@ -1,8 +1,16 @@
-"""Who acts. An actor is an id and what it may see, never a name: the log outlives the account."""
+"""Who acts, and in which unit of work. An actor is an id and what it may see, never a name: the log outlives the account."""
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
 from uuid import UUID
+
+from audit.errors import NoActor
+
+if TYPE_CHECKING:
+    from audit.events import Draft
 
 ActorKind = Literal["staff", "patient", "system", "anonymous"]
 FIELD_SETS = frozenset(
@@ -14,8 +22,8 @@ FIELD_SETS = frozenset(
 class Actor:
     """Whoever is answerable for a unit of work.
 
-    `ref` names them in the log ("user:<uuid>", "system:<name>"); `on_behalf_of` is the patient's service number or id
-    a proxy acts for. `clinic_id` None means the installation itself.
+    `ref` names them in the log ("user:<uuid>", "system:<name>"); `on_behalf_of` is the subject a proxy acts for.
+    `clinic_id` None means the installation itself.
     """
 
     ref: str
@@ -31,6 +39,52 @@ def system_actor(name: str, clinic_id: UUID | None) -> Actor:
     return Actor(ref=f"system:{name}", kind="system", clinic_id=clinic_id, field_sets=FIELD_SETS)
 
 
-def anonymous_actor(clinic_id: UUID | None = None) -> Actor:
-    """Somebody who has not signed in. Opens nothing."""
-    return Actor(ref="anonymous", kind="anonymous", clinic_id=clinic_id, field_sets=frozenset())
+@dataclass(slots=True, eq=False)
+class Unit:
+    """One unit of work: its actor, the clinics it sees, and the number of its database transaction.
+
+    `if_lost` are entries written inside the transaction that must be written again should it be rolled back;
+    `owed` are entries that must be written after it, however it ends.
+    """
+
+    actor: Actor
+    clinic_ids: tuple[UUID, ...]
+    request_id: str = ""
+    address: str | None = None
+    txid: int = 0
+    if_lost: "list[Draft]" = field(default_factory=list)
+    owed: "list[Draft]" = field(default_factory=list)
+
+    @property
+    def clinic_id(self) -> UUID | None:
+        """The clinic whose log what happens here belongs to; None is the system's log."""
+        if self.actor.clinic_id is not None:
+            return self.actor.clinic_id
+        return self.clinic_ids[0] if len(self.clinic_ids) == 1 else None
+
+
+_unit: ContextVar[Unit | None] = ContextVar("audit_unit", default=None)
+unit_or_none = _unit.get
+
+
+def current_unit() -> Unit:
+    """The unit of work in hand. Raises NoActor."""
+    unit = _unit.get()
+    if unit is None:
+        raise NoActor
+    return unit
+
+
+def current_actor() -> Actor:
+    """Whoever acts now. Raises NoActor."""
+    return current_unit().actor
+
+
+@contextmanager
+def at_work(unit: Unit) -> Iterator[Unit]:
+    """Inside, `unit` is the one in hand. Opened by `audit.acting` alone."""
+    token = _unit.set(unit)
+    try:
+        yield unit
+    finally:
+        _unit.reset(token)

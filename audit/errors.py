@@ -15,9 +15,7 @@ class NoActor(ClinicError):
 
 
 class LogUnavailable(ClinicError):
-    """The audit log cannot be written, so the action does not happen."""
+    """The log cannot be written, so the action does not happen."""
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
-    message = _(
-        "The protected log cannot be written at the moment, so nothing was changed. Please try again."
-    )
+    message = _("The log cannot be written, so nothing was done. Please try again.")

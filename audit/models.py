@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 SYSTEM_LOG = UUID(int=0)
 
 
-class AuditEventManager(LogEntryManager):
+class AuditEventManager(LogEntryManager):  # type: ignore[misc]  # the package is not typed
     """auditlog's manager, writing through `audit.services` so that every entry is canonical and has its code."""
 
     def log_create(
@@ -21,10 +21,16 @@ class AuditEventManager(LogEntryManager):
 
         if kwargs.get("changes") is None and not force_log:
             return None
-        return record(kwargs["action"], object=instance, fields=kwargs.get("changes") or {})
+        subject_id = getattr(instance, "subject_id", None)
+        return record(
+            kwargs["action"],
+            object=instance,
+            fields=kwargs.get("changes") or {},
+            subjects=[subject_id] if isinstance(subject_id, UUID) else [],
+        )
 
 
-class AuditEvent(AbstractLogEntry):
+class AuditEvent(AbstractLogEntry):  # type: ignore[misc]  # the package is not typed
     """Who did or opened what, when and why. `canon` is what is hashed; every other column is a copy of a part of it.
 
     `log_id` is the clinic whose log this belongs to, or SYSTEM_LOG. Ids only: a subject is a patient's subject id,
@@ -73,7 +79,7 @@ class AuditEvent(AbstractLogEntry):
     consent_decision = models.UUIDField(null=True)
     relation = models.CharField(max_length=16)
     count = models.IntegerField(null=True)
-    result = models.CharField(max_length=16)
+    result = models.CharField(max_length=64)
     reason = models.CharField(max_length=64)
     changes = models.JSONField(null=True)
     canon = models.BinaryField()

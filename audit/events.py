@@ -1,0 +1,179 @@
+"""How an event becomes a row: one canonical text, and columns that copy its parts."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.contrib.contenttypes.models import ContentType
+from django.db import DatabaseError, connection, models
+from django.utils.timezone import now
+from psycopg2.extras import Json  # type: ignore[import-untyped]
+
+from audit.actors import Unit
+from audit.canon import canonical, mac, moment, plain
+from audit.errors import LogUnavailable
+from audit.models import SYSTEM_LOG, AuditEvent
+from audit.purposes import Purpose
+from crypto.ids import uuid7
+
+VERSION = 1
+SOURCES = {"patient": "portal", "system": "task"}
+_CODE = re.compile(r"[A-Za-z0-9_.:-]{0,64}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """What happened, before it has a number, a time and a transaction. `fields` maps a name to (old, new), or to None
+    where it was only opened; `reason` and `result` are codes, because free text would be a person's words in the clear."""
+
+    unit: Unit
+    action: str
+    clinic_id: UUID | None
+    object: tuple[str, str] | None = None
+    subjects: tuple[UUID, ...] = ()
+    fields: Mapping[str, tuple[Any, Any] | None] = field(default_factory=dict)
+    kind: str = ""
+    purpose: str = ""
+    decision: UUID | None = None
+    relation: str = ""
+    count: int | None = None
+    result: str = "ok"
+    reason: str = ""
+
+    def __post_init__(self) -> None:
+        if not (_CODE.fullmatch(self.reason) and _CODE.fullmatch(self.result)):
+            raise ValueError("the log takes a code for reason and result, never free text")
+
+    def after_rollback(self) -> "Draft":
+        """The same, to be written again after the transaction that held it was rolled back."""
+        return replace(self, result="rolled_back") if self.result == "ok" else self
+
+
+def object_of(thing: models.Model | tuple[str, str] | None) -> tuple[str, str] | None:
+    """Type and id: a model as "app.model"."""
+    return (thing._meta.label_lower, str(thing.pk)) if isinstance(thing, models.Model) else thing
+
+
+def subjects_of(subjects: Iterable[UUID]) -> tuple[UUID, ...]:
+    return tuple(sorted(set(subjects)))
+
+
+def purpose_of(purpose: Purpose | str | None) -> str:
+    return Purpose(purpose).value if purpose else ""
+
+
+def write(draft: Draft) -> AuditEvent:
+    """Insert the event under the unit in hand. Raises LogUnavailable; whatever it was about must then not happen."""
+    columns = columns_of(entry_of(draft, uid=uuid7(), at=now()))
+    try:
+        _insert(columns, draft.subjects)
+    except DatabaseError as error:
+        raise LogUnavailable(f"{draft.action}: {type(error).__name__}") from error
+    event = AuditEvent(**columns)
+    event._state.adding = False
+    return event
+
+
+def entry_of(draft: Draft, *, uid: UUID, at: datetime) -> dict[str, Any]:
+    """What is hashed. `docs/audit-for-auditors.md` says what each key means."""
+    unit, actor = draft.unit, draft.unit.actor
+    return {
+        "v": VERSION,
+        "uid": str(uid),
+        "at": moment(at),
+        "tx": unit.txid,
+        "log": str(draft.clinic_id or SYSTEM_LOG),
+        "clinic": plain(draft.clinic_id),
+        "actor": actor.ref,
+        "actor_kind": actor.kind,
+        "account": plain(actor.user_id),
+        "behalf": actor.on_behalf_of,
+        "source": SOURCES.get(actor.kind, "app"),
+        "request": unit.request_id,
+        "address": unit.address,
+        "action": draft.action,
+        "kind": draft.kind,
+        "object": {"type": draft.object[0], "id": draft.object[1]} if draft.object else None,
+        "subjects": [str(subject) for subject in draft.subjects],
+        "fields": [_field(name, draft.fields[name]) for name in sorted(draft.fields)],
+        "purpose": draft.purpose,
+        "decision": plain(draft.decision),
+        "relation": draft.relation,
+        "count": draft.count,
+        "result": draft.result,
+        "reason": draft.reason,
+    }
+
+
+def _field(name: str, change: tuple[Any, Any] | None) -> dict[str, Any]:
+    return (
+        {"name": name} if change is None else {"name": name, "old": plain(change[0]), "new": plain(change[1])}
+    )
+
+
+def columns_of(entry: dict[str, Any]) -> dict[str, Any]:
+    """Every column of the event's row. `audit_verify` calls this too and compares."""
+    canon = canonical(entry)
+    what = entry["object"] or {"type": "", "id": ""}
+    return {
+        "uid": UUID(entry["uid"]),
+        "log_id": UUID(entry["log"]),
+        "clinic_id": _uuid(entry["clinic"]),
+        "txid": entry["tx"],
+        "timestamp": datetime.fromisoformat(entry["at"]),
+        "source": entry["source"],
+        "request_id": entry["request"],
+        "actor_id": _uuid(entry["account"]),
+        "actor_ref": entry["actor"],
+        "actor_kind": entry["actor_kind"],
+        "on_behalf_of": entry["behalf"],
+        "remote_addr": entry["address"],
+        "action": entry["action"],
+        "kind": entry["kind"],
+        "content_type_id": _content_type_id(what["type"]),
+        "object_pk": what["id"],
+        "purpose": entry["purpose"],
+        "consent_decision": _uuid(entry["decision"]),
+        "relation": entry["relation"],
+        "count": entry["count"],
+        "result": entry["result"],
+        "reason": entry["reason"],
+        "changes": {f["name"]: [f["old"], f["new"]] if "old" in f else None for f in entry["fields"]} or None,
+        "canon": canon,
+        "mac": mac(canon),
+    }
+
+
+def _uuid(text: str | None) -> UUID | None:
+    return UUID(text) if text else None
+
+
+def _content_type_id(label: str) -> int | None:
+    app, _, model = label.partition(".")
+    try:
+        return ContentType.objects.get_by_natural_key(app, model).pk if model else None
+    except ContentType.DoesNotExist:
+        return None
+
+
+# txid is left to the database: the number it fills in must be the one inside `canon`.
+_COLUMNS = tuple(c for c in (f.column for f in AuditEvent._meta.concrete_fields) if c != "txid")
+_INSERT = f"INSERT INTO audit_event ({', '.join(_COLUMNS)}) VALUES ({', '.join(['%s'] * len(_COLUMNS))})"  # noqa: S608
+_WITH_SUBJECTS = (
+    f"WITH event AS ({_INSERT}) "
+    "INSERT INTO audit_event_subject (subject_id, event_uid, log_id) SELECT unnest(%s::uuid[]), %s, %s"
+)
+
+
+def _insert(columns: dict[str, Any], subjects: tuple[UUID, ...]) -> None:
+    changes = columns["changes"]
+    values = [columns[c] for c in _COLUMNS]
+    values[_COLUMNS.index("changes")] = None if changes is None else Json(changes)
+    with connection.cursor() as cursor:
+        if subjects:
+            cursor.execute(_WITH_SUBJECTS, [*values, list(subjects), columns["uid"], columns["log_id"]])
+        else:
+            cursor.execute(_INSERT, values)
