@@ -28,10 +28,6 @@ from clinics.models import Clinic, User, UserKind
 from crypto.errors import ClinicError
 
 SESSION_CLINIC = "clinic"
-    "admin",
-    "account",
-    "mfa",
-)  # packages' own views: they run in a unit of work, with nothing to open
 
 
 class _RollBack(Exception):

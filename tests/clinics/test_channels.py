@@ -39,13 +39,21 @@ def letterbox() -> Iterator[Letterbox]:
     server = Controller(box, hostname="127.0.0.1", port=port)
     server.start()
     # pytest-django swaps the mail backend for a memory of its own: these tests talk to a server
-    with override_settings(EMAIL_BACKEND="django.core.mail.backends.smtp.EmailBackend", EMAIL_HOST="127.0.0.1", EMAIL_PORT=port):
+    with override_settings(
+        EMAIL_BACKEND="django.core.mail.backends.smtp.EmailBackend", EMAIL_HOST="127.0.0.1", EMAIL_PORT=port
+    ):
         yield box
     server.stop()
 
 
 def test_a_mail_reaches_the_server_with_its_key(letterbox: Letterbox) -> None:
-    send_mail_text(ClinicFactory.build(), "person@mailbox.invalid", "云溪健康", "您的报告已有更新。", idempotency_key="message:1")
+    send_mail_text(
+        ClinicFactory.build(),
+        "person@mailbox.invalid",
+        "云溪健康",
+        "您的报告已有更新。",
+        idempotency_key="message:1",
+    )
 
     (envelope,) = letterbox.envelopes
     assert envelope.rcpt_tos == ["person@mailbox.invalid"]
@@ -60,11 +68,15 @@ def test_a_text_to_a_phone_arrives_in_the_demo_mailbox(letterbox: Letterbox) -> 
 
 def test_a_refused_address_is_final_and_does_not_stand_in_the_error(letterbox: Letterbox) -> None:
     with pytest.raises(CarrierRefused) as refusal:
-        send_mail_text(ClinicFactory.build(), "person@closed.invalid", "云溪健康", "…", idempotency_key="message:2")
+        send_mail_text(
+            ClinicFactory.build(), "person@closed.invalid", "云溪健康", "…", idempotency_key="message:2"
+        )
 
     assert "person" not in str(refusal.value)
 
 
 def test_a_dead_carrier_is_worth_another_try(letterbox: Letterbox) -> None:
     with override_settings(EMAIL_PORT=1), pytest.raises(CarrierUnavailable):
-        send_mail_text(ClinicFactory.build(), "person@mailbox.invalid", "云溪健康", "…", idempotency_key="message:3")
+        send_mail_text(
+            ClinicFactory.build(), "person@mailbox.invalid", "云溪健康", "…", idempotency_key="message:3"
+        )

@@ -10,7 +10,9 @@ from clinics.guards import guard_of
 PACKAGES = ("django.", "allauth.")
 
 
-def every_pattern(patterns: list[URLPattern | URLResolver], prefix: str = "") -> Iterator[tuple[str, URLPattern]]:
+def every_pattern(
+    patterns: list[URLPattern | URLResolver], prefix: str = ""
+) -> Iterator[tuple[str, URLPattern]]:
     for pattern in patterns:
         if isinstance(pattern, URLResolver):
             yield from every_pattern(pattern.url_patterns, prefix + str(pattern.pattern))
@@ -38,7 +40,11 @@ def test_every_view_of_ours_says_what_it_is(path: str, pattern: URLPattern) -> N
 
 
 def test_only_health_is_public() -> None:
-    public = [path for path, pattern in our_views() if (guard := guard_of(pattern.callback)) and guard.audience == "public"]
+    public = [
+        path
+        for path, pattern in our_views()
+        if (guard := guard_of(pattern.callback)) and guard.audience == "public"
+    ]
 
     assert public == ["health/"]
 
