@@ -1,0 +1,60 @@
+"""This app's ways of saying no. Exceptions carry codes and ids, never names or values."""
+
+from enum import StrEnum
+from http import HTTPStatus
+from typing import ClassVar
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from crypto.errors import ClinicError
+
+
+class PatientNotFound(ClinicError):
+    """There is no such patient for this person: it is missing, or it is not theirs to know. Nobody can tell which."""
+
+    status = HTTPStatus.NOT_FOUND
+    message = _("No such card here. If you looked for somebody in your care, ask your team to add you to their chart.")
+
+
+class SearchTooShort(ClinicError):
+    """One character finds too many people: its reader would open more charts than the search needs."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    message = _("Type at least two characters.")
+
+
+class IdNumberFlaw(StrEnum):
+    LENGTH = "length"
+    CHARACTERS = "characters"
+    BIRTH_DATE = "birth_date"
+    CHECKSUM = "checksum"
+
+
+class IdNumberInvalid(ClinicError):
+    """The text is not a resident identity number; `flaw` says why."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    message = _("This is not a valid ID number.")
+    MESSAGES: ClassVar[dict[IdNumberFlaw, Promise]] = {
+        IdNumberFlaw.LENGTH: _("An ID number has 18 characters. For other papers leave this empty."),
+        IdNumberFlaw.CHARACTERS: _("An ID number is 17 digits and a digit or X."),
+        IdNumberFlaw.BIRTH_DATE: _("The birth date inside this ID number does not exist."),
+        IdNumberFlaw.CHECKSUM: _("The last character does not fit the rest: please compare with the card."),
+    }
+
+    def __init__(self, flaw: IdNumberFlaw) -> None:
+        super().__init__(flaw.value)
+        self.flaw = flaw
+
+    @property
+    def explanation(self) -> Promise:
+        return self.MESSAGES[self.flaw]
+
+
+class PhoneInvalid(ClinicError):
+    """The text is not a telephone number that can be called."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    message = _("This is not a telephone number. A landline needs its area code, a foreign one its + and country code.")
+

@@ -1,0 +1,27 @@
+"""Who is cared for, who may see them, how they are found, and what marks their chart."""
+
+from patients.models.access import (
+    CareRelationship,
+    PatientAccess,
+    PatientGroupObjectPermission,
+    PatientUserObjectPermission,
+    PortalAccess,
+)
+from patients.models.patient import Card, Patient, TwinOverride
+from patients.models.search import PatientSearch, PatientSearchPerson
+from patients.models.tags import PatientTag, Tag
+
+__all__ = [
+    "CareRelationship",
+    "Card",
+    "Patient",
+    "PatientAccess",
+    "PatientGroupObjectPermission",
+    "PatientSearch",
+    "PatientSearchPerson",
+    "PatientTag",
+    "PatientUserObjectPermission",
+    "PortalAccess",
+    "Tag",
+    "TwinOverride",
+]

@@ -1,0 +1,37 @@
+"""Reads about patients. Every one of them goes through `visible_patients`."""
+
+from patients.queries.access import (
+    PAGE_SIZE,
+    Page,
+    Place,
+    count_of_visible,
+    page_of_visible,
+    patient_for,
+    visible_patients,
+)
+from patients.queries.cards import patient_of_form
+from patients.queries.portal import portal_accounts_by_phone, portal_patients
+from patients.queries.search import MatchedBy, Match, search_patients
+from patients.queries.tags import ShownTag, tags_of
+from patients.queries.twins import Twin, TwinSign, possible_twins
+
+__all__ = [
+    "PAGE_SIZE",
+    "Match",
+    "MatchedBy",
+    "Page",
+    "Place",
+    "ShownTag",
+    "Twin",
+    "TwinSign",
+    "count_of_visible",
+    "page_of_visible",
+    "patient_for",
+    "patient_of_form",
+    "portal_accounts_by_phone",
+    "portal_patients",
+    "possible_twins",
+    "search_patients",
+    "tags_of",
+    "visible_patients",
+]

@@ -1,0 +1,140 @@
+"""The one gate: which patients somebody may see. Lists, charts, search, exports and papers all pass it."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+from uuid import UUID
+
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models.expressions import RawSQL
+from django.utils import timezone
+
+from audit.actors import Actor
+from patients.errors import PatientNotFound
+from patients.models import Patient, PortalAccess
+
+PAGE_SIZE: Final = 50
+COUNT_BOUND: Final = 1000
+
+# Whose rights an account may use in one clinic now: its own, its care teams', its groups'. An inactive account, and one
+# without a role in the clinic, has none. Parameters: user, clinic, clinic.
+GRANTEES: Final = """
+WITH me AS MATERIALIZED (
+  SELECT u.id FROM clinics_user u
+   WHERE u.id = %s AND u.is_active AND u.kind = 'staff'
+     AND EXISTS (SELECT FROM clinics_staffrole r WHERE r.user_id = u.id AND r.clinic_id = %s))
+SELECT me.id AS grantee FROM me
+UNION ALL
+SELECT t.id FROM me JOIN clinics_teammember m ON m.user_id = me.id
+  JOIN clinics_careteam t ON t.id = m.team_id AND t.clinic_id = %s
+UNION ALL
+SELECT ('00000000-0000-0000-0000-' || lpad(to_hex(g.group_id), 12, '0'))::uuid
+  FROM me JOIN clinics_user_groups g ON g.user_id = me.id
+"""
+
+# Parameters: those of GRANTEES, then clinic, now, now.
+SEEN: Final = f"""
+SELECT a.patient_id FROM patient_access a JOIN ({GRANTEES}) g ON g.grantee = a.grantee
+ WHERE a.clinic_id = %s AND a.valid_from <= %s AND a.valid_until > %s
+"""  # noqa: S608  # constants; every value is a parameter
+
+# The newest of each grantee, then the newest of all. A patient held by two grantees, or twice by one, counts once
+# before each limit, else the page would come out short.
+# Parameters: those of GRANTEES, then clinic, now, now, created_at and id to go on from, limit, limit.
+NEWEST: Final = f"""
+SELECT page.patient_id FROM (
+  SELECT DISTINCT newest.created_at, newest.patient_id
+    FROM ({GRANTEES}) g CROSS JOIN LATERAL (
+      SELECT DISTINCT a.created_at, a.patient_id FROM patient_access a
+       WHERE a.clinic_id = %s AND a.grantee = g.grantee AND a.valid_from <= %s AND a.valid_until > %s
+         AND (a.created_at, a.patient_id) < (%s, %s)
+       ORDER BY a.created_at DESC, a.patient_id DESC LIMIT %s) newest
+   ORDER BY newest.created_at DESC, newest.patient_id DESC LIMIT %s) page
+"""  # noqa: S608  # constants; every value is a parameter
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a page of a list ends, newest first. It says when a card was opened and nothing of the person."""
+
+    created_at: datetime
+    patient_id: UUID
+
+
+BEFORE_ALL: Final = Place(datetime(9999, 1, 1, tzinfo=UTC), UUID(int=2**128 - 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Patients, newest first, and the place where the next page begins when there is one."""
+
+    patients: list[Patient]
+    next: Place | None
+
+
+def visible_patients(actor: Actor, clinic_id: UUID, *, at: datetime | None = None) -> QuerySet[Patient]:
+    """The patients of one clinic that the actor may see at a moment (now).
+
+    Staff see whom they, their care teams or their groups care for or were granted; a portal account sees its own charts;
+    the house's own jobs see all. Nobody sees a restricted patient, or a clinic they are not acting in.
+    """
+    patients = Patient.objects.filter(clinic_id=clinic_id, restricted_at=None)
+    moment = at or timezone.now()
+    if actor.clinic_id not in (None, clinic_id):
+        return patients.none()
+    if actor.kind == "system":
+        return patients
+    if actor.user_id is None:
+        return patients.none()
+    if actor.kind == "staff":
+        return patients.filter(pk__in=RawSQL(SEEN, [*_grantees(actor.user_id, clinic_id), clinic_id, moment, moment]))
+    if actor.kind == "patient":
+        return patients.filter(Exists(open_portal_access(actor.user_id, at=moment).filter(patient=OuterRef("pk"))))
+    return patients.none()
+
+
+def open_portal_access(user_id: UUID, *, at: datetime) -> QuerySet[PortalAccess]:
+    """The charts a portal account may open at a moment, as rows of PortalAccess."""
+    return PortalAccess.objects.filter(
+        Q(valid_until=None) | Q(valid_until__gt=at), user_id=user_id, user__is_active=True, given_at__lte=at
+    )
+
+
+def patient_for(actor: Actor, patient_id: UUID, *, lock: bool = False) -> Patient:
+    """The patient, in the clinic the actor acts in. Raises PatientNotFound, the same for missing and for not theirs."""
+    if actor.clinic_id is None:
+        raise PatientNotFound
+    patients = visible_patients(actor, actor.clinic_id).filter(pk=patient_id)
+    if lock:
+        patients = patients.select_for_update(of=("self",))
+    patient = patients.first()
+    if patient is None:
+        raise PatientNotFound
+    return patient
+
+
+def page_of_visible(
+    actor: Actor, clinic_id: UUID, *, after: Place | None = None, size: int = PAGE_SIZE, at: datetime | None = None
+) -> Page:
+    """One page of the patients the actor sees, newest first. The cost depends on the page, not on the clinic."""
+    place, moment = after or BEFORE_ALL, at or timezone.now()
+    patients = visible_patients(actor, clinic_id, at=moment).filter(
+        Q(created_at__lt=place.created_at) | Q(created_at=place.created_at, pk__lt=place.patient_id)
+    )
+    if actor.kind == "staff" and actor.user_id is not None and actor.clinic_id in (None, clinic_id):
+        newest: list[Any] = [*_grantees(actor.user_id, clinic_id), clinic_id, moment, moment]
+        newest += [place.created_at, place.patient_id, size + 1, size + 1]
+        patients = Patient.objects.filter(clinic_id=clinic_id, restricted_at=None, pk__in=RawSQL(NEWEST, newest))
+    rows = list(patients.order_by("-created_at", "-pk")[: size + 1])
+    shown = rows[:size]
+    more = len(rows) > size
+    return Page(shown, Place(shown[-1].created_at, shown[-1].pk) if more else None)
+
+
+def count_of_visible(actor: Actor, clinic_id: UUID, *, bound: int = COUNT_BOUND) -> int:
+    """How many patients the actor sees, counted no further than `bound` + 1: lists say “1,000+”."""
+    return visible_patients(actor, clinic_id)[: bound + 1].count()
+
+
+def _grantees(user_id: UUID, clinic_id: UUID) -> list[Any]:
+    return [user_id, clinic_id, clinic_id]

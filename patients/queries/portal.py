@@ -1,0 +1,41 @@
+"""Which charts the person with the phone in their hand may open."""
+
+from datetime import datetime
+from uuid import UUID
+
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from clinics.models import Clinic
+from crypto.indexes import Index
+from patients.errors import PhoneInvalid
+from patients.identity import read_phone
+from patients.models import PortalAccess
+from patients.queries.access import open_portal_access
+from patients.search_tokens import people_with
+
+
+def portal_accounts_by_phone(clinic: Clinic, phone: str, *, at: datetime | None = None) -> list[PortalAccess]:
+    """The accounts of the persons who gave this phone to the clinic; several where a family shares it, none for nonsense.
+
+    Nothing is opened: whoever asks has not signed in. The token of a whole phone has 64 bits.
+    """
+    try:
+        number = read_phone(phone)
+    except PhoneInvalid:
+        return []
+    moment = at or timezone.now()
+    access = PortalAccess.objects.filter(
+        clinic=clinic,
+        patient_id__in=people_with(clinic.pk, Index.PHONE_EQ, number),
+        patient__restricted_at=None,
+        user__is_active=True,
+        given_at__lte=moment,
+    ).exclude(valid_until__lte=moment)
+    return list(access.select_related("user", "patient").order_by("given_at", "pk"))
+
+
+def portal_patients(user_id: UUID, clinic_id: UUID, *, at: datetime | None = None) -> QuerySet[PortalAccess]:
+    """Whose charts an account may open in a clinic: its own first."""
+    access = open_portal_access(user_id, at=at or timezone.now())
+    return access.filter(clinic_id=clinic_id, patient__restricted_at=None).select_related("patient").order_by("-relation")

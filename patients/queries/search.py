@@ -1,0 +1,154 @@
+"""Find a patient by what people say at the desk. Tokens give candidates; opening them decides; only visible ones are asked."""
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import partial
+from typing import Final
+from uuid import UUID
+
+from django.db.models import QuerySet
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from audit.access import access
+from audit.actors import Actor
+from audit.kinds import Kind
+from audit.purposes import Purpose
+from crypto.core.pinyin import initials
+from crypto.core.tokens import name_terms
+from crypto.indexes import Index
+from patients.errors import PhoneInvalid, SearchTooShort
+from patients.identity import read_phone
+from patients.models import Patient
+from patients.queries.access import visible_patients
+from patients.queries.twins import COMPARED
+from patients.search_tokens import people_with
+
+LONGEST_QUERY: Final = 40
+MATCHES_SHOWN: Final = 50
+CANDIDATES: Final = 1000  # opened at most for one search
+READ_ONE_BY_ONE: Final = 5000  # a single character is looked for among so many visible patients and no more
+
+SERVICE_NUMBER: Final = re.compile(r"(?:ZZ)?-?([0-9]{4})-?([0-9]{4})", re.IGNORECASE)
+CARD_NUMBER: Final = re.compile(r"[0-9]{10}")
+PHONE_TAIL: Final = re.compile(r"[0-9]{4,11}")
+INITIALS: Final = re.compile(r"[A-Za-z]{2,10}")
+
+
+class MatchedBy(StrEnum):
+    SERVICE_NUMBER = "service_number"
+    CARD_NUMBER = "card_number"
+    PHONE = "phone"
+    PHONE_TAIL = "phone_tail"
+    NAME = "name"
+    INITIALS = "initials"
+
+
+WORDS: Final[dict[MatchedBy, Promise]] = {
+    MatchedBy.SERVICE_NUMBER: _("Service number"),
+    MatchedBy.CARD_NUMBER: _("Card number"),
+    MatchedBy.PHONE: _("Phone"),
+    MatchedBy.PHONE_TAIL: _("End of the phone"),
+    MatchedBy.NAME: _("Name"),
+    MatchedBy.INITIALS: _("Pinyin initials"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A patient the actor may see, and by what they were found. Pages show name and phone masked."""
+
+    patient: Patient
+    by: MatchedBy
+
+    @property
+    def words(self) -> Promise:
+        return WORDS[self.by]
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """One way to read what was typed: the candidates, and the check that the opened person is meant.
+
+    `holds` None: what was typed is compared in clear, so nothing need be opened.
+    """
+
+    by: MatchedBy
+    candidates: QuerySet[Patient]
+    holds: Callable[[Patient], bool] | None = None
+    limit: int = CANDIDATES
+
+
+def search_patients(actor: Actor, clinic_id: UUID, text: str) -> list[Match]:
+    """Visible patients meant by the text, at most 50: numbers before names, newest first.
+
+    The text may be a phone or its last digits (four or more), two or more characters of a name, pinyin initials, a service
+    number or a card number. Raises SearchTooShort for one character, unless the actor sees at most 5,000 patients.
+    """
+    query = unicodedata.normalize("NFKC", text).strip()[:LONGEST_QUERY]
+    visible = visible_patients(actor, clinic_id)
+    found: dict[UUID, Match] = {}
+    with access(Purpose.CARE, Kind.MATCHED, field_sets=COMPARED):
+        for probe in [*_number_probes(visible, clinic_id, query), *_name_probes(visible, clinic_id, query)]:
+            for patient in _meant(probe, MATCHES_SHOWN - len(found)):
+                found.setdefault(patient.pk, Match(patient, probe.by))
+    return list(found.values())
+
+
+def _meant(probe: Probe, room: int) -> Iterator[Patient]:
+    """The candidates that are meant, up to `room`; no more are opened than it takes to fill it."""
+    if room <= 0:
+        return
+    for patient in probe.candidates.order_by("-created_at", "-pk")[: probe.limit]:
+        if probe.holds is None or probe.holds(patient):
+            room -= 1
+            yield patient
+        if room <= 0:
+            return
+
+
+def _number_probes(visible: QuerySet[Patient], clinic_id: UUID, query: str) -> Iterator[Probe]:
+    if service_number := SERVICE_NUMBER.fullmatch(query):
+        number = "ZZ-{}-{}".format(*service_number.groups())
+        yield Probe(MatchedBy.SERVICE_NUMBER, visible.filter(service_number=number))
+    if CARD_NUMBER.fullmatch(query):
+        yield Probe(MatchedBy.CARD_NUMBER, visible.filter(cards__number=query))
+    try:
+        phone = read_phone(query)
+    except PhoneInvalid:
+        if PHONE_TAIL.fullmatch(query):
+            tail = people_with(clinic_id, Index.PHONE_LAST4, query)
+            yield Probe(
+                MatchedBy.PHONE_TAIL, visible.filter(pk__in=tail), lambda p: (p.identity.phone or "").endswith(query)
+            )
+    else:
+        owners = people_with(clinic_id, Index.PHONE_EQ, phone)
+        yield Probe(MatchedBy.PHONE, visible.filter(pk__in=owners), lambda p: p.identity.phone == phone)
+
+
+def _name_probes(visible: QuerySet[Patient], clinic_id: UUID, query: str) -> Iterator[Probe]:
+    part = name_terms(query)
+    if part.isdigit() or not part:
+        return
+    named = partial(_is_named, part)
+    if len(part) > 1:
+        namesakes = people_with(clinic_id, Index.NAME_BG, part, every=True)
+        yield Probe(MatchedBy.NAME, visible.filter(pk__in=namesakes), named)
+    elif part.isascii() or visible[: READ_ONE_BY_ONE + 1].count() > READ_ONE_BY_ONE:
+        raise SearchTooShort
+    else:
+        yield Probe(MatchedBy.NAME, visible, named, limit=READ_ONE_BY_ONE)
+    if INITIALS.fullmatch(query):
+        read_so = people_with(clinic_id, Index.PY_INIT, part)
+        yield Probe(MatchedBy.INITIALS, visible.filter(pk__in=read_so), partial(_has_initials, part))
+
+
+def _is_named(part: str, patient: Patient) -> bool:
+    return part in name_terms(patient.identity.name or "")
+
+
+def _has_initials(letters: str, patient: Patient) -> bool:
+    return letters in initials(patient.identity.name or "")

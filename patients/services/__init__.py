@@ -1,0 +1,16 @@
+"""What the clinic does with patients: open a card, care, grant, mark."""
+
+from patients.services.access import begin_care, end_care, give_portal_access, open_chart_to
+from patients.services.cards import open_card
+from patients.services.tags import TagDefinition, end_rule_tag, set_rule_tag
+
+__all__ = [
+    "TagDefinition",
+    "begin_care",
+    "end_care",
+    "end_rule_tag",
+    "give_portal_access",
+    "open_card",
+    "open_chart_to",
+    "set_rule_tag",
+]

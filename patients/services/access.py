@@ -1,0 +1,82 @@
+"""Who cares for whom, who else may look, and who sees their own chart on the phone."""
+
+from datetime import datetime
+
+from django.contrib.auth.models import Permission
+
+from audit.actors import Actor
+from audit.services import record
+from clinics.models import CareTeam, User
+from patients.choices import CareRole, GrantReason, PortalRelation
+from patients.models import CareRelationship, Patient, PatientUserObjectPermission, PortalAccess
+from patients.queries.access import patient_for
+
+
+def begin_care(
+    patient: Patient,
+    *,
+    role: CareRole,
+    by: Actor,
+    at: datetime,
+    staff: User | None = None,
+    team: CareTeam | None = None,
+    until: datetime | None = None,
+) -> CareRelationship:
+    """A member of staff or a care team looks after the patient from now on. The same relationship twice is one."""
+    relationship, begun = CareRelationship.objects.get_or_create(
+        clinic_id=patient.clinic_id,
+        patient=patient,
+        staff=staff,
+        team=team,
+        role=role,
+        valid_until=until,
+        defaults={"valid_from": at},
+    )
+    if begun:
+        record("care.begun", object=relationship, subjects=[patient.subject_id])
+    return relationship
+
+
+def end_care(relationship: CareRelationship, *, by: Actor, at: datetime) -> None:
+    """The relationship ends at `at`; whoever had only this one sees the patient no longer."""
+    relationship.valid_until = at
+    relationship.save(update_fields=["valid_until"])
+    record("care.ended", object=relationship, subjects=[relationship.patient.subject_id])
+
+
+def open_chart_to(
+    patient: Patient, user: User, *, reason: GrantReason, by: Actor, at: datetime, until: datetime | None = None
+) -> PatientUserObjectPermission:
+    """Open one chart to one account outside its care relationships. Raises PatientNotFound when `by` may not see it."""
+    patient_for(by, patient.pk)
+    grant, opened = PatientUserObjectPermission.objects.get_or_create(
+        user=user,
+        permission=Permission.objects.get_by_natural_key("view_patient", "patients", "patient"),
+        content_object=patient,
+        defaults={"reason": reason, "granted_by_id": by.user_id, "granted_at": at, "valid_until": until},
+    )
+    if opened:
+        record("chart.opened_to", object=grant, subjects=[patient.subject_id])
+    return grant
+
+
+def give_portal_access(
+    patient: Patient, relation: PortalRelation, by: Actor, *, at: datetime, user: User | None = None
+) -> PortalAccess:
+    """Let somebody see this chart on their phone: the person with an account of their own, or `user` as proxy or guardian.
+
+    The person's own access is given once: asking again returns it.
+    """
+    if relation == PortalRelation.SELF:
+        own = PortalAccess.objects.filter(patient=patient, relation=PortalRelation.SELF).first()
+        if own is not None:
+            return own
+    access = PortalAccess.objects.create(
+        clinic_id=patient.clinic_id,
+        patient=patient,
+        user=user or User.objects.create_patient_account(),
+        relation=relation,
+        given_at=at,
+    )
+    record("portal.access_given", object=access, subjects=[patient.subject_id])
+    return access

@@ -1,0 +1,150 @@
+"""Opening a card: keys, patient, card, search tokens and care relationship in one transaction, or nothing."""
+
+import secrets
+from datetime import datetime
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+
+from audit.actors import Actor
+from audit.services import record
+from clinics.models import CareTeam, Clinic
+from clinics.queries import teams_of
+from crypto.ids import uuid7
+from crypto.services import create_subject_keys
+from patients.choices import CareRole, TwinReason
+from patients.identity import NewIdentity
+from patients.models import Card, CareRelationship, Patient, TwinOverride
+from patients.queries.access import visible_patients
+from patients.queries.cards import patient_of_form
+from patients.queries.twins import twin_candidates
+from patients.search_tokens import write_tokens
+
+
+def open_card(
+    *,
+    clinic: Clinic,
+    identity: NewIdentity,
+    by: Actor,
+    at: datetime,
+    team: CareTeam | None = None,
+    form_token: UUID | None = None,
+    twin_reason: TwinReason = TwinReason.CHECK_LATER,
+) -> Patient:
+    """A new patient with a card, in the care of whoever opens it and of their team.
+
+    `team` overrides the opener's first care team; a program belongs to none, so without `team` the clinic's first care
+    team gets the patients it opens. The same `form_token` twice gives the patient of the first time. `twin_reason` says
+    why similar people with cards are somebody else; twins the opener may not see are written down as well.
+    """
+    earlier = patient_of_form(clinic.pk, form_token)
+    if earlier is not None:
+        return earlier
+    try:
+        with transaction.atomic():
+            return _open(clinic, identity, by, at, team, form_token, twin_reason)
+    except IntegrityError:
+        earlier = patient_of_form(clinic.pk, form_token)  # the other submit of a double click was faster
+        if earlier is None:
+            raise
+        return earlier
+
+
+def _open(
+    clinic: Clinic,
+    identity: NewIdentity,
+    by: Actor,
+    at: datetime,
+    team: CareTeam | None,
+    form_token: UUID | None,
+    twin_reason: TwinReason,
+) -> Patient:
+    twins = twin_candidates(clinic.pk, identity)
+    patient_id = uuid7()
+    create_subject_keys(clinic.pk, patient_id)
+    patient = Patient(
+        id=patient_id,
+        subject_id=patient_id,
+        clinic=clinic,
+        service_number=_free_service_number(clinic),
+        sex=identity.sex,
+        birth_year=identity.birth_date.year if identity.birth_date else None,
+        phone_owner=identity.phone_owner,
+        created_at=at,
+    )
+    parts = identity.sealed_parts()
+    patient.identity = parts
+    patient.save(force_insert=True)
+    write_tokens(patient, parts)
+    card = Card.objects.create(
+        clinic=clinic,
+        patient=patient,
+        number=_free_card_number(clinic),
+        opened_at=at,
+        opened_by_id=by.user_id,
+        form_token=form_token,
+    )
+    _begin_first_care(patient, by, at, team)
+    _put_twins_aside(patient, twins, twin_reason, by, at)
+    record("card.opened", object=card, subjects=[patient.subject_id])
+    return patient
+
+
+def _begin_first_care(patient: Patient, by: Actor, at: datetime, team: CareTeam | None) -> None:
+    caring_team = team or _team_of(by, patient.clinic)
+    if by.kind == "staff" and by.user_id is not None:
+        CareRelationship.objects.create(
+            clinic=patient.clinic, patient=patient, staff_id=by.user_id, role=CareRole.OPENER, valid_from=at
+        )
+    if caring_team is not None:
+        CareRelationship.objects.create(
+            clinic=patient.clinic, patient=patient, team=caring_team, role=CareRole.CARE_TEAM, valid_from=at
+        )
+
+
+def _team_of(by: Actor, clinic: Clinic) -> CareTeam | None:
+    if by.kind == "staff" and by.user_id is not None:
+        return teams_of(by.user_id, clinic.pk).first()
+    return CareTeam.objects.filter(clinic=clinic).order_by("name").first()
+
+
+def _put_twins_aside(patient: Patient, twins: set[UUID], reason: TwinReason, by: Actor, at: datetime) -> None:
+    if not twins:
+        return
+    seen = set(visible_patients(by, patient.clinic_id).filter(pk__in=twins).values_list("pk", flat=True))
+    for twin_id in sorted(twins):
+        TwinOverride.objects.create(
+            clinic=patient.clinic,
+            patient=patient,
+            twin_id=twin_id,
+            reason=reason if twin_id in seen else TwinReason.NOT_SHOWN,
+            decided_at=at,
+            decided_by_id=by.user_id,
+        )
+
+
+def _free_service_number(clinic: Clinic) -> str:
+    """A random number nobody in the clinic has. It means nothing: no order, no date, no person."""
+    while True:
+        digits = f"{secrets.randbelow(10**8):08d}"
+        number = f"ZZ-{digits[:4]}-{digits[4:]}"
+        if not Patient.objects.filter(clinic=clinic, service_number=number).exists():
+            return number
+
+
+def _free_card_number(clinic: Clinic) -> str:
+    """Nine random digits and a check digit (Luhn), so that a slip of the finger finds nobody."""
+    while True:
+        nine = f"{secrets.randbelow(10**9):09d}"
+        number = nine + luhn_digit(nine)
+        if not Card.objects.filter(clinic=clinic, number=number).exists():
+            return number
+
+
+def luhn_digit(digits: str) -> str:
+    """The check digit that follows these digits. Source: ISO/IEC 7812-1, annex B."""
+    total = 0
+    for place, digit in enumerate(reversed(digits)):
+        doubled = int(digit) * 2 if place % 2 == 0 else int(digit)
+        total += doubled - 9 if doubled > 9 else doubled
+    return str(-total % 10)

@@ -1,0 +1,10 @@
+from django.urls import path
+
+from patients import views
+
+app_name = "patients"
+urlpatterns = [
+    path("", views.patient_list, name="list"),
+    path("search/", views.search, name="search"),
+    path("new/", views.new, name="new"),
+]

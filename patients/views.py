@@ -1,0 +1,120 @@
+"""Pages at the desk: the list, the search, and opening a card."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from audit.kinds import Kind
+from audit.purposes import Purpose
+from clinics.guards import ClinicRequest, staff_page
+from clinics.roles import Permission
+from patients.choices import TwinReason
+from patients.errors import SearchTooShort
+from patients.forms import OpenCardForm, SearchForm, TypedForm, carried_over
+from patients.queries import Place, Twin, count_of_visible, page_of_visible, patient_of_form, possible_twins, search_patients
+from patients.queries.access import COUNT_BOUND
+from patients.services import open_card
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@staff_page(Purpose.CARE, Kind.LISTED, permission=Permission.SEE_PATIENTS)
+@require_safe
+def patient_list(request: ClinicRequest) -> HttpResponse:
+    """The patients in the reader's care, newest first, a page at a time."""
+    after = place_in_address(request.GET.get("after", ""))
+    page = page_of_visible(request.actor, request.clinic.pk, after=after)
+    count = count_of_visible(request.actor, request.clinic.pk)
+    here = reverse("patients:list")
+    return render(
+        request,
+        "patients/list.html",
+        {
+            "patients": page.patients,
+            "next_url": f"{here}?after={address_of_place(page.next)}" if page.next else "",
+            "first_url": here if after else "",
+            "count": min(count, COUNT_BOUND),
+            "counted_all": count <= COUNT_BOUND,
+            "may_open_card": Permission.OPEN_CARD in request.permissions,
+            "form": SearchForm(),
+        },
+    )
+
+
+@staff_page(Purpose.CARE, Kind.LISTED, permission=Permission.SEE_PATIENTS)
+@require_POST
+def search(request: ClinicRequest) -> HttpResponse:
+    """Who is meant by what was typed: a fragment under the search box, or a page."""
+    form = SearchForm(request.POST)
+    found: dict[str, object] = {"matches": None, "too_short": None}
+    if form.is_valid():
+        try:
+            found["matches"] = search_patients(request.actor, request.clinic.pk, form.cleaned_data["q"])
+        except SearchTooShort as error:
+            found["too_short"] = error.message
+    context = {
+        "form": form,
+        "typed": form.cleaned_data.get("q", "").strip(),
+        "opening": form.cleaned_data.get("opening", False),
+        "may_open_card": Permission.OPEN_CARD in request.permissions,
+        **found,
+    }
+    template = "patients/_found.html" if request.headers.get("HX-Request") else "patients/search.html"
+    return render(request, template, context)
+
+
+@staff_page(Purpose.CARE, Kind.LISTED, permission=Permission.OPEN_CARD)
+@require_http_methods(["GET", "HEAD", "POST"])
+def new(request: ClinicRequest) -> HttpResponse:
+    """Open a card: look first, then register; consent is the next page."""
+    if request.method != "POST":
+        return render(request, "patients/look_first.html", {"form": SearchForm(initial={"opening": True})})
+    if "form_token" not in request.POST:
+        return _register(request, OpenCardForm(initial=_typed(request)))
+    form = OpenCardForm(request.POST)
+    if not form.is_valid():
+        return _register(request, form)
+    opened = patient_of_form(request.clinic.pk, form.cleaned_data["form_token"])
+    if opened is not None:
+        return redirect("consent:record", patient_id=opened.pk)
+    twins = possible_twins(request.actor, request.clinic.pk, form.identity())
+    if twins and not form.cleaned_data["twin_reason"]:
+        form.ask_about_twins()
+        return _register(request, form, twins)
+    patient = open_card(
+        clinic=request.clinic,
+        identity=form.identity(),
+        by=request.actor,
+        at=timezone.now(),
+        form_token=form.cleaned_data["form_token"],
+        twin_reason=TwinReason(form.cleaned_data["twin_reason"] or TwinReason.CHECK_LATER),
+    )
+    return redirect("consent:record", patient_id=patient.pk)
+
+
+def _typed(request: ClinicRequest) -> dict[str, str]:
+    typed = TypedForm(request.POST)
+    return carried_over(typed.cleaned_data["typed"]) if typed.is_valid() else {}
+
+
+def _register(request: ClinicRequest, form: OpenCardForm, twins: list[Twin] | None = None) -> HttpResponse:
+    return render(request, "patients/register.html", {"form": form, "twins": twins or []})
+
+
+def address_of_place(place: Place) -> str:
+    """A place in a list as part of an address: a moment and an id, nothing of the person."""
+    return f"{(place.created_at - EPOCH) // timedelta(microseconds=1):x}-{place.patient_id.hex}"
+
+
+def place_in_address(text: str) -> Place | None:
+    """The place an address names, or None: an address that was cut short shows the first page."""
+    microseconds, _dash, patient_id = text.partition("-")
+    try:
+        return Place(EPOCH + timedelta(microseconds=int(microseconds, 16)), UUID(patient_id))
+    except (ValueError, OverflowError):
+        return None
