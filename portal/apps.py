@@ -5,4 +5,3 @@ from django.utils.translation import gettext_lazy as _
 class PortalConfig(AppConfig):
     name = "portal"
     verbose_name = _("The patient's pages")
-    default_auto_field = "django.db.models.BigAutoField"

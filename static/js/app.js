@@ -71,17 +71,17 @@
     }
   });
 
-  // A revealed value counts down its 60 seconds; htmx fetches the masked one when they are over.
+  // A revealed value counts down its seconds, then leaves the page; the masked one stands behind it.
   const count = (box) => {
     let left = Number(box.dataset.seconds);
     const number = box.querySelector("[data-left]");
     const turn = setInterval(() => {
       left -= 1;
-      if (!box.isConnected || left <= 0) {
-        clearInterval(turn);
-        return;
-      }
       number.textContent = String(left);
+      if (left > 0 && box.isConnected) return;
+      clearInterval(turn);
+      box.nextElementSibling?.removeAttribute("hidden");
+      box.remove();
     }, 1000);
   };
   const countAll = (root) => {

@@ -1,0 +1,27 @@
+"""What staff choose on the pages that show several apps at once."""
+
+from django import forms
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+
+class RevealReason(models.TextChoices):
+    """Why somebody needs a value in clear. Short on purpose: a list nobody reads is a list nobody answers."""
+
+    CALL = "call", _("To call the person")
+    VERIFY = "verify", _("To check who is in front of me")
+    PAPERS = "papers", _("For a form, an insurance or a transfer")
+    CORRECT = "correct", _("To correct a mistake")
+
+
+class RevealPart(models.TextChoices):
+    """The values of a person that are masked until somebody needs them."""
+
+    NAME = "name", _("Name")
+    PHONE = "phone", _("Phone")
+    ID_NUMBER = "id_number", _("ID number")
+
+
+class RevealForm(forms.Form):
+    part = forms.ChoiceField(choices=RevealPart.choices, widget=forms.HiddenInput)
+    reason = forms.ChoiceField(label=_("Reason"), choices=RevealReason.choices, widget=forms.RadioSelect)

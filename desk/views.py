@@ -1,0 +1,66 @@
+"""The staff's pages that show several apps at once. Panels come from the apps' own addresses."""
+
+from uuid import UUID
+
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.http import require_POST, require_safe
+
+from audit.access import access
+from audit.kinds import Kind
+from audit.purposes import Purpose
+from clinics.guards import ClinicRequest, staff_page
+from clinics.roles import Permission
+from desk.errors import NotRevealed
+from desk.forms import RevealForm, RevealPart, RevealReason
+from desk.queries import chart_head
+from followups.queries import workbench as workbench_of
+from patients.identity import mask_id_number, mask_name, mask_phone
+from patients.models import Patient
+from patients.queries import patient_for
+
+REVEALED_FOR = 60  # seconds
+MASKS = {RevealPart.NAME: mask_name, RevealPart.PHONE: mask_phone, RevealPart.ID_NUMBER: mask_id_number}
+
+
+@staff_page(Purpose.CARE, Kind.LISTED)
+@require_safe
+def workbench(request: ClinicRequest) -> HttpResponse:
+    """My day: what to do next, for whom, and why."""
+    at = timezone.now()
+    board = workbench_of(request.actor, request.clinic.pk, at) if Permission.WORK_FOLLOWUPS in request.permissions else None
+    return render(request, "desk/workbench.html", {"board": board, "at": at})
+
+
+@staff_page(Purpose.CARE, Kind.VIEWED, permission=Permission.SEE_PATIENTS)
+@require_safe
+def chart(request: ClinicRequest, patient_id: UUID) -> HttpResponse:
+    """One patient at a glance; what a role may not see is not asked for."""
+    return _chart(request, patient_for(request.actor, patient_id))
+
+
+@staff_page(None, permission=Permission.SEE_PATIENTS)
+@require_POST
+def reveal(request: ClinicRequest, patient_id: UUID) -> HttpResponse:
+    """One masked value in clear for 60 s, for a reason that goes to the log. Raises NotRevealed without one."""
+    form = RevealForm(request.POST)
+    if not form.is_valid():
+        raise NotRevealed
+    patient, part = patient_for(request.actor, patient_id), RevealPart(form.cleaned_data["part"])
+    with access(Purpose.CARE, Kind.REVEALED, reason=form.cleaned_data["reason"]):
+        value: str = getattr(patient.identity, part) or ""
+    revealed = {"part": part.value, "value": value, "seconds": REVEALED_FOR}
+    if request.headers.get("HX-Request"):
+        context = {"patient": patient, "part": part.value, "masked": MASKS[part](value), "revealed": revealed}
+        return render(request, "desk/_masked.html", {**context, "reasons": RevealReason})
+    with access(Purpose.CARE, Kind.VIEWED):
+        response = _chart(request, patient, revealed)
+    response["Refresh"] = str(REVEALED_FOR)
+    return response
+
+
+def _chart(request: ClinicRequest, patient: Patient, revealed: dict[str, object] | None = None) -> HttpResponse:
+    head = chart_head(request.actor, patient, timezone.now())
+    context = {"head": head, "patient": patient, "revealed": revealed, "reasons": RevealReason}
+    return render(request, "desk/chart.html", context)

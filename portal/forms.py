@@ -1,0 +1,48 @@
+"""What a patient types: a phone, a code."""
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+from patients.errors import PhoneInvalid
+from patients.identity import read_phone
+
+
+class PhoneForm(forms.Form):
+    phone = forms.CharField(
+        label=_("Your phone number"),
+        max_length=24,
+        widget=forms.TextInput(attrs={"type": "tel", "inputmode": "tel", "autocomplete": "tel-national"}),
+        error_messages={"required": _("Type the phone number you gave the clinic.")},
+    )
+
+    def clean_phone(self) -> str:
+        """The phone in E.164 form."""
+        try:
+            return read_phone(self.cleaned_data["phone"])
+        except PhoneInvalid:
+            raise forms.ValidationError(
+                _("This is not a whole phone number. A mobile has 11 digits.")
+            ) from None
+
+
+class CodeForm(forms.Form):
+    code = forms.CharField(
+        label=_("Code"),
+        max_length=12,
+        widget=forms.TextInput(
+            attrs={
+                "inputmode": "numeric",
+                "autocomplete": "one-time-code",
+                "class": "pt-code",
+                "autofocus": True,
+            }
+        ),
+        error_messages={"required": _("Type the six digits of the text message.")},
+    )
+
+    def clean_code(self) -> str:
+        """Six digits; spaces between them, as people read them aloud, do no harm."""
+        digits = "".join(self.cleaned_data["code"].split())
+        if len(digits) != 6 or not digits.isdecimal() or not digits.isascii():
+            raise forms.ValidationError(_("The code is six digits."))
+        return digits

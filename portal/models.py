@@ -1,0 +1,63 @@
+"""What the patient's sign-in remembers for a few minutes. Neither a phone number nor a code stands here in clear."""
+
+from datetime import datetime
+from typing import ClassVar, Self
+from uuid import UUID
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from clinics.models import Clinic
+from crypto.ids import uuid7
+
+MOST_TRIES = 3
+
+
+class SignInCodeQuerySet(models.QuerySet["SignInCode"]):
+    def sent_to(self, clinic_id: UUID, phone_hash: str, *, since: datetime) -> Self:
+        """Codes asked for this phone after `since`, newest first."""
+        return self.filter(clinic_id=clinic_id, phone_hash=phone_hash, sent_at__gt=since).order_by("-sent_at")
+
+    def asked_from(self, clinic_id: UUID, address_hash: str, *, since: datetime) -> Self:
+        """Codes asked from this network address after `since`."""
+        return self.filter(clinic_id=clinic_id, address_hash=address_hash, sent_at__gt=since)
+
+
+class SignInCode(models.Model):
+    """One code sent to one phone. A phone we do not know gets a row too, whose code nobody has: both look the same."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    clinic = models.ForeignKey(Clinic, models.CASCADE, related_name="+", verbose_name=_("clinic"))
+    phone_hash = models.CharField(_("keyed hash of the phone"), max_length=64)
+    address_hash = models.CharField(_("keyed hash of the network address"), max_length=64)
+    code_hash = models.CharField(_("keyed hash of the code"), max_length=64)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.CASCADE, null=True, related_name="+", verbose_name=_("account")
+    )
+    sent_at = models.DateTimeField(_("sent at"))
+    expires_at = models.DateTimeField(_("expires at"))
+    tries = models.PositiveSmallIntegerField(_("wrong tries"), default=0)
+    used_at = models.DateTimeField(_("used at"), null=True)
+
+    objects: ClassVar[models.Manager["SignInCode"]] = SignInCodeQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("sign-in code")
+        verbose_name_plural = _("sign-in codes")
+        constraints = [
+            models.CheckConstraint(name="sign_in_code_few_tries", condition=Q(tries__lte=MOST_TRIES)),
+        ]
+        indexes = [
+            models.Index(fields=["clinic", "phone_hash", "-sent_at"], name="sign_in_code_of_phone"),
+            models.Index(fields=["clinic", "address_hash", "-sent_at"], name="sign_in_code_of_address"),
+            models.Index(fields=["clinic", "sent_at"], name="sign_in_code_age"),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+    def is_open(self, at: datetime) -> bool:
+        """Whether a right code would still open the door."""
+        return self.used_at is None and self.tries < MOST_TRIES and at < self.expires_at

@@ -1,0 +1,83 @@
+"""Whose chart is on the phone's screen, and what its pages show."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from audit.purposes import Purpose
+from clinics.errors import NoSuchPage
+from clinics.guards import ClinicRequest
+from consent.choices import State
+from consent.purposes import PurposeRule
+from consent.queries import PurposeStanding
+from patients.models import PortalAccess
+from patients.queries import portal_patients
+
+SESSION_PERSON = "portal_person"
+ENDS_SOON = timedelta(days=30)
+
+
+@dataclass(frozen=True, slots=True)
+class OnScreen:
+    """The chart that is shown, and the others this account may turn to."""
+
+    shown: PortalAccess
+    others: list[PortalAccess]
+
+    @property
+    def is_own(self) -> bool:
+        return self.shown.relation == "self"
+
+
+def on_screen(request: ClinicRequest) -> OnScreen:
+    """The person whose pages are shown: the one chosen, else oneself. Raises NoSuchPage where the account has none here."""
+    mine = list(portal_patients(request.user.pk, request.clinic.pk))
+    if not mine:
+        raise NoSuchPage
+    chosen = request.session.get(SESSION_PERSON)
+    shown = next((access for access in mine if str(access.patient_id) == chosen), mine[0])
+    return OnScreen(shown, [access for access in mine if access != shown])
+
+
+@dataclass(frozen=True, slots=True)
+class PermissionGroup:
+    title: str | Promise
+    standings: list[PurposeStanding]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Permissions:
+    """The page of permissions: what can be chosen, by whom it concerns, and what cannot."""
+
+    groups: list[PermissionGroup]
+    required: list[PurposeRule]
+    granted: int
+    not_granted: int
+    ending: int
+
+
+_OUTSIDE = frozenset({Purpose.FAMILY, Purpose.REFERRAL, Purpose.EMPLOYER, Purpose.CROSSBORDER})
+_UNRELATED = frozenset({Purpose.MARKETING, Purpose.RESEARCH, Purpose.PUBLISH})
+
+
+def permissions_page(standings: Iterable[PurposeStanding], at: datetime) -> Permissions:
+    """Put the purposes in the order a patient reads them: my health, people outside, nothing to do with my care."""
+    standings = list(standings)
+    offered = [standing for standing in standings if standing.offered and standing.rule.needs_consent]
+    inside = [s for s in offered if s.rule.purpose not in _OUTSIDE | _UNRELATED]
+    groups = [
+        PermissionGroup(_("For my health"), inside),
+        PermissionGroup(_("For people outside the clinic"), [s for s in offered if s.rule.purpose in _OUTSIDE]),
+        PermissionGroup(_("Nothing to do with my care"), [s for s in offered if s.rule.purpose in _UNRELATED]),
+    ]
+    granted = [standing for standing in offered if standing.state is State.GRANTED]
+    return Permissions(
+        groups=[group for group in groups if group.standings],
+        required=[standing.rule for standing in standings if not standing.rule.needs_consent],
+        granted=len(granted),
+        not_granted=len(offered) - len(granted),
+        ending=sum(1 for s in granted if s.valid_until and s.valid_until <= at + ENDS_SOON),
+    )
