@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
+from config.dbroles.roles import ROLES
 from config.demo.processes import Processes
 from config.embedded.__main__ import run_services
 from config.embedded.accounts import account_of_services, account_of_witness
@@ -51,11 +52,10 @@ class Demo:
 @contextmanager
 def run_demo(data: Path | None, *, patients: int = 300) -> Iterator[Demo]:
     """Everything the product consists of, ready for people; stopped at the end. `data` None: thrown away."""
-    os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings.demo"
     _say("starting PostgreSQL and Valkey")
     with run_services(data) as services:
         folder = Path(services["ZHIZHI_DATA"])
-        variables = {**services, **_addresses(folder)}
+        variables = {**services, **_addresses(folder), "DJANGO_SETTINGS_MODULE": "config.settings.demo"}
         _say("preparing tables")
         _manage(["migrate", "--verbosity", "0"], variables)
         del variables["DATABASE_OWNER_URL"]
@@ -100,10 +100,11 @@ def _addresses(data: Path) -> dict[str, str]:
 
 
 def _manage(command: list[str], variables: dict[str, str]) -> None:
+    """Run manage.py with these addresses alone, whatever services this process itself was given."""
+    addresses = {role.variable for role in ROLES}
+    inherited = {key: value for key, value in os.environ.items() if key not in addresses}
     done = subprocess.run(
-        [sys.executable, str(REPOSITORY / "manage.py"), *command],
-        check=False,
-        env={**os.environ, **variables},
+        [sys.executable, str(REPOSITORY / "manage.py"), *command], check=False, env={**inherited, **variables}
     )
     if done.returncode:
         raise SystemExit(f"`manage.py {command[0]}` failed; its words stand above.")

@@ -1,0 +1,91 @@
+"""The demo's chain: two clinics, two care teams in each, and people of every role. All invented."""
+
+from dataclasses import dataclass
+
+from audit.acting import acting
+from audit.actors import system_actor
+from clinics.models import CareTeam, Chain, Clinic, StaffRole, User
+from clinics.roles import Role
+from clinics.services import give_role, join_team, open_clinic
+
+PASSWORD = "zhizhi-demo-2026"  # noqa: S105 (printed in the README: the demo listens on loopback alone)
+CHAIN = "云溪健康"
+CLINICS = {
+    "chengdong": ("云溪健康 · 城东门诊", "010-5550 0101"),
+    "chengxi": ("云溪健康 · 城西门诊", "010-5550 0102"),
+}
+TEAMS = ("慢病一组", "慢病二组")
+
+
+@dataclass(frozen=True, slots=True)
+class DemoAccount:
+    """`team` counts from 0 within the clinic; None works for the whole house and cares for nobody."""
+
+    username: str
+    name: str
+    clinic: str
+    role: Role
+    team: int | None = None
+
+
+ACCOUNTS = (
+    DemoAccount("linxiao", "林晓", "chengdong", Role.HEALTH_MANAGER, 0),
+    DemoAccount("zhoumingyuan", "周明远", "chengdong", Role.DOCTOR, 0),
+    DemoAccount("wangmin", "王敏", "chengdong", Role.NURSE, 0),
+    DemoAccount("helan", "何岚", "chengdong", Role.HEALTH_MANAGER, 1),
+    DemoAccount("chenjun", "陈军", "chengdong", Role.DOCTOR, 1),
+    DemoAccount("sumin", "苏敏", "chengdong", Role.NUTRITIONIST, 1),
+    DemoAccount("zhaoqian", "赵倩", "chengdong", Role.FRONT_DESK),
+    DemoAccount("sunli", "孙立", "chengdong", Role.MANAGER),
+    DemoAccount("fangzheng", "方正", "chengdong", Role.PRIVACY_OFFICER),
+    DemoAccount("xuan", "许安", "chengdong", Role.ADMINISTRATOR),
+    DemoAccount("guyue", "顾悦", "chengxi", Role.HEALTH_MANAGER, 0),
+    DemoAccount("tangwei", "唐伟", "chengxi", Role.DOCTOR, 0),
+    DemoAccount("shenyi", "沈怡", "chengxi", Role.NURSE, 1),
+    DemoAccount("liangchen", "梁晨", "chengxi", Role.NUTRITIONIST, 1),
+    DemoAccount("dongqian", "董倩", "chengxi", Role.FRONT_DESK),
+    DemoAccount("linxiao", "林晓", "chengxi", Role.HEALTH_MANAGER, 1),
+)
+
+
+def open_house() -> dict[str, Clinic]:
+    """The clinics by code, with teams and staff. A second call changes nothing."""
+    chain, _ = Chain.objects.get_or_create(name=CHAIN)
+    clinics = {code: _clinic(chain, code) for code in CLINICS}
+    for account in ACCOUNTS:
+        clinic = clinics[account.clinic]
+        with acting(system_actor("setup", clinic.pk), clinic.pk):
+            _employ(account, clinic)
+    return clinics
+
+
+def is_open() -> bool:
+    return StaffRole.objects.filter(
+        user__username=ACCOUNTS[-1].username, clinic__code=ACCOUNTS[-1].clinic
+    ).exists()
+
+
+def teams_in(clinic: Clinic) -> list[CareTeam]:
+    return [CareTeam.objects.get_or_create(clinic=clinic, name=name)[0] for name in TEAMS]
+
+
+def _clinic(chain: Chain, code: str) -> Clinic:
+    name, phone = CLINICS[code]
+    found = Clinic.objects.filter(code=code).first()
+    return found or open_clinic(chain=chain, code=code, name=name, short_name=CHAIN, phone=phone)
+
+
+def _employ(account: DemoAccount, clinic: Clinic) -> None:
+    user = User.objects.filter(username=account.username).first()
+    if user is None:
+        administers = account.role == Role.ADMINISTRATOR
+        user = User.objects.create_user(
+            account.username,
+            PASSWORD,
+            display_name=account.name,
+            is_staff=administers,
+            is_superuser=administers,
+        )
+    give_role(user, clinic.pk, account.role)
+    if account.team is not None:
+        join_team(user, teams_in(clinic)[account.team])

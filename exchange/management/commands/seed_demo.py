@@ -1,0 +1,43 @@
+"""Fills an empty installation with invented people; on a filled one it changes nothing."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand
+from django.utils.timezone import now
+
+from exchange.demo.house import ACCOUNTS, CLINICS, PASSWORD, is_open, open_house
+from exchange.demo.lives import portal_phones, settle
+
+
+class Command(BaseCommand):
+    help = "Invent a chain of two clinics with staff, patients, check-ups, to-dos and consents."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--patients", type=int, default=300, help="how many people to invent (default 300)"
+        )
+        parser.add_argument("--accounts", action="store_true", help="only print the accounts")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if options["accounts"]:
+            self._print_accounts()
+            return
+        if is_open():
+            self.stdout.write("seed_demo: the demo's people are here already.")
+            return
+        at = now()
+        clinics = open_house()
+        for done, total in settle(clinics, count=options["patients"], at=at):
+            if done % 50 == 0 or done == total:
+                self.stdout.write(f"seed_demo: {done} of {total} people")
+                self.stdout.flush()
+
+    def _print_accounts(self) -> None:
+        self.stdout.write(f"Accounts (all invented; every password is {PASSWORD}):")
+        for account in ACCOUNTS:
+            role = account.role.label
+            self.stdout.write(f"  {account.username:<14}{account.name}  {role}  {CLINICS[account.clinic][0]}")
+        for code, phones in portal_phones().items():
+            shown = ", ".join(phones)
+            self.stdout.write(f"  portal /p/{code}/  phones {shown} (the code arrives in the mailbox)")

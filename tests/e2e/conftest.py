@@ -1,0 +1,79 @@
+"""The whole product, started as `make demo` starts it, on services of its own, and a real browser in front of it."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, Page
+
+from config.demo.__main__ import Demo, run_demo
+from config.demo.mailbox import letters
+from tools.browser import find_browser
+
+PATIENTS = 12
+VIOLATIONS = "window.__violations = []; addEventListener('securitypolicyviolation', e => window.__violations.push(e.violatedDirective + ' ' + e.blockedURI));"
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
+    quiet = ["--disable-gpu", "--disable-dev-shm-usage", "--disable-quic", "--no-first-run", "--no-sandbox",
+             "--disable-background-networking", "--disable-component-update", "--disable-sync"]  # fmt: skip
+    return {**browser_type_launch_args, "executable_path": find_browser(), "args": quiet}
+
+
+@pytest.fixture(scope="session")
+def demo() -> Iterator[Demo]:
+    with run_demo(None, patients=PATIENTS) as running:
+        yield running
+
+
+@dataclass
+class Visit:
+    """One browser window. Every page it opens is looked at: no violation of the CSP, of axe, no sideways scroll."""
+
+    page: Page
+    base: str
+    mailbox: Path
+    looked_at: list[str] = field(default_factory=list)
+
+    def go(self, path: str) -> None:
+        self.page.goto(self.base + path)
+
+    def look(self, name: str) -> None:
+        """Checks the page as it stands, and again at the width of a phone."""
+        for width, height in ((1280, 900), (390, 844)):
+            self.page.set_viewport_size({"width": width, "height": height})
+            scroll = self.page.evaluate("document.documentElement.scrollWidth")
+            assert scroll <= width, f"{name} scrolls sideways at {width}: {scroll}"
+            found = Axe().run(self.page)
+            assert found.violations_count == 0, f"{name} at {width}:\n{found.generate_report()}"
+        self.page.set_viewport_size({"width": 1280, "height": 900})
+        assert self.page.evaluate("window.__violations") == [], name
+        self.looked_at.append(name)
+
+    def newest_letter_to(self, address: str) -> str:
+        """The text of the newest mail whose recipient contains `address`."""
+        for letter in letters(self.mailbox):
+            if address in str(letter["to"]):
+                body = letter.get_body(("plain",))
+                return str(body.get_content()) if body else ""
+        return ""
+
+    def newest_code_to(self, phone: str) -> str:
+        found = re.search(r"\d{6}", self.newest_letter_to(phone))
+        assert found, f"no code for {phone} in the mailbox"
+        return found.group()
+
+
+@pytest.fixture
+def visit(demo: Demo, browser: Browser) -> Iterator[Visit]:
+    context: BrowserContext = browser.new_context(locale="zh-CN", timezone_id="Asia/Shanghai")
+    context.add_init_script(VIOLATIONS)
+    yield Visit(
+        context.new_page(), f"http://127.0.0.1:{demo.variables['PORT']}", Path(demo.variables["MAILBOX_DIR"])
+    )
+    context.close()
