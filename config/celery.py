@@ -1,11 +1,27 @@
 """The Celery application: the worker and beat only wake loops whose state lives in PostgreSQL."""
 
 import os
+from typing import Any
 
 from celery import Celery
+from celery.signals import beat_init, worker_init
+from django.core.exceptions import ImproperlyConfigured
+from django.db import DatabaseError
+
+from config.dbroles.checks import refuse_privileged_role
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.demo")
 
 app = Celery("zhizhi")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+
+@worker_init.connect  # type: ignore[untyped-decorator]  # celery is untyped
+@beat_init.connect  # type: ignore[untyped-decorator]
+def refuse_to_start(**kwargs: Any) -> None:
+    """Celery logs and forgets the exceptions of receivers; SystemExit alone ends the process."""
+    try:
+        refuse_privileged_role()
+    except (ImproperlyConfigured, DatabaseError) as error:
+        raise SystemExit(str(error)) from error

@@ -1,4 +1,7 @@
 from django.apps import AppConfig
+from django.core.checks import Tags, register
+
+from config.dbroles.checks import check_database_role
 
 
 class DbRolesConfig(AppConfig):
@@ -6,3 +9,6 @@ class DbRolesConfig(AppConfig):
 
     name = "config.dbroles"
     label = "dbroles"
+
+    def ready(self) -> None:
+        register(check_database_role, Tags.database)
