@@ -1,8 +1,10 @@
 """Celery beat with one leader: a second beat waits, and takes over when the first one dies."""
 
+from pathlib import Path
 from typing import Any
 
 from celery.beat import Scheduler
+from django.conf import settings
 from django.db import DatabaseError, connection
 
 LEADER_LOCK = 7_203_102  # any number, the same for every beat of an installation
@@ -15,6 +17,8 @@ class LeaderScheduler(Scheduler):  # type: ignore[misc]  # celery is untyped
     leads = False
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
+        if settings.BEAT_HEARTBEAT_FILE:  # a watcher looks at its age, of a leader and of one that waits
+            Path(settings.BEAT_HEARTBEAT_FILE).touch()
         if not self._is_leader():
             return WAIT_SECONDS
         return float(super().tick(*args, **kwargs))

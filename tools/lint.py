@@ -34,6 +34,9 @@ def production() -> dict[str, str]:
         "SECRET_KEY": "".join(chr(33 + (7 * n) % 90) for n in range(64)),
         "ALLOWED_HOSTS": "crm.clinic.example",
         "AUDIT_LOG_ORIGIN": "crm.clinic.example",
+        "SMTP_HOST": "mail.clinic.example",
+        "MAIL_FROM": "crm@clinic.example",
+        "TRUSTED_PROXIES": "127.0.0.1",
     }
 
 

@@ -1,5 +1,6 @@
 """What every installation shares. The small differences stand in `demo`, `test` and `production`."""
 
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Any
 
@@ -156,7 +157,8 @@ CELERY_BEAT_SCHEDULE = {
     "turn the follow-up loop": {"task": "followups.tasks.turn", "schedule": 2.0, "options": {"expires": 10}},
 }
 
-TRUSTED_PROXIES: list[str] = []  # peers whose X-Forwarded-For is ours; everybody else's is a stranger's text
+# The reverse proxies whose X-Forwarded-For is ours; everybody else's is a stranger's text.
+TRUSTED_PROXIES: list[IPv4Network | IPv6Network] = []
 EMAIL_TIMEOUT = 2
 AUDIT_LOG_ORIGIN = "zhizhi.local"
 

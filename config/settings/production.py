@@ -2,7 +2,7 @@
 
 from config.environment import Environment
 from config.settings.base import *  # noqa: F403
-from config.settings.base import TRANSACTION_LIMITS
+from config.settings.base import MIDDLEWARE, TRANSACTION_LIMITS
 from config.settings.served import read_mail, read_services
 
 _env = Environment()
@@ -41,7 +41,12 @@ AUDIT_LOG_ORIGIN = _env.required(
 SMS_CARRIER = _env.text("SMS_CARRIER", "clinics.channels.NoCarrier")
 _env.refuse(SMS_CARRIER == "clinics.channels.MailboxCarrier", "SMS_CARRIER must not be the demo's mailbox.")
 MAILBOX_URL = ""
-TRUSTED_PROXIES = [part.strip() for part in _env.text("TRUSTED_PROXIES").split(",") if part.strip()]
+_env.required("SMTP_HOST", "the server that carries the clinic's mails")
+_env.required("MAIL_FROM", "the address the clinic's mails come from")
+TRUSTED_PROXIES = _env.networks(
+    "TRUSTED_PROXIES", "the addresses or networks of the reverse proxy that ends TLS"
+)
+MIDDLEWARE = ["config.proxy.VisitorAddress", *MIDDLEWARE]
 SECURE_SSL_REDIRECT = True
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SECURE_HSTS_SECONDS = 31_536_000

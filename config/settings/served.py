@@ -16,7 +16,7 @@ def read_services(env: Environment, transaction_limits: str) -> dict[str, Any]:
             "OPTIONS": {"options": transaction_limits},
         }
     )
-    redis_url = env.required("REDIS_URL", "the address of Valkey or Redis, without a database number")
+    redis_url = env.address("REDIS_URL", "the address of Valkey or Redis, without a database number")
     settings: dict[str, Any] = {
         "DATABASES": {"default": database},
         "CELERY_BROKER_URL": f"{redis_url}/0",
@@ -30,13 +30,14 @@ def read_services(env: Environment, transaction_limits: str) -> dict[str, Any]:
             "KEYS_DIR", "the folder of the installation's keys, outside the database and its backups"
         ),
         "DATABASE_OWNER": None,
-        "DATABASE_SEQUENCER_URL": env.text("DATABASE_SEQUENCER_URL"),
-        "DATABASE_AUDITOR_URL": env.text("DATABASE_AUDITOR_URL"),
+        "DATABASE_SEQUENCER_URL": env.optional_address("DATABASE_SEQUENCER_URL"),
+        "DATABASE_AUDITOR_URL": env.optional_address("DATABASE_AUDITOR_URL"),
         "WITNESS_URL": env.text("WITNESS_URL"),
         "WITNESS_PUBLIC_KEY_FILE": env.text("WITNESS_PUBLIC_KEY_FILE"),
         "SEQUENCER_KEY_FILE": env.text("SEQUENCER_KEY_FILE"),
+        "BEAT_HEARTBEAT_FILE": env.text("BEAT_HEARTBEAT_FILE"),
     }
-    if env.text("DATABASE_OWNER_URL") or env.text("DATABASE_OWNER_URL_FILE"):
+    if env.optional_address("DATABASE_OWNER_URL"):
         owner = env.database("DATABASE_OWNER_URL", "the PostgreSQL address of the owner role")
         settings["DATABASE_OWNER"] = {key: owner.get(key, "") for key in ("USER", "PASSWORD")}
     return settings
@@ -44,12 +45,10 @@ def read_services(env: Environment, transaction_limits: str) -> dict[str, Any]:
 
 def read_mail(env: Environment) -> dict[str, Any]:
     """The SMTP server that carries the clinic's words."""
-    port = env.text("SMTP_PORT", "25")
-    env.refuse(not port.isdigit(), "SMTP_PORT must be a number.")
     return {
         "EMAIL_HOST": env.text("SMTP_HOST", "127.0.0.1"),
-        "EMAIL_PORT": int(port) if port.isdigit() else 25,
+        "EMAIL_PORT": env.number("SMTP_PORT", 25),
         "EMAIL_HOST_USER": env.text("SMTP_USER"),
-        "EMAIL_HOST_PASSWORD": env.required("SMTP_PASSWORD", "") if env.text("SMTP_PASSWORD_FILE") else "",
+        "EMAIL_HOST_PASSWORD": env.optional("SMTP_PASSWORD"),
         "DEFAULT_FROM_EMAIL": env.text("MAIL_FROM", "clinic@zhizhi.invalid"),
     }
