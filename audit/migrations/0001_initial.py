@@ -189,7 +189,7 @@ BEGIN
         entry record;
       BEGIN
         FOR entry IN
-          SELECT log, array_agg('{"cols":' || cols || ',"new":' || new || ',"old":' || old || ',"pk":' || to_json(key) || '}'
+          SELECT log, array_agg('{"cols":' || cols || ',"new":' || r.new || ',"old":' || r.old || ',"pk":' || to_json(key) || '}'
                                 ORDER BY key) AS changed
           FROM (%2$s) AS r GROUP BY log ORDER BY log
         LOOP
