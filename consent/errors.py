@@ -1,0 +1,79 @@
+"""This app's ways of saying no. Exceptions carry codes and ids, never names or values."""
+
+from datetime import date
+from http import HTTPStatus
+from uuid import UUID
+
+from django.utils.translation import gettext_lazy as _
+
+from audit.purposes import Purpose
+from crypto.errors import ClinicError
+
+
+class ConsentMissing(ClinicError):
+    """The person has not permitted this purpose, or no longer does; `reason` is a code of `consent.decisions.Reason`."""
+
+    status = HTTPStatus.FORBIDDEN
+    message = _("The patient has not agreed to this. Record their consent first.")
+
+    def __init__(self, patient_id: UUID, purpose: Purpose, reason: str) -> None:
+        super().__init__(f"{purpose.value}: {reason}")
+        self.patient_id = patient_id
+        self.purpose = purpose
+        self.reason = reason
+
+
+class AskedTooSoon(ClinicError):
+    """The person said no less than ninety days ago; only they may bring it up before `again_on`."""
+
+    status = HTTPStatus.CONFLICT
+    message = _(
+        "They said no not long ago. We ask again after ninety days, or when they bring it up themselves."
+    )
+
+    def __init__(self, purpose: Purpose, again_on: date) -> None:
+        super().__init__(purpose.value)
+        self.purpose = purpose
+        self.again_on = again_on
+
+
+class NoticeMissing(ClinicError):
+    """A yes needs the notice that was shown; this purpose has none in force, or it is another purpose's."""
+
+    status = HTTPStatus.CONFLICT
+    message = _("There is no notice for this purpose yet, so nobody can agree to it.")
+
+
+class NotWithdrawable(ClinicError):
+    """The purpose rests on law or contract; nobody's consent carries it."""
+
+    status = HTTPStatus.CONFLICT
+    message = _("This rests on law or contract and cannot be agreed to or withdrawn here.")
+
+
+class GuardianNeeded(ClinicError):
+    """Below fourteen a guardian decides (PIPL art. 31)."""
+
+    status = HTTPStatus.CONFLICT
+    message = _("For a child under 14 a guardian has to agree.")
+
+
+class CodeWrong(ClinicError):
+    """The one-time code is wrong, used, too old or tried too often; nobody is told which."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    message = _("This code does not fit or is no longer valid. Send a new one.")
+
+
+class CodeTooSoon(ClinicError):
+    """A code was sent less than a minute ago."""
+
+    status = HTTPStatus.TOO_MANY_REQUESTS
+    message = _("A code is on its way. Wait a minute before sending another.")
+
+
+class NoPhone(ClinicError):
+    """There is no phone of the person's own to send a code to."""
+
+    status = HTTPStatus.CONFLICT
+    message = _("There is no phone number of their own to send a code to. Choose another way to confirm.")

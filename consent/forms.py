@@ -1,0 +1,88 @@
+"""What the desk ticks while the person decides: each purpose a switch of its own, all of them off at first."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import uuid4
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+from audit.purposes import Purpose
+from consent.choices import ExpressedBy, Method
+from consent.queries import PurposeStanding
+
+DESK_METHODS = (Method.VERBAL_WITNESSED, Method.PAPER, Method.OTP)
+
+
+class RecordForm(forms.Form):
+    """Takes the standings of the purposes to decide now. A purpose declined not long ago needs the person's own wish."""
+
+    form_token = forms.UUIDField(widget=forms.HiddenInput)
+    told = forms.BooleanField(
+        label=_("The notice was read by the person, or read to them"),
+        error_messages={
+            "required": _("Nobody can agree to what they have not been told. Go through the notice first.")
+        },
+    )
+    expressed_by = forms.ChoiceField(
+        label=_("Who decides"),
+        choices=ExpressedBy.choices,
+        initial=ExpressedBy.SELF,
+        widget=forms.RadioSelect,
+    )
+    method = forms.ChoiceField(
+        label=_("How it is confirmed"),
+        choices=[(method.value, method.label) for method in DESK_METHODS],
+        widget=forms.RadioSelect,
+        error_messages={"required": _("Choose how the person confirms.")},
+    )
+    witness = forms.CharField(
+        label=_("Witness, or number of the paper form"),
+        max_length=60,
+        required=False,
+        help_text=_("Said aloud: who else heard it. On paper: the number on the form."),
+    )
+    code = forms.CharField(
+        label=_("Code from the text message"),
+        max_length=12,
+        required=False,
+        widget=forms.TextInput(attrs={"inputmode": "numeric", "autocomplete": "off"}),
+    )
+
+    def __init__(self, *args: Any, asked: Sequence[PurposeStanding], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["form_token"].initial = uuid4()
+        self.asked = asked
+        for standing in asked:
+            name = standing.rule.purpose.value
+            self.fields[f"yes_{name}"] = forms.BooleanField(label=str(standing.rule.name), required=False)
+            if standing.ask_again_on:
+                self.fields[f"own_{name}"] = forms.BooleanField(
+                    label=_("They brought it up themselves"), required=False
+                )
+
+    def clean(self) -> Mapping[str, Any]:
+        data = super().clean() or self.cleaned_data
+        method = data.get("method")
+        if method in (Method.VERBAL_WITNESSED, Method.PAPER) and not data.get("witness"):
+            self.add_error("witness", _("Name the witness, or the number of the paper form."))
+        if method == Method.OTP and not data.get("code"):
+            self.add_error("code", _("Send a code and type it here."))
+        if method == Method.OTP and data.get("expressed_by") not in (ExpressedBy.SELF, None):
+            self.add_error("method", _("A code confirms only for the person themselves. Choose another way."))
+        for standing in self.asked:
+            name = standing.rule.purpose.value
+            if standing.ask_again_on and data.get(f"yes_{name}") and not data.get(f"own_{name}"):
+                self.add_error(
+                    f"own_{name}",
+                    _("They said no not long ago. Tick this only if they brought it up themselves."),
+                )
+        return data
+
+    def answers(self) -> dict[Purpose, bool]:
+        """What the person said about each purpose that was asked. A fresh no that nobody brought up again is not asked."""
+        return {
+            standing.rule.purpose: self.cleaned_data[f"yes_{standing.rule.purpose.value}"]
+            for standing in self.asked
+            if not standing.ask_again_on or self.cleaned_data[f"own_{standing.rule.purpose.value}"]
+        }

@@ -1,0 +1,275 @@
+"""What is allowed, and where each permission stands: reads alone.
+
+`check` reads the ledger. Lists and counts read the state table through `consented`. Whoever starts something that
+rests on a permission takes the gate (`consent.gate`), not these.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+from django.db.models import Exists, OuterRef, Q
+
+from audit.purposes import Purpose
+from consent.choices import (
+    ANY_CHANNEL,
+    SELF_RECIPIENT,
+    EventKind,
+    GivenThrough,
+    LegalBasis,
+    Method,
+    Operation,
+    State,
+)
+from consent.decisions import (
+    NO,
+    Decision,
+    Line,
+    Need,
+    Permission,
+    Reason,
+    Standing,
+    after,
+    ask_again_on,
+    decide,
+    judge,
+)
+from consent.models import ConsentEvent, ConsentState
+from consent.notices import purposes_with_notice
+from consent.purposes import PurposeRule, rests_on, rule_of, rules
+from patients.models import Patient
+
+# The newest line that decided, for each permission of these patients. It is a statement of its own: asked together
+# with the lock it would see the ledger as it was before waiting for the lock.
+_READ = """
+SELECT p.id, p.restricted_at IS NOT NULL, s.subject_id, s.purpose, s.data_category, s.operation, s.recipient, s.channel,
+       e.event, e.valid_from, e.valid_until, e.notice_version, e.occurred_at, e.id, e.version
+FROM patients_patient p
+LEFT JOIN consent_state s ON s.patient_id = p.id AND s.purpose = ANY (%(purposes)s)
+LEFT JOIN LATERAL (
+  SELECT l.* FROM consent_event l
+  WHERE l.subject_id = s.subject_id AND l.purpose = s.purpose AND l.data_category = s.data_category
+    AND l.recipient = s.recipient AND l.operation = s.operation AND l.channel = s.channel AND l.event <> 'requested'
+  ORDER BY l.version DESC LIMIT 1) e ON true
+WHERE p.id = ANY (%(patients)s)
+"""
+
+
+def check(
+    patient_id: UUID,
+    purpose: Purpose,
+    *,
+    data: frozenset[str] = frozenset(),
+    recipient: str = SELF_RECIPIENT,
+    op: str = Operation.USE,
+    channel: str = ANY_CHANNEL,
+    at: datetime,
+) -> Decision:
+    """Whether this use is allowed now. A yes holds for this moment only: to start something, take the gate."""
+    need = Need(
+        patient_id=patient_id, purpose=purpose, data=data, recipient=recipient, op=op, channel=channel
+    )
+    return decisions([need], at)[need]
+
+
+def decisions(needs: Iterable[Need], at: datetime) -> dict[Need, Decision]:
+    """The answers to several needs, read from the ledger in one statement."""
+    needs = list(needs)
+    purposes = {purpose for need in needs for purpose in (need.purpose, *rests_on(need.purpose))}
+    found = permissions_of({need.patient_id for need in needs}, purposes)
+    return {need: decide(need, found[need.patient_id], at) for need in needs}
+
+
+def permissions_of(
+    patient_ids: Collection[UUID], purposes: Collection[Purpose]
+) -> dict[UUID, list[Permission]]:
+    """Each patient's permissions as the ledger has them. A patient nobody may see has none."""
+    found: dict[UUID, list[Permission]] = defaultdict(list)
+    with connection.cursor() as cursor:
+        cursor.execute(_READ, {"patients": list(patient_ids), "purposes": [p.value for p in purposes]})
+        for row in cursor.fetchall():
+            found[row[0]].append(_permission(row))
+    return found
+
+
+def _permission(row: tuple[Any, ...]) -> Permission:
+    _patient, restricted, subject, purpose, category, operation, recipient, channel, event = row[:9]
+    standing = Standing()
+    if event is not None:
+        valid_from, valid_until, notice_version, occurred_at, event_id, version = row[9:]
+        standing = after(
+            standing,
+            Line(
+                id=event_id,
+                event=event,
+                valid_from=valid_from,
+                valid_until=valid_until,
+                notice_version=notice_version,
+                occurred_at=occurred_at,
+                version=version,
+            ),
+        )
+    return Permission(
+        subject_id=subject,
+        purpose=purpose or "",
+        data_category=category or "",
+        operation=operation or "",
+        recipient=recipient or "",
+        channel=channel or "",
+        restricted=restricted,
+        standing=standing,
+    )
+
+
+def consented(
+    purpose: Purpose,
+    *,
+    data: frozenset[str] = frozenset(),
+    recipient: str = SELF_RECIPIENT,
+    op: str = Operation.USE,
+    channel: str = ANY_CHANNEL,
+    at: datetime,
+) -> Q:
+    """A filter for querysets of patients: those whose standing permits this use. For lists, counts and previews."""
+    rule = rule_of(purpose)
+    categories = data or rule.codes
+    if not categories <= rule.codes or op not in rule.operations or rule.legal_basis is LegalBasis.EMERGENCY:
+        return Q(pk__in=())
+    permitted = Q(restricted_at=None)
+    if not rule.needs_consent:
+        return permitted
+    of_patient = ConsentState.objects.filter(patient_id=OuterRef("pk"))
+    for category in sorted(categories):
+        rows = of_patient.filter(purpose=purpose, data_category=category, recipient=recipient, operation=op)
+        yes = rows.filter(
+            Q(valid_until=None) | Q(valid_until__gt=at),
+            channel__in={ANY_CHANNEL, channel},
+            state=State.GRANTED,
+            valid_from__lte=at,
+            notice_version__gte=rule.min_notice_version,
+        )
+        permitted &= Q(Exists(yes)) & ~Q(Exists(rows.filter(channel=channel, state__in=NO)))
+    if bases := rests_on(purpose):
+        permitted &= ~Q(Exists(of_patient.filter(purpose__in=bases, state__in=NO)))
+    return permitted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PurposeStanding:
+    """Where one purpose stands for one patient, as a page tells it."""
+
+    rule: PurposeRule
+    state: State
+    decided_at: datetime | None
+    valid_until: datetime | None
+    ask_again_on: date | None
+    offered: bool
+
+    @property
+    def granted(self) -> bool:
+        return self.state is State.GRANTED
+
+
+def states_of(patient: Patient, at: datetime) -> dict[Purpose, PurposeStanding]:
+    """Where every purpose stands for this patient, in the order people are shown them."""
+    rows: dict[tuple[str, str, str], Standing] = {}
+    for row in ConsentState.objects.filter(patient=patient, recipient=SELF_RECIPIENT, channel=ANY_CHANNEL):
+        rows[row.purpose, row.data_category, row.operation] = standing_of(row)
+    return {purpose: _purpose_standing(rule, rows, at) for purpose, rule in rules().items()}
+
+
+def standing_of(row: ConsentState) -> Standing:
+    return Standing(
+        state=State(row.state),
+        valid_from=row.valid_from,
+        valid_until=row.valid_until,
+        notice_version=row.notice_version,
+        decided_at=row.decided_at,
+        last_event_id=row.last_event_id,
+        version=row.version,
+    )
+
+
+def _purpose_standing(
+    rule: PurposeRule, rows: dict[tuple[str, str, str], Standing], at: datetime
+) -> PurposeStanding:
+    """A purpose is agreed to when everything it covers is; otherwise the latest word that is not a yes counts."""
+    standings = [rows.get((rule.purpose, category, op), Standing()) for category, op in rule.grants]
+    judged = [(judge(standing, rule, at), standing) for standing in standings]
+    reason, standing = max(
+        judged,
+        key=lambda pair: (
+            pair[0] is not Reason.PERMITTED,
+            pair[1].decided_at is not None,
+            pair[1].decided_at or at,
+        ),
+    )
+    return PurposeStanding(
+        rule=rule,
+        state=_SHOWN.get(reason, standing.state),
+        decided_at=standing.decided_at,
+        valid_until=standing.valid_until,
+        ask_again_on=ask_again_on(standing, at),
+        offered=rule.purpose in purposes_with_notice(),
+    )
+
+
+_SHOWN = {Reason.EXPIRED: State.EXPIRED, Reason.SUPERSEDED: State.SUPERSEDED}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryEntry:
+    """One thing the person said about one purpose; the ledger keeps a line for each kind of data it covers."""
+
+    purpose: Purpose
+    event: EventKind
+    occurred_at: datetime
+    valid_until: datetime | None
+    method: str
+    given_through: GivenThrough
+    notice_version: int
+    event_id: UUID
+
+    @property
+    def rule(self) -> PurposeRule:
+        return rule_of(self.purpose)
+
+    @property
+    def method_label(self) -> str:
+        return str(Method(self.method).label) if self.method else ""
+
+
+def history_of(patient: Patient, limit: int = 200) -> list[HistoryEntry]:
+    """What the person said so far, newest first. The repeat key's last two parts are the kind of data and the operation."""
+    told: dict[str, HistoryEntry] = {}
+    for line in (
+        ConsentEvent.objects.filter(patient=patient)
+        .defer("evidence")
+        .order_by("-occurred_at", "-id")[: limit * 4]
+    ):
+        told.setdefault(
+            line.idem_key.rsplit(":", 2)[0],
+            HistoryEntry(
+                purpose=Purpose(line.purpose),
+                event=EventKind(line.event),
+                occurred_at=line.occurred_at,
+                valid_until=line.valid_until,
+                method=line.method,
+                given_through=GivenThrough(line.given_through),
+                notice_version=line.notice_version,
+                event_id=line.id,
+            ),
+        )
+    return list(told.values())[:limit]
+
+
+def was_recorded(clinic_id: UUID, idem_key: str) -> bool:
+    """Whether a deed with this repeat key is already in the ledger."""
+    return (
+        bool(idem_key)
+        and ConsentEvent.objects.filter(clinic_id=clinic_id, idem_key__startswith=f"{idem_key}:").exists()
+    )
