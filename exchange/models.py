@@ -46,7 +46,7 @@ class ImportBatch(SealedModel):
             models.CheckConstraint(name="import_batch_kind_known", condition=Q(kind__in=FileKind.values)),
             models.CheckConstraint(
                 name="import_batch_emptied_once_decided",
-                condition=Q(state=BatchState.TRIED) | Q(content=None),
+                condition=Q(state=BatchState.TRIED) | Q(content__isnull=True),
             ),
         ]
         indexes: ClassVar = [models.Index(fields=["clinic", "-uploaded_at"], name="import_batch_newest")]

@@ -41,7 +41,7 @@ class Migration(migrations.Migration):
                 'verbose_name': 'import',
                 'verbose_name_plural': 'imports',
                 'indexes': [models.Index(fields=['clinic', '-uploaded_at'], name='import_batch_newest')],
-                'constraints': [models.CheckConstraint(condition=models.Q(('state__in', ['tried', 'refused', 'written', 'discarded'])), name='import_batch_state_known'), models.CheckConstraint(condition=models.Q(('kind__in', ['fhir_r4'])), name='import_batch_kind_known'), models.CheckConstraint(condition=models.Q(('state', 'tried'), ('content', None), _connector='OR'), name='import_batch_emptied_once_decided')],
+                'constraints': [models.CheckConstraint(condition=models.Q(('state__in', ['tried', 'refused', 'written', 'discarded'])), name='import_batch_state_known'), models.CheckConstraint(condition=models.Q(('kind__in', ['fhir_r4'])), name='import_batch_kind_known'), models.CheckConstraint(condition=models.Q(('state', 'tried'), ('content__isnull', True), _connector='OR'), name='import_batch_emptied_once_decided')],
             },
         ),
         migrations.RunSQL(
