@@ -1,0 +1,137 @@
+"""What happened to the invented people before the visitor came: cards, permissions, check-ups, follow-up."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from random import Random
+
+from django.db import transaction
+
+from audit.acting import acting
+from audit.actors import Actor, system_actor
+from audit.purposes import Purpose
+from clinics.models import CareTeam, Clinic
+from consent.choices import GivenThrough, Method
+from consent.services import current_notice, record_consent, withdraw_consent
+from exchange.demo.checkups import invent_checkups
+from exchange.demo.house import CLINICS, teams_in
+from exchange.demo.people import InventedPerson, invent_people
+from patients.choices import PhoneOwner, PortalRelation, Sex, TwinReason
+from patients.identity import NewIdentity
+from patients.models import Patient
+from patients.services.access import give_portal_access
+from patients.services.cards import open_card
+from records.parsed import ParsedReport
+from records.services.filing import file_report
+
+LOCALE = "zh-hans"
+ASKED = (Purpose.CARE, Purpose.REPORT, Purpose.FOLLOWUP, Purpose.RISK)
+ASKED_AGO = timedelta(days=15)  # the notices in force are not older than that
+RECENT = timedelta(days=45)
+PHONES_SHOWN = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Life:
+    """One invented person with everything the demo will file about them."""
+
+    number: int
+    person: InventedPerson
+    reports: Sequence[ParsedReport]
+
+    @property
+    def opened_at(self) -> datetime:
+        return self.reports[0].taken_at - timedelta(minutes=30)
+
+    @property
+    def alone_on_the_phone(self) -> bool:
+        return self.person.phone_owner == "self"
+
+
+def settle(clinics: Mapping[str, Clinic], *, count: int, at: datetime) -> Iterator[tuple[int, int]]:
+    """Invent `count` people and let their years pass. Yields how many are done, and of how many."""
+    homes = [(clinic, team) for clinic in clinics.values() for team in teams_in(clinic)]
+    lives = [
+        Life(number=number, person=person, reports=invent_checkups(person, number=number, until=at))
+        for number, person in enumerate(invent_people(count, today=at.date()))
+    ]
+    shared = {life.person.phone for life in lives if not life.alone_on_the_phone}
+    for done, life in enumerate(lives, start=1):
+        clinic, team = homes[life.number % len(homes)]
+        _settle_one(life, clinic, team, portal=life.person.phone not in shared, at=at)
+        yield done, count
+
+
+def portal_phones() -> dict[str, list[str]]:
+    """For each clinic, telephone numbers whose owner can sign in to the portal. They follow from the seed."""
+    people = list(invent_people(40, today=datetime.now().date()))  # noqa: DTZ005 (ages do not matter here)
+    shared = {person.phone for person in people if person.phone_owner != "self"}
+    found: dict[str, list[str]] = {}
+    for index, code in enumerate(CLINICS):
+        own = [
+            person.phone
+            for number, person in enumerate(people)
+            if number // 2 % 2 == index and person.phone not in shared
+        ]
+        found[code] = own[:PHONES_SHOWN]
+    return found
+
+
+@transaction.atomic
+def _settle_one(life: Life, clinic: Clinic, team: CareTeam, *, portal: bool, at: datetime) -> None:
+    by = system_actor("demo", clinic.pk)
+    random = Random(f"life {life.number}")  # noqa: S311 (the same lives every time is the point)
+    with acting(by, clinic.pk):
+        patient = _open(life, clinic, team, by)
+        _ask(patient, clinic, by, at - ASKED_AGO, random)
+        for report in life.reports:
+            file_report(patient, report, by=by, at=report.taken_at + timedelta(hours=6))
+        if portal and life.person.phone:
+            give_portal_access(patient, PortalRelation.SELF, by, at=life.opened_at)
+        if random.random() < 0.06:
+            withdraw_consent(
+                patient,
+                Purpose.FOLLOWUP,
+                by=by,
+                at=at - timedelta(days=random.randrange(1, 10)),
+                given_through=GivenThrough.PHONE,
+                method=Method.VERBAL_WITNESSED,
+            )
+
+
+def _open(life: Life, clinic: Clinic, team: CareTeam, by: Actor) -> Patient:
+    person = life.person
+    identity = NewIdentity(
+        name=person.name,
+        sex=Sex(person.sex),
+        birth_date=person.born_on,
+        id_number=person.id_number,
+        phone=person.phone,
+        phone_owner=PhoneOwner(person.phone_owner),
+        email=person.email,
+    )
+    return open_card(
+        clinic=clinic,
+        identity=identity,
+        by=by,
+        at=life.opened_at,
+        team=team,
+        twin_reason=TwinReason.SHARED_PHONE,
+    )
+
+
+def _ask(patient: Patient, clinic: Clinic, by: Actor, at: datetime, random: Random) -> None:
+    """Most people agree to most things; each purpose is asked by itself."""
+    for purpose in ASKED:
+        granted = purpose in (Purpose.CARE, Purpose.REPORT) or random.random() < 0.9
+        record_consent(
+            patient,
+            purpose,
+            granted=granted,
+            notice=current_notice(clinic, purpose, LOCALE, at),
+            method=Method.PAPER,
+            given_through=GivenThrough.DESK,
+            by=by,
+            at=at,
+            idem_key=f"demo:{patient.pk}:{purpose}",
+        )
