@@ -87,7 +87,10 @@ def _grant_constraints(kind: str) -> list[models.BaseConstraint]:
 class PatientUserObjectPermission(_Grant, UserObjectPermissionBase):
     """One chart opened to one account outside its care relationships."""
 
-    content_object = models.ForeignKey(Patient, models.CASCADE, related_name="+", verbose_name=_("patient"))
+    # not hidden: guardian finds this table through the patient's reverse names
+    content_object = models.ForeignKey(
+        Patient, models.CASCADE, related_name="opened_to_users", verbose_name=_("patient")
+    )
 
     class Meta(UserObjectPermissionBase.Meta):
         abstract = False
@@ -107,7 +110,9 @@ class PatientUserObjectPermission(_Grant, UserObjectPermissionBase):
 class PatientGroupObjectPermission(_Grant, GroupObjectPermissionBase):
     """One chart opened to a group of accounts outside its care relationships."""
 
-    content_object = models.ForeignKey(Patient, models.CASCADE, related_name="+", verbose_name=_("patient"))
+    content_object = models.ForeignKey(
+        Patient, models.CASCADE, related_name="opened_to_groups", verbose_name=_("patient")
+    )
 
     class Meta(GroupObjectPermissionBase.Meta):
         abstract = False

@@ -1,0 +1,65 @@
+"""Two clinics of one chain, two care teams, and the people at work in them."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from audit.acting import acting
+from audit.actors import Actor
+from clinics.models import CareTeam, Clinic, User
+from clinics.roles import Role
+from clinics.services import open_clinic
+from tests.factories.clinics import CareTeamFactory, ChainFactory, StaffFactory, StaffRoleFactory, TeamMemberFactory
+from tests.factories.patients import actor_for
+
+Hire = Callable[..., User]
+
+
+@pytest.fixture
+def clinic(db: None) -> Clinic:
+    return open_clinic(chain=ChainFactory(), code="east", name="云溪健康城东门诊", short_name="云溪健康", phone="010-5550 0100")
+
+
+@pytest.fixture
+def other_clinic(db: None) -> Clinic:
+    return open_clinic(chain=ChainFactory(), code="west", name="云溪健康城西门诊", short_name="云溪健康", phone="010-5550 0200")
+
+
+@pytest.fixture
+def team(clinic: Clinic) -> CareTeam:
+    return CareTeamFactory(clinic=clinic, name="一组")
+
+
+@pytest.fixture
+def other_team(clinic: Clinic) -> CareTeam:
+    return CareTeamFactory(clinic=clinic, name="二组")
+
+
+@pytest.fixture
+def hire() -> Hire:
+    def hire(clinic: Clinic, *teams: CareTeam, role: Role = Role.NURSE) -> User:
+        user: User = StaffFactory()
+        StaffRoleFactory(user=user, clinic=clinic, role=role)
+        for team in teams:
+            TeamMemberFactory(team=team, user=user)
+        return user
+
+    return hire
+
+
+@pytest.fixture
+def nurse_account(clinic: Clinic, team: CareTeam, hire: Hire) -> User:
+    return hire(clinic, team)
+
+
+@pytest.fixture
+def nurse(nurse_account: User, clinic: Clinic) -> Actor:
+    """A nurse of the first team, who may open cards."""
+    return actor_for(nurse_account, clinic)
+
+
+@pytest.fixture
+def at_work(nurse: Actor) -> Iterator[Actor]:
+    """The test happens in one unit of work of the nurse."""
+    with acting(nurse):
+        yield nurse
