@@ -8,7 +8,7 @@ from django.db import connection
 
 from config.dbroles.owner import as_owner
 
-KEPT_TABLES = ("django_migrations", "django_content_type", "auth_permission")
+KEPT_TABLES = ("django_migrations", "django_content_type", "auth_permission", "crypto_epoch")
 
 
 @pytest.fixture(scope="session")
@@ -49,7 +49,7 @@ def owner_flush() -> None:
         )
         guards_off, guards_on = cursor.fetchone()
         cursor.execute(
-            "SELECT string_agg(format('%I', relname), ', ') FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace"
+            "SELECT string_agg(format('%%I', relname), ', ') FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace"
             " WHERE relkind IN ('r', 'p') AND NOT relispartition AND nspname = 'public' AND NOT relname = ANY (%s)",
             [list(KEPT_TABLES)],
         )
