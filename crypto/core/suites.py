@@ -50,7 +50,7 @@ class _Aes:
     def open(self, nonce: bytes, sealed: bytes, aad: bytes) -> bytes:
         try:
             return self._aead.decrypt(nonce, sealed, aad)
-        except InvalidTag as error:
+        except (InvalidTag, ValueError) as error:
             raise Broken from error
 
 

@@ -1,0 +1,34 @@
+"""Keys and access scopes for tests that seal and open."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from uuid import UUID
+
+from django.db import connection
+
+from crypto.ids import uuid7
+from crypto.scope import AccessScope, opening
+from crypto.services import create_subject_keys, open_clinic_keys
+
+
+def act_in(*clinic_ids: UUID) -> None:
+    """Let row security show these clinics until the test's transaction ends."""
+    with connection.cursor() as cursor:
+        shown = "{%s}" % ",".join(map(str, clinic_ids))
+        cursor.execute("SELECT set_config('zhizhi.clinics', %s, true)", [shown])
+
+
+def new_subject(clinic_id: UUID) -> UUID:
+    """A subject with keys, in a clinic that is given its keys when it has none."""
+    subject_id = uuid7()
+    open_clinic_keys(clinic_id)
+    create_subject_keys(clinic_id, subject_id)
+    return subject_id
+
+
+@contextmanager
+def reading(field_sets: Iterable[str] | None = None) -> Iterator[AccessScope]:
+    """An access scope; without field sets it may open everything."""
+    allowed = None if field_sets is None else frozenset(field_sets)
+    with opening(AccessScope("user:test", "care", "VIEWED", allowed)) as scope:
+        yield scope
