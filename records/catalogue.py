@@ -21,6 +21,10 @@ INDICATOR_SYSTEM = "urn:zhizhi:indicator"
 """The code system of our own keys, for senders that speak them and for indicators without a verified LOINC code."""
 
 
+def _in_language(zh: str, en: str) -> str:
+    return en if (get_language() or "").startswith("en") else zh
+
+
 class Kind(StrEnum):
     """What kind of answer an indicator has."""
 
@@ -75,7 +79,13 @@ class Answer:
 
     code: str
     name_zh: str
+    name_en: str
     snomed: str
+
+    @property
+    def name(self) -> str:
+        """The words in the reader's language."""
+        return _in_language(self.name_zh, self.name_en)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +118,7 @@ class Indicator:
     @property
     def name(self) -> str:
         """The name in the reader's language."""
-        return self.name_en if (get_language() or "").startswith("en") else self.name_zh
+        return _in_language(self.name_zh, self.name_en)
 
     def conversion_from(self, unit: str, *, code: str = "") -> Conversion | None:
         """How a number printed in `unit` under the LOINC code `code` becomes the catalogue's; None when unknown."""
@@ -139,7 +149,7 @@ class Group:
     @property
     def name(self) -> str:
         """The name in the reader's language."""
-        return self.name_en if (get_language() or "").startswith("en") else self.name_zh
+        return _in_language(self.name_zh, self.name_en)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,7 +238,9 @@ def _indicator(row: dict[str, Any], place: int) -> Indicator:
         ambiguous_units={
             a["code"]: a["convert_as"] for a in row.get("loinc_aliases", []) if "convert_as" in a
         },
-        answers=tuple(Answer(a["code"], a["name_zh"], a["snomed"]) for a in row.get("answers", [])),
+        answers=tuple(
+            Answer(a["code"], a["name_zh"], a["name_en"], a["snomed"]) for a in row.get("answers", [])
+        ),
         sealed=row.get("sealed", False),
         status=row["status"],
         place=place,

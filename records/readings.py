@@ -164,13 +164,13 @@ def _printed_reference(
     """The range of the report in the catalogue's unit, or None where it has none that can be compared."""
     if printed is None:
         return None
-    if printed.low is None and printed.high is None:
-        limits, low_way, high_way = limits_of(printed.text), conversion, conversion
+    low, high = printed.low, printed.high
+    if low is None and high is None:
+        limits = limits_of(printed.text)
     else:
-        low, high = printed.low, printed.high
         limits = Limits(low.number if low else None, high.number if high else None)
-        low_way = _edge_conversion(low, conversion, meant, code)
-        high_way = _edge_conversion(high, conversion, meant, code)
+    low_way = _edge_conversion(low, conversion, meant, code)
+    high_way = _edge_conversion(high, conversion, meant, code)
     if limits is None or low_way is None or high_way is None:
         return None
     converted = replace(
@@ -191,7 +191,9 @@ def _edge_conversion(
 
 
 def _catalogue_reference(band: Band | None, meant: Indicator) -> Reference | None:
-    return band and Reference(limits=Limits(band.low, band.high), printed=False, status=meant.status)
+    if band is None:
+        return None
+    return Reference(limits=Limits(band.low, band.high), printed=False, status=meant.status)
 
 
 def _flag(

@@ -1,0 +1,40 @@
+"""What records do when a permission changes below them."""
+
+from datetime import datetime
+from uuid import UUID
+
+from audit.acting import acting
+from audit.actors import system_actor
+from audit.purposes import Purpose
+from consent.purposes import Words, rule_of
+from consent.services import Stopped
+from patients.models import Patient
+from records.choices import Cause
+from records.models import RecordsChange
+from records.services import end_all_rule_tags
+
+
+def on_withdrawn(*, patient_id: UUID, purpose: Purpose, at: datetime) -> list[Stopped]:
+    """Tags that a rule set come off with the permission that bore them; tags that people set stay.
+
+    The house takes them off, because whoever withdraws at the desk may not read what the tags tell.
+    """
+    if "tags" not in rule_of(purpose).stops:
+        return []
+    patient = Patient.objects.get(pk=patient_id)
+    with acting(system_actor("records", patient.clinic_id), patient.clinic_id) as house:
+        ended = end_all_rule_tags(patient, at=at, by=house)
+    return (
+        [Stopped(Words(f"{len(ended)} 个自动标签已取下", f"{len(ended)} automatic tags were taken off"))]
+        if ended
+        else []
+    )
+
+
+def on_granted(*, patient_id: UUID, purpose: Purpose, at: datetime) -> None:
+    """A permission that carries rules makes what is already known news."""
+    if "tags" in rule_of(purpose).stops:
+        patient = Patient.objects.get(pk=patient_id)
+        RecordsChange.objects.create(
+            clinic_id=patient.clinic_id, patient=patient, cause=Cause.CONSENT_GIVEN, at=at
+        )
