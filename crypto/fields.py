@@ -39,6 +39,8 @@ _GT = TypeVar("_GT", covariant=True)
 if TYPE_CHECKING:
 
     class _Base(models.Field[_ST, _GT]):
+        """`_pyi_private_*` tell the type checker's plugin what a field takes and gives; it adds None where null=True."""
+
         _pyi_private_set_type: Any
         _pyi_private_get_type: Any
 else:
@@ -250,8 +252,11 @@ class SealedField(_Base[_ST, _GT]):
         return value
 
 
-class SealedText(SealedField[str, str]):
+class SealedText(SealedField[_ST, _GT]):
     """A sealed text, in Unicode NFC. "" is a value."""
+
+    _pyi_private_set_type: "str"
+    _pyi_private_get_type: "str"
 
     def encode(self, value: Any) -> bytes:
         if not isinstance(value, str):
@@ -265,8 +270,11 @@ class SealedText(SealedField[str, str]):
         return super().formfield(**{"form_class": forms.CharField, **kwargs})
 
 
-class SealedDecimal(SealedField["Decimal | int", Decimal]):
+class SealedDecimal(SealedField[_ST, _GT]):
     """A sealed number with its digits as given."""
+
+    _pyi_private_set_type: "Decimal | int"
+    _pyi_private_get_type: "Decimal"
 
     def encode(self, value: Any) -> bytes:
         if isinstance(value, bool) or not isinstance(value, Decimal | int):
@@ -280,8 +288,11 @@ class SealedDecimal(SealedField["Decimal | int", Decimal]):
         return super().formfield(**{"form_class": forms.DecimalField, **kwargs})
 
 
-class SealedDate(SealedField[date, date]):
+class SealedDate(SealedField[_ST, _GT]):
     """A sealed calendar day."""
+
+    _pyi_private_set_type: "date"
+    _pyi_private_get_type: "date"
 
     def encode(self, value: Any) -> bytes:
         if isinstance(value, datetime) or not isinstance(value, date):
@@ -295,8 +306,11 @@ class SealedDate(SealedField[date, date]):
         return super().formfield(**{"form_class": forms.DateField, **kwargs})
 
 
-class SealedJSON(SealedField["Mapping[str, Any] | list[Any]", Any]):
+class SealedJSON(SealedField[_ST, _GT]):
     """A sealed object or list. Each reading gives a copy of its own: assign a new value to change it."""
+
+    _pyi_private_set_type: "Mapping[str, Any] | list[Any]"
+    _pyi_private_get_type: "Any"
 
     def __init__(self, verbose_name: Any = None, **options: Any) -> None:
         options.setdefault("editable", False)
@@ -319,7 +333,7 @@ class Parts(Closed):
 
     __slots__ = ("_field", "_instance")
 
-    def __init__(self, field: "SealedParts", instance: models.Model) -> None:
+    def __init__(self, field: "SealedParts[Any, Any]", instance: models.Model) -> None:
         self._field = field
         self._instance = instance
 
@@ -339,8 +353,11 @@ class Parts(Closed):
         raise TypeError("the parts of a sealed field cannot be pickled")
 
 
-class SealedParts(SealedField["Mapping[str, str | None] | Parts", Parts]):
+class SealedParts(SealedField[_ST, _GT]):
     """Several short texts that are shown together, in one seal. `parts` maps each to the field set that may read it."""
+
+    _pyi_private_set_type: "Mapping[str, str | None] | Parts"
+    _pyi_private_get_type: "Parts"
 
     def __init__(self, verbose_name: Any = None, *, parts: Mapping[str, str], **options: Any) -> None:
         self.parts = dict(parts)

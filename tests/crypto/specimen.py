@@ -1,6 +1,6 @@
 """A sealed model with every kind of sealed field, known to these tests alone."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.apps.registry import Apps
 from django.db import connection, models
@@ -19,15 +19,15 @@ class Specimen(SealedModel):
     note = SealedText(aad_name="specimen.note", field_set="remarks", null=True, blank=True)
     amount = SealedDecimal(aad_name="specimen.amount", null=True, blank=True)
     day = SealedDate(aad_name="specimen.day", scope=Scope.CONSENTED, null=True, blank=True)
-    detail = SealedJSON(aad_name="specimen.detail", null=True)
+    detail = SealedJSON(aad_name="specimen.detail", default=dict)
     identity = SealedParts(
         aad_name="specimen.identity",
         scope=Scope.IDENTITY,
         parts={"name": "identity", "id_number": "identity", "phone": "contact"},
-        null=True,
+        default=dict,
     )
 
-    objects: "SealedManager[Specimen]" = SealedManager()
+    objects: ClassVar[SealedManager["Specimen"]] = SealedManager()
 
     class Meta:
         app_label = "crypto"

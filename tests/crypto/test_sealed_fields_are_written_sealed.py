@@ -91,7 +91,7 @@ def test_a_value_over_a_broken_seal_is_sealed_anew(row: Specimen) -> None:
 
 def test_a_row_copied_after_it_was_opened_is_sealed_for_its_new_id(row: Specimen) -> None:
     with reading():
-        row.word, row.note, row.identity.name  # noqa: B018
+        row.word, row.note, row.detail, row.identity.name  # noqa: B018
     old, row.pk = row.pk, uuid7()
     row._state.adding = True
     row.save()
@@ -104,7 +104,7 @@ def test_a_row_copied_after_it_was_opened_is_sealed_for_its_new_id(row: Specimen
 
 def test_a_row_whose_id_changed_is_sealed_for_its_new_id_without_being_told_it_is_new(row: Specimen) -> None:
     with reading():
-        row.word, row.note, row.identity.name  # noqa: B018
+        row.word, row.note, row.detail, row.identity.name  # noqa: B018
     row.pk = uuid7()
     row.save()
     with reading():
@@ -252,7 +252,7 @@ def test_get_or_create_and_update_or_create_seal_their_defaults(clinic: UUID, su
 
 @pytest.mark.parametrize("option", ["unique", "db_index", "primary_key"])
 def test_a_sealed_field_that_wants_an_index_is_a_system_check_error(option: str) -> None:
-    field = SealedText(aad_name="a.b", **{option: True})
+    field: SealedText[str, str] = SealedText(aad_name="a.b", **{option: True})  # type: ignore[arg-type]  # a bool each
     field.set_attributes_from_name("b")
     assert "crypto.E002" in [message.id for message in field.check()]
 
@@ -263,7 +263,7 @@ def test_a_field_is_written_into_migrations_without_our_enums() -> None:
     assert options == {
         "aad_name": "specimen.identity",
         "scope": 1,
-        "null": True,
+        "default": dict,
         "editable": False,
         "parts": {"name": "identity", "id_number": "identity", "phone": "contact"},
     }

@@ -82,9 +82,9 @@ def test_what_was_opened_is_noted_by_subject_and_name(row: Specimen) -> None:
 def test_a_field_outside_the_roles_field_sets_is_refused_and_not_noted(row: Specimen) -> None:
     with reading({"contact"}) as scope:
         assert row.identity.phone == "+8613800138000"
-        for read in (lambda: row.identity.name, lambda: row.word, lambda: row.note):
+        for holder, name in ((row.identity, "name"), (row, "word"), (row, "note")):
             with pytest.raises(FieldNotAllowed):
-                read()
+                getattr(holder, name)
     assert scope.opened == {row.subject_id: {"specimen.identity.phone"}}
 
 

@@ -58,7 +58,7 @@ def test_a_value_moved_to_another_clinic_is_refused(row: Specimen) -> None:
 def test_another_clinics_key_is_not_even_found(row: Specimen) -> None:
     act_in(UUID(int=7))
     keyring.forget_everything()
-    with reading(), pytest.raises(SealBroken, match="no data key|specimen"):
+    with reading(), pytest.raises(SealBroken, match="no data key"):
         row.word  # noqa: B018
 
 
@@ -71,7 +71,7 @@ def test_an_older_value_of_the_same_place_still_opens_and_is_the_logs_business(r
 
 
 def test_a_few_hundred_flipped_bits_are_all_refused(row: Specimen) -> None:
-    chance = random.Random(62)
+    chance = random.Random(62)  # noqa: S311  a seed, not a secret
     raw = raw_of(row, "word")
     with reading():
         for _ in range(400):

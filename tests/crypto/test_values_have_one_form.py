@@ -52,8 +52,8 @@ def test_a_date_comes_back() -> None:
 
 
 def test_json_is_canonical() -> None:
-    left = {"b": [1, True, None], "a": {"值": "高", "\U00010000": "x", "\ufb33": "y"}}
-    right = {"a": {"\ufb33": "y", "\U00010000": "x", "值": "高"}, "b": (1, True, None)}
+    left: values.Json = {"b": [1, True, None], "a": {"值": "高", "\U00010000": "x", "\ufb33": "y"}}
+    right: values.Json = {"a": {"\ufb33": "y", "\U00010000": "x", "值": "高"}, "b": (1, True, None)}
     assert values.from_json(left) == values.from_json(right)
     encoded = values.from_json(left)[1:].decode()
     assert encoded == '{"a":{"值":"高","\U00010000":"x","\ufb33":"y"},"b":[1,true,null]}'

@@ -14,8 +14,8 @@ from crypto.services import create_subject_keys, open_clinic_keys
 def act_in(*clinic_ids: UUID) -> None:
     """Let row security show these clinics until the test's transaction ends."""
     with connection.cursor() as cursor:
-        shown = "{%s}" % ",".join(map(str, clinic_ids))
-        cursor.execute("SELECT set_config('zhizhi.clinics', %s, true)", [shown])
+        shown = ",".join(str(clinic_id) for clinic_id in clinic_ids)
+        cursor.execute("SELECT set_config('zhizhi.clinics', %s, true)", [f"{{{shown}}}"])
 
 
 def new_subject(clinic_id: UUID) -> UUID:
