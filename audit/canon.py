@@ -1,6 +1,5 @@
 """The bytes of an entry: canonical JSON (RFC 8785), which is what is hashed, and its code under the installation's key."""
 
-import hashlib
 import hmac
 import json
 from collections.abc import Mapping
@@ -12,10 +11,10 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from django.conf import settings
 from django.db import models
 from django.utils.functional import Promise
 
+from audit.configured import keys_folder
 from crypto.keyfiles import read_or_create_key
 from crypto.seals import MASK, Closed
 
@@ -64,10 +63,10 @@ def _key(path: Path) -> bytes:
     return read_or_create_key(path)
 
 
-def keys_folder() -> Path:
-    return Path(str(getattr(settings, "KEYS_DIR")))  # noqa: B009  the environment decides it, so no type checker knows it
-
-
 def mac(canon: bytes) -> bytes:
     """HMAC-SHA256 of an entry, made as it is written: an entry changed before it is sealed shows."""
-    return hmac.digest(_key(keys_folder() / "audit-mac.key"), canon, hashlib.sha256)
+    return hmac.digest(_key(mac_key_file()), canon, "sha256")
+
+
+def mac_key_file() -> Path:
+    return keys_folder() / "audit-mac.key"

@@ -68,6 +68,7 @@ def purpose_of(purpose: Purpose | str | None) -> str:
 def write(draft: Draft) -> AuditEvent:
     """Insert the event under the unit in hand. Raises LogUnavailable; whatever it was about must then not happen."""
     columns = columns_of(entry_of(draft, uid=uuid7(), at=now()))
+    columns |= {"content_type_id": _content_type_id(draft.object), "mac": mac(columns["canon"])}
     try:
         _insert(columns, draft.subjects)
     except DatabaseError as error:
@@ -115,8 +116,7 @@ def _field(name: str, change: tuple[Any, Any] | None) -> dict[str, Any]:
 
 
 def columns_of(entry: dict[str, Any]) -> dict[str, Any]:
-    """Every column of the event's row. `audit_verify` calls this too and compares."""
-    canon = canonical(entry)
+    """The columns that copy a part of the entry. `audit.verification` calls this too and compares."""
     what = entry["object"] or {"type": "", "id": ""}
     return {
         "uid": UUID(entry["uid"]),
@@ -133,7 +133,6 @@ def columns_of(entry: dict[str, Any]) -> dict[str, Any]:
         "remote_addr": entry["address"],
         "action": entry["action"],
         "kind": entry["kind"],
-        "content_type_id": _content_type_id(what["type"]),
         "object_pk": what["id"],
         "purpose": entry["purpose"],
         "consent_decision": _uuid(entry["decision"]),
@@ -142,8 +141,7 @@ def columns_of(entry: dict[str, Any]) -> dict[str, Any]:
         "result": entry["result"],
         "reason": entry["reason"],
         "changes": {f["name"]: [f["old"], f["new"]] if "old" in f else None for f in entry["fields"]} or None,
-        "canon": canon,
-        "mac": mac(canon),
+        "canon": canonical(entry),
     }
 
 
@@ -151,8 +149,8 @@ def _uuid(text: str | None) -> UUID | None:
     return UUID(text) if text else None
 
 
-def _content_type_id(label: str) -> int | None:
-    app, _, model = label.partition(".")
+def _content_type_id(thing: tuple[str, str] | None) -> int | None:
+    app, _, model = (thing[0] if thing else "").partition(".")
     try:
         return ContentType.objects.get_by_natural_key(app, model).pk if model else None
     except ContentType.DoesNotExist:

@@ -101,7 +101,7 @@ def _change(field: models.Field[Any, Any], instance: models.Model, before: Any, 
     return {field.attname: (before, after)}
 
 
-def _changed_parts(field: SealedParts, instance: models.Model, before: Any, after: Any) -> Changes:
+def _changed_parts(field: SealedParts[Any, Any], instance: models.Model, before: Any, after: Any) -> Changes:
     """One entry for each part that changed; one for the whole where a side was never opened."""
     old, new = _parts(field, before), _parts(field, after)
     if old is None or new is None:
@@ -113,14 +113,16 @@ def _changed_parts(field: SealedParts, instance: models.Model, before: Any, afte
     }
 
 
-def _parts(field: SealedParts, held: Any) -> dict[str, str] | None:
+def _parts(field: SealedParts[Any, Any], held: Any) -> dict[str, str] | None:
     if held is None:
         return {}
     opened = _opened(held)
     return None if opened is None else field.decode(opened)
 
 
-def _part(field: SealedParts, instance: models.Model, part: str, parts: dict[str, str]) -> str | None:
+def _part(
+    field: SealedParts[Any, Any], instance: models.Model, part: str, parts: dict[str, str]
+) -> str | None:
     value = parts.get(part)
     return (
         None

@@ -1,0 +1,56 @@
+"""What the environment decides about the log, read from settings in one place."""
+
+from pathlib import Path
+
+from django.conf import settings
+
+from audit.notes import ED25519, Signer
+from audit.signing import public_file, signer_from
+from audit.witnessing import WitnessClient
+
+
+def _text(name: str) -> str:
+    return str(getattr(settings, name, "") or "")
+
+
+def keys_folder() -> Path:
+    return Path(_text("KEYS_DIR"))
+
+
+def origin() -> str:
+    """The installation's name, with which the name of every log begins."""
+    return _text("AUDIT_LOG_ORIGIN")
+
+
+def _log_key_file() -> Path:
+    given = _text("SEQUENCER_KEY_FILE")
+    return Path(given) if given else keys_folder() / "sequencer.key"
+
+
+def log_signer() -> Signer:
+    """The key every log of the installation is signed with. Raises SigningKeyUnreadable."""
+    return signer_from(_log_key_file(), origin(), kind=ED25519)
+
+
+def log_public_file() -> Path:
+    return public_file(_log_key_file())
+
+
+def witness() -> WitnessClient | None:
+    """None where no witness was set up: checkpoints then are signed by ourselves alone."""
+    url = _text("WITNESS_URL")
+    return WitnessClient(url, Path(_text("WITNESS_PUBLIC_KEY_FILE"))) if url else None
+
+
+def sequencer_url() -> str:
+    return _text("DATABASE_SEQUENCER_URL")
+
+
+def auditor_url() -> str:
+    return _text("DATABASE_AUDITOR_URL")
+
+
+def owner() -> dict[str, str] | None:
+    """The owner role's credentials, present only in processes that may change tables."""
+    credentials: dict[str, str] | None = getattr(settings, "DATABASE_OWNER", None)
+    return credentials

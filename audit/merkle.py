@@ -1,0 +1,162 @@
+"""The tree of RFC 6962: hashes, its growing right edge, and proofs. Pure: bytes in, bytes out."""
+
+from collections.abc import Callable, Iterable, Sequence
+from hashlib import sha256
+from typing import TypeAlias
+
+EMPTY_ROOT = sha256(b"").digest()
+
+# The root of the 2 ** level leaves that begin at place * 2 ** level.
+Subtree: TypeAlias = Callable[[int, int], bytes]
+
+
+class ProofRefused(Exception):
+    """The proof does not lead from what it starts from to what it claims."""
+
+
+def leaf_hash(data: bytes) -> bytes:
+    return sha256(b"\x00" + data).digest()
+
+
+def node_hash(left: bytes, right: bytes) -> bytes:
+    return sha256(b"\x01" + left + right).digest()
+
+
+class Frontier:
+    """The right edge of a growing tree: the roots of its complete subtrees, largest first. Enough to append and to sign."""
+
+    def __init__(self, size: int = 0, hashes: Iterable[bytes] = ()) -> None:
+        self.size = size
+        self.hashes = [bytes(h) for h in hashes]
+        if len(self.hashes) != size.bit_count():
+            raise ValueError("a frontier holds one hash for each complete subtree")
+
+    def append(self, leaf: bytes) -> list[tuple[int, int, bytes]]:
+        """Add one leaf hash. Answers the subtrees this completed, as (level, place, root)."""
+        completed = []
+        node, level = leaf, 0
+        while self.size >> level & 1:
+            node = node_hash(self.hashes.pop(), node)
+            level += 1
+            completed.append((level, self.size >> level, node))
+        self.hashes.append(node)
+        self.size += 1
+        return completed
+
+    def root(self) -> bytes:
+        return _fold(self.hashes) if self.hashes else EMPTY_ROOT
+
+
+def _fold(hashes: Sequence[bytes]) -> bytes:
+    """The root above neighbouring subtrees of falling size."""
+    root = hashes[-1]
+    for left in reversed(hashes[:-1]):
+        root = node_hash(left, root)
+    return root
+
+
+# --- making proofs ----------------------------------------------------------------------------------------------------
+
+
+def _root_between(start: int, end: int, subtree: Subtree) -> bytes:
+    """The root of the leaves [start, end), which RFC 6962 would form there: start is a multiple of the span's power of two."""
+    parts = []
+    while start < end:
+        level = min((end - start).bit_length() - 1, (start & -start).bit_length() - 1 if start else 64)
+        parts.append(subtree(level, start >> level))
+        start += 1 << level
+    return _fold(parts)
+
+
+def _split(size: int) -> int:
+    """The largest power of two below size."""
+    return 1 << (size - 1).bit_length() - 1
+
+
+def inclusion_proof(index: int, size: int, subtree: Subtree) -> list[bytes]:
+    """The hashes that lead from leaf `index` to the root of the first `size` leaves (RFC 6962 §2.1.1)."""
+    if not 0 <= index < size:
+        raise ValueError("the leaf is not in the tree")
+    path: list[bytes] = []
+    start, end = 0, size
+    while end - start > 1:
+        middle = start + _split(end - start)
+        if index < middle:
+            path.append(_root_between(middle, end, subtree))
+            end = middle
+        else:
+            path.append(_root_between(start, middle, subtree))
+            start = middle
+    return path[::-1]
+
+
+def consistency_proof(old: int, new: int, subtree: Subtree) -> list[bytes]:
+    """The hashes that show the first `old` leaves of a tree of `new` unchanged (RFC 6962 §2.1.2); none from 0 or to itself."""
+    if not 0 <= old <= new:
+        raise ValueError("a tree does not shrink")
+    if old in (0, new):
+        return []
+    path: list[bytes] = []
+    start, end, whole = 0, new, True
+    while old < end:
+        middle = start + _split(end - start)
+        if old <= middle:
+            path.append(_root_between(middle, end, subtree))
+            end = middle
+        else:
+            path.append(_root_between(start, middle, subtree))
+            start, whole = middle, False
+    if not whole:
+        path.append(_root_between(start, end, subtree))
+    return path[::-1]
+
+
+# --- checking proofs (RFC 9162 §2.1.3.2 and §2.1.4.2) -----------------------------------------------------------------
+
+
+def verify_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes) -> None:
+    """Raises ProofRefused unless the leaf stands at `index` of the tree with this root."""
+    if not 0 <= index < size:
+        raise ProofRefused("the leaf is not in the tree")
+    place, last, node = index, size - 1, leaf
+    for step in proof:
+        if last == 0:
+            raise ProofRefused("the proof is too long")
+        if place & 1 or place == last:
+            node = node_hash(step, node)
+            while not place & 1 and place:
+                place, last = place >> 1, last >> 1
+        else:
+            node = node_hash(node, step)
+        place, last = place >> 1, last >> 1
+    if last != 0 or node != root:
+        raise ProofRefused("the proof does not lead to the root")
+
+
+def verify_consistency(old: int, old_root: bytes, new: int, new_root: bytes, proof: Sequence[bytes]) -> None:
+    """Raises ProofRefused unless the tree of `new` leaves begins with the tree of `old`."""
+    if not 0 <= old <= new:
+        raise ProofRefused("a tree does not shrink")
+    if old in (0, new):
+        if proof or (old == new and old_root != new_root) or (old == 0 and old_root != EMPTY_ROOT):
+            raise ProofRefused("two roots of one size")
+        return
+    steps = [old_root, *proof] if old.bit_count() == 1 else list(proof)
+    if not steps:
+        raise ProofRefused("the proof is empty")
+    place, last = old - 1, new - 1
+    while place & 1:
+        place, last = place >> 1, last >> 1
+    before = after = steps[0]
+    for step in steps[1:]:
+        if last == 0:
+            raise ProofRefused("the proof is too long")
+        if place & 1 or place == last:
+            before, after = node_hash(step, before), node_hash(step, after)
+            while not place & 1 and place:
+                place, last = place >> 1, last >> 1
+        else:
+            after = node_hash(after, step)
+        place, last = place >> 1, last >> 1
+    if last != 0 or before != old_root or after != new_root:
+        raise ProofRefused("the proof does not lead from the old root to the new one")

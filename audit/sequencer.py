@@ -1,0 +1,348 @@
+"""Sealing the log: one process gives every committed entry its place, and signs what the logs have become.
+
+Entries are read by transaction number below the horizon, where every transaction has ended: none can appear late, none is
+taken twice. One log per clinic and one for the system, a new tree each year that begins with the last checkpoint of the year
+before. Runs as the role that may read entries and write seals, and nothing else.
+"""
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from psycopg2.extras import execute_values, register_uuid  # type: ignore[import-untyped]
+
+from audit.merkle import (
+    Frontier,
+    ProofRefused,
+    Subtree,
+    consistency_proof,
+    leaf_hash,
+    node_hash,
+    verify_consistency,
+)
+from audit.models import SYSTEM_LOG
+from audit.notes import Checkpoint, Note, NoteRefused, Signer
+from audit.witnessing import WitnessAbsent, WitnessClient, WitnessRefused
+from crypto.ids import uuid7
+
+register_uuid()
+logger = logging.getLogger(__name__)
+ADVISORY_LOCK = 0x7A68697A6869  # "zhizhi"
+BATCH = 1000
+BATCHES_IN_A_TURN = 50
+EVENT, ROW_CHANGE, CLOSING = "e", "r", "c"
+LEVELS_KEPT = 8  # the roots of 256, 65,536 … leaves are stored
+
+
+class LogDamaged(Exception):
+    """What is stored does not continue what was signed. Nothing more is signed for this log until somebody has looked."""
+
+
+class Entry(NamedTuple):
+    txid: int
+    uid: UUID
+    log_id: UUID
+    source: str
+    canon: bytes
+
+    @property
+    def year(self) -> int:
+        """The year of the entry's number, UTC."""
+        return datetime.fromtimestamp((self.uid.int >> 80) / 1000, UTC).year
+
+
+@dataclass(slots=True)
+class Log:
+    """One tree: a clinic's log in one year, while a batch is sealed."""
+
+    log_id: UUID
+    year: int
+    origin: str
+    frontier: Frontier
+    leaves: list[tuple[Any, ...]] = field(default_factory=list)
+    nodes: list[tuple[Any, ...]] = field(default_factory=list)
+
+    def append(self, uid: UUID, source: str, data: bytes) -> None:
+        hashed = leaf_hash(data)
+        self.leaves.append((self.log_id, self.year, self.frontier.size, uid, source, hashed))
+        for level, place, root in self.frontier.append(hashed):
+            if level % LEVELS_KEPT == 0:
+                self.nodes.append((self.log_id, self.year, level // LEVELS_KEPT, place, root))
+
+
+class Sequencer:
+    def __init__(
+        self, connection: Any, signer: Signer, witness: WitnessClient | None = None, *, batch: int = BATCH
+    ) -> None:
+        """`signer` carries the installation's name; `connection` is one of psycopg2's, as the sequencer's role."""
+        self.connection = connection
+        self.signer = signer
+        self.witness = witness
+        self.batch = batch
+        self.troubles: list[str] = []
+
+    def lead(self) -> bool:
+        """Whether this process is the one that seals. The server takes the lock back when the process dies."""
+        with self._transaction() as cursor:
+            cursor.execute("SELECT pg_try_advisory_lock(%s)", [ADVISORY_LOCK])
+            return bool(cursor.fetchone()[0])
+
+    def turn(self) -> int:
+        """Seal all there is below the horizon, sign, ask the witness. Answers how many entries were sealed."""
+        self.troubles = []
+        sealed = self._seal()
+        for log_id, year, origin in self._logs_to_sign():
+            try:
+                self.sign(log_id, year, origin)
+            except LogDamaged as error:
+                self._tell(f"{origin} is not signed: {error}")
+        if self.witness is not None:
+            self._ask_witness(self.witness)
+        return sealed
+
+    def _tell(self, trouble: str) -> None:
+        self.troubles.append(trouble)
+        logger.critical("audit: %s", trouble)
+
+    def _seal(self) -> int:
+        """Batch after batch, but not for ever: under a constant stream the signature must have its turn."""
+        sealed = 0
+        for _ in range(BATCHES_IN_A_TURN):
+            count = self.seal_batch()
+            sealed += count
+            if not count:
+                break
+        return sealed
+
+    # --- sealing ------------------------------------------------------------------------------------------------------
+
+    def seal_batch(self) -> int:
+        """One transaction: entries, leaves, the logs' edges and the horizon move together or not at all."""
+        with self._transaction() as cursor:
+            entries, horizon = self._next_entries(cursor)
+            logs = self._open_logs(cursor, {entry.log_id for entry in entries})
+            for entry in entries:
+                self._log_of(cursor, logs, entry).append(entry.uid, entry.source, entry.canon)
+            for log in logs.values():
+                self._store(cursor, log)
+            cursor.execute("UPDATE audit_horizon SET sealed_below = %s, cluster = %s WHERE id = 1", horizon)
+            return len(entries)
+
+    def _next_entries(self, cursor: Any) -> tuple[list[Entry], tuple[int, str]]:
+        """What comes next, and the horizon after it: a transaction number, and the cluster whose numbers they are."""
+        cursor.execute(
+            "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint, system_identifier::text FROM pg_control_system()"
+        )
+        below, cluster = cursor.fetchone()
+        cursor.execute("INSERT INTO audit_horizon VALUES (1, 0, %s) ON CONFLICT (id) DO NOTHING", [cluster])
+        cursor.execute("SELECT sealed_below, cluster FROM audit_horizon WHERE id = 1 FOR UPDATE")
+        start, known_cluster = cursor.fetchone()
+        if (
+            known_cluster != cluster
+        ):  # restored elsewhere: transaction numbers began anew, so look for what has no leaf
+            entries = self._entries(
+                cursor, "NOT EXISTS (SELECT FROM audit_leaf l WHERE l.uid = t.uid)", "uid", []
+            )
+            return entries, (0, known_cluster) if entries else (0, cluster)
+        entries = self._entries(cursor, "txid >= %s AND txid < %s", "txid, uid", [start, below])
+        if len(entries) < self.batch:
+            return entries, (below, cluster)
+        return self._whole_transactions(cursor, entries, cluster)
+
+    def _whole_transactions(
+        self, cursor: Any, entries: list[Entry], cluster: str
+    ) -> tuple[list[Entry], tuple[int, str]]:
+        """A full batch is cut where its last transaction begins; a transaction larger than a batch is taken whole."""
+        last = entries[-1].txid
+        if entries[0].txid != last:
+            return [entry for entry in entries if entry.txid != last], (last, cluster)
+        return self._entries(cursor, "txid = %s", "txid, uid", [last], limit=None), (last + 1, cluster)
+
+    def _entries(
+        self, cursor: Any, where: str, order: str, values: list[int], limit: int | None = 0
+    ) -> list[Entry]:
+        """Events and row changes together. `limit` 0 is one batch."""
+        rows = self.batch if limit == 0 else limit
+        one = "(SELECT txid, uid, log_id, '{}', canon FROM {} t WHERE {} ORDER BY {} LIMIT %s)"
+        events = one.format(EVENT, "audit_event", where, order)
+        changes = one.format(ROW_CHANGE, "audit_row_change", where, order)
+        cursor.execute(
+            f"{events} UNION ALL {changes} ORDER BY {order} LIMIT %s", [*values, rows, *values, rows, rows]
+        )
+        return [Entry(txid, uid, log_id, source, bytes(canon)) for txid, uid, log_id, source, canon in cursor]
+
+    def _open_logs(self, cursor: Any, log_ids: set[UUID]) -> dict[UUID, Log]:
+        """Each log's newest tree."""
+        cursor.execute(
+            "SELECT DISTINCT ON (log_id) log_id, year, origin, size, frontier FROM audit_state"
+            " WHERE log_id = ANY (%s) ORDER BY log_id, year DESC",
+            [list(log_ids)],
+        )
+        return {row[0]: Log(row[0], row[1], row[2], Frontier(row[3], row[4])) for row in cursor}
+
+    def _log_of(self, cursor: Any, logs: dict[UUID, Log], entry: Entry) -> Log:
+        """The tree this entry goes to: the newest, or the first of a new year."""
+        log = logs.get(entry.log_id)
+        if log is None:
+            log = logs[entry.log_id] = self._begin(cursor, entry.log_id, entry.year)
+        elif entry.year > log.year:
+            closing = self._close(cursor, log)
+            log = logs[entry.log_id] = self._begin(cursor, entry.log_id, entry.year)
+            log.append(uuid7(), CLOSING, closing.encode())
+        return log
+
+    def _begin(self, cursor: Any, log_id: UUID, year: int) -> Log:
+        name = "system" if log_id == SYSTEM_LOG else str(log_id)
+        log = Log(log_id, year, f"{self.signer.name}/{name}/{year}", Frontier())
+        cursor.execute("INSERT INTO audit_state VALUES (%s, %s, %s, 0, '{}')", [log_id, year, log.origin])
+        return log
+
+    def _close(self, cursor: Any, log: Log) -> str:
+        """Sign the year's last checkpoint; its text is the first leaf of the next year."""
+        self._store(cursor, log)
+        return self._sign(cursor, log.log_id, log.year, log.origin, log.frontier)
+
+    def _store(self, cursor: Any, log: Log) -> None:
+        execute_values(
+            cursor, "INSERT INTO audit_leaf (log_id, year, leaf_index, uid, source, leaf_hash) VALUES %s", log.leaves,
+            page_size=1000,
+        )  # fmt: skip
+        if log.nodes:
+            execute_values(
+                cursor, "INSERT INTO audit_node (log_id, year, level, place, hash) VALUES %s", log.nodes
+            )
+        cursor.execute(
+            "UPDATE audit_state SET size = %s, frontier = %s WHERE log_id = %s AND year = %s",
+            [log.frontier.size, log.frontier.hashes, log.log_id, log.year],
+        )
+        log.leaves, log.nodes = [], []
+
+    # --- signing ------------------------------------------------------------------------------------------------------
+
+    def _logs_to_sign(self) -> list[tuple[UUID, int, str]]:
+        with self._transaction() as cursor:
+            cursor.execute(
+                "SELECT log_id, year, origin FROM audit_state s WHERE size > coalesce("
+                " (SELECT max(size) FROM audit_checkpoint c WHERE c.log_id = s.log_id AND c.year = s.year), 0)"
+            )
+            return list(cursor)
+
+    def sign(self, log_id: UUID, year: int, origin: str) -> None:
+        """Sign the log as it stands. Raises LogDamaged where it does not continue the last signed checkpoint."""
+        with self._transaction() as cursor:
+            cursor.execute(
+                "SELECT size, frontier FROM audit_state WHERE log_id = %s AND year = %s", [log_id, year]
+            )
+            self._sign(cursor, log_id, year, origin, Frontier(*cursor.fetchone()))
+
+    def _sign(self, cursor: Any, log_id: UUID, year: int, origin: str, frontier: Frontier) -> str:
+        """The signed note of this size, stored."""
+        root = frontier.root()
+        cursor.execute(
+            "SELECT size, note FROM audit_checkpoint WHERE log_id = %s AND year = %s ORDER BY size DESC LIMIT 1",
+            [log_id, year],
+        )
+        last = cursor.fetchone()
+        if last is not None:
+            self._check_continues(cursor, log_id, year, last[1], Checkpoint(origin, frontier.size, root))
+            if last[0] == frontier.size:
+                return str(last[1])
+        text = str(Checkpoint(origin, frontier.size, root))
+        note = str(Note(text, (Signer(origin, self.signer.seed).sign(text),)))
+        cursor.execute(
+            "INSERT INTO audit_checkpoint (log_id, year, size, root, note) VALUES (%s, %s, %s, %s, %s)",
+            [log_id, year, frontier.size, root, note],
+        )
+        return note
+
+    def _check_continues(self, cursor: Any, log_id: UUID, year: int, last_note: str, new: Checkpoint) -> None:
+        try:
+            note = Note.parse(last_note)
+            note.check([Signer(new.origin, self.signer.seed).verifier()])
+            old = Checkpoint.parse(note.text)
+            proof = consistency_proof(old.size, new.size, stored_subtree(cursor, log_id, year))
+            verify_consistency(old.size, old.root, new.size, new.root, proof)
+        except (NoteRefused, ProofRefused, ValueError) as error:
+            raise LogDamaged(f"checkpoint {new.size}: {error}") from error
+
+    # --- the witness --------------------------------------------------------------------------------------------------
+
+    def _ask_witness(self, witness: WitnessClient) -> None:
+        """Have every log's newest checkpoint cosigned. Without the witness sealing goes on, and it is asked again."""
+        try:
+            for log_id, year, size, note, known in self._unwitnessed(witness.verifier().name):
+                try:
+                    self._have_cosigned(witness, log_id, year, size, note, known)
+                except (WitnessRefused, LogDamaged) as error:
+                    logger.critical(
+                        "audit: the witness does not sign %s/%s at %s: %s", log_id, year, size, error
+                    )
+        except WitnessAbsent as error:
+            logger.warning("audit: the witness is absent (%s); checkpoints wait for it", error)
+
+    def _unwitnessed(self, witness: str) -> list[tuple[UUID, int, int, str, int]]:
+        with self._transaction() as cursor:
+            cursor.execute(
+                "SELECT c.log_id, c.year, c.size, c.note, coalesce(w.size, 0) FROM ("
+                "  SELECT DISTINCT ON (log_id, year) * FROM audit_checkpoint ORDER BY log_id, year, size DESC) c"
+                " LEFT JOIN (SELECT log_id, year, max(size) AS size FROM audit_cosig WHERE witness = %s GROUP BY 1, 2) w"
+                "  ON w.log_id = c.log_id AND w.year = c.year WHERE c.size > coalesce(w.size, 0)",
+                [witness],
+            )
+            return list(cursor)
+
+    def _have_cosigned(
+        self, witness: WitnessClient, log_id: UUID, year: int, size: int, note: str, known: int
+    ) -> None:
+        line = witness.cosignature(Note.parse(note), size, known, self._proofs_to(log_id, year, size))
+        with self._transaction() as cursor:
+            cursor.execute(
+                "INSERT INTO audit_cosig (log_id, year, size, witness, line) VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
+                [log_id, year, size, witness.verifier().name, line],
+            )
+
+    def _proofs_to(self, log_id: UUID, year: int, size: int) -> Callable[[int], list[bytes]]:
+        def proof_from(old: int) -> list[bytes]:
+            with self._transaction() as cursor:
+                return consistency_proof(old, size, stored_subtree(cursor, log_id, year))
+
+        return proof_from
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Any]:
+        with self.connection, self.connection.cursor() as cursor:
+            yield cursor
+
+
+def stored_subtree(cursor: Any, log_id: UUID, year: int) -> Subtree:
+    """Reads the roots of complete subtrees from leaves and nodes: at most 128 hashes each. Raises LogDamaged."""
+
+    def subtree(level: int, place: int) -> bytes:
+        tile, height = divmod(level, LEVELS_KEPT)
+        first, count = place << height, 1 << height
+        if tile == 0:
+            cursor.execute(
+                "SELECT leaf_hash FROM audit_leaf WHERE log_id = %s AND year = %s AND leaf_index >= %s AND leaf_index < %s"
+                " ORDER BY leaf_index",
+                [log_id, year, first, first + count],
+            )
+        else:
+            cursor.execute(
+                "SELECT hash FROM audit_node WHERE log_id = %s AND year = %s AND level = %s AND place >= %s AND place < %s"
+                " ORDER BY place",
+                [log_id, year, tile, first, first + count],
+            )
+        hashes = [bytes(row[0]) for row in cursor]
+        if len(hashes) != count:
+            raise LogDamaged(
+                f"{count - len(hashes)} of {count} hashes from {first} on level {tile} are missing"
+            )
+        while len(hashes) > 1:
+            hashes = [node_hash(left, right) for left, right in zip(hashes[::2], hashes[1::2], strict=True)]
+        return hashes[0]
+
+    return subtree

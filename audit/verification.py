@@ -1,0 +1,343 @@
+"""Reading the whole log again: every entry against its canonical text, every leaf against its entry, every tree against what
+was signed and witnessed. Whatever does not fit is named."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from hashlib import sha256
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from psycopg2.extras import register_uuid  # type: ignore[import-untyped]
+
+from audit.canon import canonical, mac
+from audit.events import columns_of
+from audit.merkle import Frontier, leaf_hash
+from audit.models import SYSTEM_LOG, AuditEvent
+from audit.notes import Checkpoint, Note, NoteRefused, Verifier
+from audit.sequencer import CLOSING, EVENT
+
+register_uuid()
+ROWS_IN_CANON = 500  # of a row change; a statement that touched more keeps the digest of all
+EVENT_COLUMNS = tuple(f.column for f in AuditEvent._meta.concrete_fields)
+ROW_CHANGE_COLUMNS = ("uid", "log_id", "txid", "timestamp", "actor_ref", "tbl", "op", "row_count", "canon")
+
+
+class Problem(NamedTuple):
+    """What does not fit, and where: `what` names the row ("audit_event 0198…") or the place in the tree."""
+
+    what: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.why}"
+
+
+@dataclass(slots=True)
+class LogReport:
+    """One log in one year. `entries` were read and fit, `size` and `signed` are the newest checkpoint's."""
+
+    origin: str
+    entries: int = 0
+    size: int = 0
+    witnessed_size: int = 0
+    witness: str = ""
+    waiting: int = 0
+    problems: list[Problem] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        witnessed = (
+            f"witnessed by {self.witness} up to {self.witnessed_size}" if self.witness else "not witnessed"
+        )
+        waiting = f"; {self.waiting} wait for their place" if self.waiting else ""
+        return f"{self.entries} entries verify under checkpoint {self.size} of {self.origin}, {witnessed}{waiting}"
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """What verification believes before it reads: keys that do not come from the database, and checkpoints kept elsewhere."""
+
+    log: Verifier
+    witness: Verifier | None = None
+    kept: tuple[Note, ...] = ()
+    codes: bool = True  # whether the key of the entries' codes is at hand
+
+
+class Verification:
+    def __init__(self, connection: Any, trust: Trust) -> None:
+        """`connection` is one of psycopg2's that sees every log."""
+        self.connection = connection
+        self.trust = trust
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT id, app_label || '.' || model FROM django_content_type")
+            self._models: dict[int, str] = dict(cursor.fetchall())
+
+    def run(self) -> Iterator[LogReport]:
+        """One report for each log and year."""
+        for log_id, year, size in self._logs():
+            report = LogReport(self._origin(log_id, year))
+            self._verify_log(report, log_id, year, size)
+            yield report
+        yield from self._unsealed()
+
+    def _logs(self) -> list[tuple[UUID, int, int]]:
+        """Every log that state, leaves or checkpoints speak of, and how many leaves the state says it has."""
+        with self.connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT log_id, year, max(size) FROM (SELECT log_id, year, size FROM audit_state"
+                " UNION ALL SELECT log_id, year, 0 FROM (SELECT DISTINCT log_id, year FROM audit_checkpoint) c"
+                " UNION ALL SELECT log_id, year, 0 FROM (SELECT DISTINCT log_id, year FROM audit_leaf) l) s"
+                " GROUP BY 1, 2 ORDER BY 2, 1"
+            )
+            return list(cursor)
+
+    def _origin(self, log_id: UUID, year: int) -> str:
+        return f"{self.trust.log.name}/{'system' if log_id == SYSTEM_LOG else log_id}/{year}"
+
+    # --- one log ------------------------------------------------------------------------------------------------------
+
+    def _verify_log(self, report: LogReport, log_id: UUID, year: int, size: int) -> None:
+        promised = self._promised_roots(report, log_id, year)
+        tree = Frontier()
+        for index, problems, hashed in self._leaves(log_id, year):
+            if index != tree.size:
+                report.problems.append(Problem(f"leaf {tree.size} of {report.origin}", "is missing"))
+                return  # what follows would only repeat it
+            report.problems += problems
+            report.entries += not problems
+            tree.append(hashed)
+            if tree.size in promised and promised.pop(tree.size) != tree.root():
+                report.problems.append(
+                    Problem(f"{report.origin} at {tree.size}", "is not the tree that was signed")
+                )
+        if tree.size != size:
+            report.problems.append(Problem(f"{report.origin}", f"has {tree.size} leaves and not {size}"))
+        for missing in promised:
+            report.problems.append(
+                Problem(
+                    f"{report.origin}", f"had {missing} entries when it was signed and now has {tree.size}"
+                )
+            )
+
+    def _promised_roots(self, report: LogReport, log_id: UUID, year: int) -> dict[int, bytes]:
+        """Roots by size: of the newest checkpoint, of the newest witnessed one, and of those kept elsewhere."""
+        promised: dict[int, bytes] = {}
+        with self.connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT size, root, note FROM audit_checkpoint WHERE log_id = %s AND year = %s ORDER BY size DESC LIMIT 1",
+                [log_id, year],
+            )
+            newest = cursor.fetchone()
+            cursor.execute(
+                "SELECT c.size, c.root, c.note, s.line FROM audit_cosig s JOIN audit_checkpoint c USING (log_id, year, size)"
+                " WHERE log_id = %s AND year = %s ORDER BY size DESC LIMIT 1",
+                [log_id, year],
+            )
+            witnessed = cursor.fetchone()
+        if newest is None:
+            report.problems.append(Problem(report.origin, "was never signed"))
+        elif checkpoint := self._checked(
+            report, newest[2], self._log_key(report), newest[0], bytes(newest[1])
+        ):
+            report.size, promised[checkpoint.size] = checkpoint.size, checkpoint.root
+        if witnessed and self.trust.witness:
+            note = Note.parse(witnessed[2])
+            cosigned = str(Note(note.text, tuple(witnessed[3].splitlines(keepends=True))))
+            if checkpoint := self._checked(
+                report, cosigned, self.trust.witness, witnessed[0], bytes(witnessed[1])
+            ):
+                report.witness, report.witnessed_size = self.trust.witness.name, checkpoint.size
+                promised[checkpoint.size] = checkpoint.root
+        for note in self.trust.kept:
+            if not note.text.startswith(f"{report.origin}\n"):
+                continue
+            kept = self._checked(report, str(note), self._log_key(report), None, None)
+            if kept and promised.setdefault(kept.size, kept.root) != kept.root:
+                report.problems.append(
+                    Problem(f"{report.origin} at {kept.size}", "was signed twice with different roots")
+                )
+        return promised
+
+    def _log_key(self, report: LogReport) -> Verifier:
+        return Verifier(report.origin, self.trust.log.public)
+
+    def _checked(
+        self, report: LogReport, raw: str, key: Verifier, size: int | None, root: bytes | None
+    ) -> Checkpoint | None:
+        """The checkpoint inside a note this key signed, if it is of this log and says what its row says."""
+        try:
+            note = Note.parse(raw)
+            note.check([key])
+            checkpoint = Checkpoint.parse(note.text)
+        except NoteRefused as error:
+            report.problems.append(Problem(f"checkpoint {size} of {report.origin}", str(error)))
+            return None
+        if checkpoint.origin != report.origin or (size, root) not in (
+            (None, None),
+            (checkpoint.size, checkpoint.root),
+        ):
+            report.problems.append(
+                Problem(f"checkpoint {size} of {report.origin}", "its row does not say what was signed")
+            )
+            return None
+        return checkpoint
+
+    def _leaves(self, log_id: UUID, year: int) -> Iterator[tuple[int, list[Problem], bytes]]:
+        """Index, problems and leaf hash of every leaf in order; the hash is of what stands there now."""
+        events = ", ".join(f"e.{column}" for column in EVENT_COLUMNS)
+        changes = ", ".join(f"r.{column}" for column in ROW_CHANGE_COLUMNS)
+        with self.connection.cursor(name="leaves") as cursor:
+            cursor.itersize = 2000
+            cursor.execute(
+                f"SELECT l.leaf_index, l.uid, l.source, l.leaf_hash, {SUBJECTS}, {events}, {changes} FROM audit_leaf l"  # noqa: S608
+                " LEFT JOIN audit_event e ON l.source = 'e' AND e.uid = l.uid"
+                " LEFT JOIN audit_row_change r ON l.source = 'r' AND r.uid = l.uid"
+                " WHERE l.log_id = %s AND l.year = %s ORDER BY l.leaf_index",
+                [log_id, year],
+            )
+            for index, uid, source, hashed, subjects, *columns in cursor:
+                event = dict(zip(EVENT_COLUMNS, columns, strict=False))
+                change = dict(zip(ROW_CHANGE_COLUMNS, columns[len(EVENT_COLUMNS) :], strict=True))
+                yield (
+                    index,
+                    *self._leaf(
+                        log_id, year, Sealed(index, uid, source, bytes(hashed)), subjects, event, change
+                    ),
+                )
+
+    def _leaf(
+        self,
+        log_id: UUID,
+        year: int,
+        leaf: "Sealed",
+        subjects: list[UUID],
+        event: dict[str, Any],
+        change: dict[str, Any],
+    ) -> tuple[list[Problem], bytes]:
+        if leaf.source == CLOSING:
+            return self._closing(log_id, year, leaf)
+        name = f"{'audit_event' if leaf.source == EVENT else 'audit_row_change'} {leaf.uid}"
+        row = event if leaf.source == EVENT else change
+        if row["canon"] is None:
+            return [Problem(name, f"was deleted (leaf {leaf.place})")], leaf.hash
+        problems = (
+            self._event(name, event, subjects) if leaf.source == EVENT else self._row_change(name, change)
+        )
+        hashed = leaf_hash(bytes(row["canon"]))
+        if hashed != leaf.hash:
+            problems.append(Problem(name, f"is not what was sealed (leaf {leaf.place})"))
+        if row["log_id"] != log_id:
+            problems.append(Problem(name, "stands in another log than the one it was sealed in"))
+        return problems, hashed
+
+    def _closing(self, log_id: UUID, year: int, leaf: "Sealed") -> tuple[list[Problem], bytes]:
+        with self.connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT note FROM audit_checkpoint WHERE log_id = %s AND year < %s ORDER BY year DESC, size DESC LIMIT 1",
+                [log_id, year],
+            )
+            row = cursor.fetchone()
+        if row is None or leaf_hash(row[0].encode()) != leaf.hash:
+            return [
+                Problem(
+                    f"leaf {leaf.place} of {self._origin(log_id, year)}", "does not continue the year before"
+                )
+            ], leaf.hash
+        return [], leaf.hash
+
+    # --- one entry ----------------------------------------------------------------------------------------------------
+
+    def _event(self, name: str, row: dict[str, Any], subjects: list[UUID]) -> list[Problem]:
+        entry, problems = _entry(name, row)
+        if entry is None:
+            return problems
+        problems += _differences(name, row, columns_of(entry))
+        if self.trust.codes and bytes(row["mac"]) != mac(bytes(row["canon"])):
+            problems.append(Problem(name, "its code is wrong"))
+        kind = self._models.get(row["content_type_id"])
+        if kind is not None and kind != (entry["object"] or {}).get("type"):
+            problems.append(Problem(name, "column content_type_id is not what the entry says"))
+        if [str(subject) for subject in subjects] != entry["subjects"]:
+            problems.append(Problem(name, "its rows of audit_event_subject are not what the entry says"))
+        return problems
+
+    def _row_change(self, name: str, row: dict[str, Any]) -> list[Problem]:
+        entry, problems = _entry(name, row)
+        if entry is None:
+            return problems
+        expected = {
+            "uid": UUID(entry["uid"]),
+            "log_id": UUID(entry["log"]),
+            "txid": entry["tx"],
+            "timestamp": datetime.fromisoformat(entry["at"]),
+            "actor_ref": entry["actor"],
+            "tbl": entry["table"],
+            "op": entry["op"],
+            "row_count": entry["count"],
+            "canon": canonical(entry),
+        }
+        problems += _differences(name, row, expected)
+        rows = b",".join(canonical(changed) for changed in entry["rows"])
+        if entry["count"] <= ROWS_IN_CANON and sha256(rows).hexdigest() != entry["digest"]:
+            problems.append(Problem(name, "its digest is not that of its rows"))
+        return problems
+
+    # --- what has no place yet ----------------------------------------------------------------------------------------
+
+    def _unsealed(self) -> Iterator[LogReport]:
+        """Entries without a leaf: behind the horizon nobody may add any, before it they wait for the sequencer."""
+        for table, columns in (("audit_event", EVENT_COLUMNS), ("audit_row_change", ROW_CHANGE_COLUMNS)):
+            report = LogReport(f"{self.trust.log.name}/{table}")
+            with self.connection.cursor(name="unsealed") as cursor:
+                subjects = SUBJECTS if table == "audit_event" else "NULL"
+                cursor.execute(
+                    f"SELECT e.txid < coalesce((SELECT sealed_below FROM audit_horizon), 0), {subjects},"  # noqa: S608
+                    f" {', '.join(f'e.{c}' for c in columns)} FROM {table} e"
+                    " WHERE NOT EXISTS (SELECT FROM audit_leaf l WHERE l.uid = e.uid) ORDER BY e.txid, e.uid"
+                )
+                for late, subjects_of, *values in cursor:
+                    row = dict(zip(columns, values, strict=True))
+                    name = f"{table} {row['uid']}"
+                    report.waiting += not late
+                    report.problems += (
+                        self._event(name, row, subjects_of)
+                        if table == "audit_event"
+                        else self._row_change(name, row)
+                    )
+                    if late:
+                        report.problems.append(
+                            Problem(name, "was added behind the sealed part and has no place in the log")
+                        )
+            yield report
+
+
+SUBJECTS = "ARRAY(SELECT s.subject_id FROM audit_event_subject s WHERE s.event_uid = e.uid ORDER BY 1)"
+
+
+class Sealed(NamedTuple):
+    place: int
+    uid: UUID
+    source: str
+    hash: bytes
+
+
+def _entry(name: str, row: dict[str, Any]) -> tuple[dict[str, Any] | None, list[Problem]]:
+    """The entry inside `canon`; a problem where it is not canonical JSON."""
+    raw = bytes(row["canon"])
+    try:
+        entry: dict[str, Any] = json.loads(raw)
+        if canonical(entry) == raw:
+            return entry, []
+    except (ValueError, TypeError, AttributeError):
+        pass
+    return None, [Problem(name, "its canonical text is damaged")]
+
+
+def _differences(name: str, row: dict[str, Any], expected: dict[str, Any]) -> list[Problem]:
+    """One problem for each column that is not the copy it should be."""
+    return [
+        Problem(name, f"column {column} is not what the entry says")
+        for column, value in expected.items()
+        if (bytes(row[column]) if isinstance(row[column], memoryview) else row[column]) != value
+    ]

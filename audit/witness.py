@@ -1,0 +1,260 @@
+"""A witness of the log: `python -m audit.witness --dir DIR --port N --log-key FILE`. Needs no Django and no database.
+
+It speaks C2SP tlog-witness: a log hands in each new checkpoint with a proof that it continues the last one. The witness
+remembers the largest it has signed for each log, refuses a fork or a step back, writes down before it answers, and signs with
+the time. Whoever later rewrites the log cannot make it sign a second history.
+"""
+
+import argparse
+import fcntl
+import os
+import pwd
+import re
+import sys
+import threading
+import time
+from base64 import b64decode
+from binascii import Error as BadBase64
+from contextlib import suppress
+from dataclasses import dataclass
+from hashlib import sha256
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import IO
+
+from audit.merkle import EMPTY_ROOT, ProofRefused, verify_consistency
+from audit.notes import COSIGNATURE, Checkpoint, Note, NoteRefused, Signer, Verifier
+from audit.signing import SigningKeyUnreadable, read_verifier, signer_from, write_whole
+
+LOG_KEY = "log.pub"
+SECONDS_FOR_LOG_KEY = 60
+LARGEST_REQUEST = 64 * 1024
+LONGEST_PROOF = 63
+_OLD_SIZE = re.compile(r"old (0|[1-9][0-9]{0,18})")
+
+
+class WitnessCannotStart(Exception):
+    """Something the witness needs is missing; the message says what."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: HTTPStatus
+    body: str = ""
+    content_type: str = "text/plain; charset=utf-8"
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """What a log hands in: from which size on, the proof, and the signed checkpoint."""
+
+    old_size: int
+    proof: tuple[bytes, ...]
+    note: Note
+    checkpoint: Checkpoint
+
+    @classmethod
+    def parse(cls, body: str) -> "Submission":
+        """Raises NoteRefused."""
+        head, blank, rest = body.partition("\n\n")
+        first, *lines = head.split("\n")
+        size = _OLD_SIZE.fullmatch(first)
+        if not blank or size is None or len(lines) > LONGEST_PROOF:
+            raise NoteRefused("this is not a request to add a checkpoint")
+        note = Note.parse(rest)
+        return cls(int(size[1]), tuple(_hash(line) for line in lines), note, Checkpoint.parse(note.text))
+
+
+def _hash(line: str) -> bytes:
+    try:
+        decoded = b64decode(line, validate=True)
+    except (BadBase64, ValueError):
+        decoded = b""
+    if len(decoded) != 32:
+        raise NoteRefused("this is not a hash")
+    return decoded
+
+
+class Witness:
+    """The memory and the judgement. One of them per folder."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self._seen = folder / "seen"
+        self._seen.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._lock_file = self._only_one(folder / "lock")
+        self._lock = threading.Lock()
+        self._log = read_verifier(folder / LOG_KEY)
+        self.signer: Signer = signer_from(folder / "witness.key", name, kind=COSIGNATURE)
+
+    @staticmethod
+    def _only_one(path: Path) -> IO[str]:
+        """Two witnesses on one folder could sign two histories. Raises BlockingIOError."""
+        file = path.open("w")
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return file
+
+    def add_checkpoint(self, body: str) -> Answer:
+        try:
+            submission = Submission.parse(body)
+        except NoteRefused as error:
+            return Answer(HTTPStatus.BAD_REQUEST, f"{error}\n")
+        origin = submission.checkpoint.origin
+        with self._lock:
+            verifier = self._verifier_of(origin)
+            if verifier is None:
+                return Answer(HTTPStatus.NOT_FOUND, "unknown log\n")
+            try:
+                submission.note.check([verifier])
+            except NoteRefused as error:
+                return Answer(HTTPStatus.FORBIDDEN, f"{error}\n")
+            return self._judge(submission)
+
+    def _verifier_of(self, origin: str) -> Verifier | None:
+        """Every log of the installation signs with one key, each under its own name."""
+        return Verifier(origin, self._log.public) if origin.startswith(f"{self._log.name}/") else None
+
+    def _judge(self, submission: Submission) -> Answer:
+        new = submission.checkpoint
+        if submission.old_size > new.size:
+            return Answer(HTTPStatus.BAD_REQUEST, "the old size is above the new one\n")
+        known = self._latest(new.origin)
+        if submission.old_size != known.size or (new.size == known.size and new.root != known.root):
+            return Answer(HTTPStatus.CONFLICT, f"{known.size}\n", "text/x.tlog.size")
+        try:
+            verify_consistency(known.size, known.root, new.size, new.root, submission.proof)
+        except ProofRefused as error:
+            return Answer(HTTPStatus.UNPROCESSABLE_ENTITY, f"{error}\n")
+        line = self.signer.cosign(submission.note.text, at=int(time.time()))
+        kept = Note(submission.note.text, (*submission.note.signatures, line))
+        write_whole(self._file_of(new.origin), str(kept).encode(), mode=0o600)
+        return Answer(HTTPStatus.OK, line)
+
+    def _latest(self, origin: str) -> Checkpoint:
+        """The largest checkpoint signed for this log, read from disk each time: memory and disk cannot disagree."""
+        path = self._file_of(origin)
+        if not path.exists():
+            return Checkpoint(origin, 0, EMPTY_ROOT)
+        return Checkpoint.parse(Note.parse(path.read_text(encoding="utf-8")).text)
+
+    def _file_of(self, origin: str) -> Path:
+        return self._seen / f"{sha256(origin.encode()).hexdigest()}.note"
+
+
+class Handler(BaseHTTPRequestHandler):
+    witness: Witness
+    protocol_version = "HTTP/1.1"
+    timeout = 10  # seconds; a silent client does not keep its thread
+
+    def do_GET(self) -> None:
+        """Alive, and under which key."""
+        self._answer(Answer(HTTPStatus.OK, f"{self.witness.signer.verifier(COSIGNATURE)}\n"))
+
+    def do_POST(self) -> None:
+        length = self.headers.get("Content-Length", "")
+        if self.path != "/add-checkpoint":
+            self._answer(Answer(HTTPStatus.NOT_FOUND), close=True)
+        elif not length.isdecimal() or int(length) > LARGEST_REQUEST:
+            self._answer(Answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE), close=True)
+        else:
+            try:
+                body = self.rfile.read(int(length)).decode()
+            except UnicodeDecodeError:
+                self._answer(Answer(HTTPStatus.BAD_REQUEST, "not UTF-8\n"))
+                return
+            self._answer(self.witness.add_checkpoint(body))
+
+    def _answer(self, answer: Answer, *, close: bool = False) -> None:
+        body = answer.body.encode()
+        self.send_response(answer.status)
+        self.send_header("Content-Type", answer.content_type)
+        self.send_header("Content-Length", str(len(body)))
+        if close:
+            self.send_header("Connection", "close")
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Refusals alone are worth a line."""
+        if int(code) >= HTTPStatus.BAD_REQUEST:
+            super().log_request(code, size)
+
+
+def pin_log_key(folder: Path, given: Path | None) -> None:
+    """Keep the first key the log shows: another one later changes nothing. Waits a minute for the log to make it.
+
+    Raises WitnessCannotStart.
+    """
+    pinned = folder / LOG_KEY
+    deadline = time.monotonic() + SECONDS_FOR_LOG_KEY
+    while not pinned.exists():
+        if given is not None and given.exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            write_whole(pinned, f"{read_verifier(given)}\n".encode(), mode=0o644)
+        elif given is None or time.monotonic() > deadline:
+            raise WitnessCannotStart(f"there is no key of the log in {given or pinned}")
+        else:
+            time.sleep(0.2)
+
+
+def become(user: str, folder: Path) -> None:
+    """Give the folder to this account and go on as it; whoever can read the database cannot sign here. Needs root."""
+    account = pwd.getpwnam(user)
+    for path in [folder, *folder.rglob("*")]:
+        os.chown(path, account.pw_uid, account.pw_gid)
+    os.setgroups([])
+    os.setgid(account.pw_gid)
+    os.setuid(account.pw_uid)
+
+
+def main() -> int:
+    options = _options()
+    folder: Path = options.dir
+    try:
+        pin_log_key(folder, options.log_key)
+        witness = Witness(folder, options.name)
+    except (WitnessCannotStart, SigningKeyUnreadable, NoteRefused, OSError) as error:
+        print(f"witness: cannot start in {folder}: {error}", file=sys.stderr)
+        return 1
+    if options.public_key:
+        write_whole(options.public_key, f"{witness.signer.verifier(COSIGNATURE)}\n".encode(), mode=0o644)
+    if options.user and os.geteuid() == 0:
+        become(options.user, folder)
+    serve(witness, options.host, options.port)
+    return 0
+
+
+def serve(witness: Witness, host: str, port: int) -> None:
+    handler = type("BoundHandler", (Handler,), {"witness": witness})
+    with ThreadingHTTPServer((host, port), handler) as server:
+        print(f"witness {witness.signer.name} on {host}:{server.server_address[1]}", flush=True)
+        with suppress(KeyboardInterrupt):
+            server.serve_forever()
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m audit.witness", description="A witness of the log (C2SP tlog-witness)."
+    )
+    parser.add_argument(
+        "--dir", type=Path, required=True, help="folder of its key and of what it has seen; its own alone"
+    )
+    parser.add_argument("--port", type=int, required=True, help="0 takes a free one and prints it")
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on (default: this machine alone)"
+    )
+    parser.add_argument("--name", default="zhizhi.local/witness", help="the name it signs under")
+    parser.add_argument(
+        "--log-key",
+        type=Path,
+        help="verifier key of the log (the sequencer's .pub file); kept as DIR/log.pub",
+    )
+    parser.add_argument(
+        "--public-key", type=Path, help="where to write the witness's own verifier key for others to read"
+    )
+    parser.add_argument("--user", help="started by root: go on as this account")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

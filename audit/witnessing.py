@@ -1,0 +1,70 @@
+"""Asking the witness: hand in a checkpoint with its proof, get the cosignature, or learn what the witness has seen."""
+
+import urllib.error
+import urllib.request
+from base64 import b64encode
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from audit.notes import COSIGNATURE, Note, NoteRefused, Verifier
+from audit.signing import read_verifier
+
+SECONDS = 2.0
+_opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # the witness is never behind a proxy
+
+
+class WitnessAbsent(Exception):
+    """It did not answer in time; the log goes on and asks again."""
+
+
+class WitnessRefused(Exception):
+    """It saw another history than the one it was shown, or does not know this log. Somebody must look."""
+
+
+@dataclass(frozen=True, slots=True)
+class WitnessClient:
+    url: str
+    public_key_file: Path
+
+    def verifier(self) -> Verifier:
+        """Raises WitnessAbsent while the witness has not shown its key yet."""
+        try:
+            key = read_verifier(self.public_key_file)
+        except (OSError, NoteRefused) as error:
+            raise WitnessAbsent(f"no key of the witness in {self.public_key_file}") from error
+        if key.kind != COSIGNATURE:
+            raise WitnessRefused(f"{self.public_key_file} is not the key of a witness")
+        return key
+
+    def cosignature(
+        self, note: Note, size: int, known: int, proof_from: Callable[[int], Sequence[bytes]]
+    ) -> str:
+        """The line the witness adds to `note` of this size. `known` is what we think it signed last; it may correct us once.
+
+        Raises WitnessAbsent, WitnessRefused.
+        """
+        verifier = self.verifier()
+        status, body = self._post(known, proof_from(known), note)
+        if status == 409 and body.strip().isdecimal() and int(body) <= size and int(body) != known:
+            status, body = self._post(int(body), proof_from(int(body)), note)
+        if status != 200:
+            raise WitnessRefused(f"status {status}: {body.strip()[:80]}")
+        try:
+            Note(note.text, tuple(body.splitlines(keepends=True))).check([verifier])
+        except NoteRefused as error:
+            raise WitnessRefused(f"its signature is wrong: {error}") from error
+        return body
+
+    def _post(self, old_size: int, proof: Sequence[bytes], note: Note) -> tuple[int, str]:
+        lines = [f"old {old_size}", *(b64encode(step).decode() for step in proof), "", str(note)]
+        url, body = f"{self.url.rstrip('/')}/add-checkpoint", "\n".join(lines).encode()
+        request = urllib.request.Request(url, body, method="POST")  # noqa: S310  the operator's own setting
+        try:
+            with _opener.open(request, timeout=SECONDS) as answer:
+                return answer.status, answer.read(65536).decode()
+        except urllib.error.HTTPError as refusal:
+            with refusal:
+                return refusal.code, refusal.read(65536).decode(errors="replace")
+        except (urllib.error.URLError, OSError, UnicodeDecodeError) as error:
+            raise WitnessAbsent(type(error).__name__) from error
