@@ -140,7 +140,7 @@ def _committed(field: SealedField[Any, Any], instance: models.Model, held: Any) 
 
 def _opened(held: Any) -> bytes | None:
     """The bytes of a value that this process has already opened or sealed; nothing is opened for the log's sake."""
-    return held.opened[1] if isinstance(held, Sealed) and held.opened else None
+    return held.opened.value if isinstance(held, Sealed) and held.opened else None
 
 
 def _subject(instance: Any) -> Any:

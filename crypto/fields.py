@@ -18,9 +18,9 @@ from crypto import keyring
 from crypto.core import values, wire
 from crypto.core.scopes import Scope
 from crypto.core.suites import Broken
-from crypto.errors import FieldNotAllowed, SealBroken
+from crypto.errors import FieldNotAllowed, KeyDestroyed, SealBroken
 from crypto.scope import current_scope
-from crypto.seals import Closed, Pending, Sealed, hands_out_seals, seal_of
+from crypto.seals import Closed, Opened, Pending, Sealed, hands_out_seals, seal_of
 
 __all__ = [
     "Parts",
@@ -141,27 +141,28 @@ class SealedField(_Base[_ST, _GT]):
         scope.note(instance.subject_id, self.aad_name)  # type: ignore[attr-defined]  # every owner is a SealedModel
         return value
 
-    def open(self, sealed: "Sealed | Pending", instance: models.Model) -> bytes:
+    def open(self, held: Sealed | Pending, instance: models.Model) -> bytes:
         """The typed bytes, checked for the row they stand in. Hands nothing out. Raises SealBroken."""
-        if isinstance(sealed, Pending):
-            return sealed.value
-        place = self.place(instance)
-        opened = sealed.opened
-        if opened is not None and opened[0] == place:
-            return opened[1]
+        if isinstance(held, Pending):
+            return held.value
+        clinic_id, row_id, subject_id = self.place(instance)
+        opened = held.opened
+        if opened is not None and opened.is_for(self.aad_name, clinic_id, row_id, subject_id):
+            return opened.value
         try:
-            key = keyring.key_of(wire.key_id_of(sealed.raw))
-            if key.subject_id != place.subject_id or key.cipher is None:
+            key = keyring.key_of(wire.key_id_of(held.raw))
+            if key.cipher is None or key.subject_id != subject_id:
                 raise Broken("another subject's key")
-            value = wire.unseal(key.cipher, sealed.raw, place)
+            value = wire.unseal(key.cipher, key.binding(clinic_id, self.aad_name), row_id, held.raw)
         except Broken as error:
-            raise SealBroken(f"{self.aad_name} of row {place.row_id}") from error
-        sealed.opened = place, value
+            raise SealBroken(f"{self.aad_name} of row {row_id}") from error
+        held.opened = Opened(self.aad_name, clinic_id, row_id, subject_id, value)
         return value
 
-    def place(self, instance: models.Model) -> wire.Place:
+    def place(self, instance: models.Model) -> tuple[UUID, UUID, UUID]:
+        """Sealing clinic, row and subject: what the seal of this field is bound to beside its name."""
         row: Any = instance
-        return wire.Place(row.sealed_by_clinic, self.aad_name, row.pk, row.subject_id)
+        return row.sealed_by_clinic, row.id, row.subject_id
 
     # --- writing -----------------------------------------------------------------------------------------------------
 
@@ -200,19 +201,20 @@ class SealedField(_Base[_ST, _GT]):
         if add and sealed.opened is None:
             self.open(sealed, instance)
         opened = sealed.opened
-        if opened is None or opened[0] == self.place(instance):
+        if opened is None or opened.is_for(self.aad_name, *self.place(instance)):
             return sealed
-        return self.seal(opened[1], instance)
+        return self.seal(opened.value, instance)
 
     def seal(self, value: bytes, instance: models.Model) -> Sealed:
         """Seal typed bytes for the row. Raises KeysMissing when the subject has no key of the field's scope."""
-        place = self.place(instance)
-        if not all(isinstance(part, UUID) for part in (place.clinic_id, place.row_id, place.subject_id)):
+        clinic_id, row_id, subject_id = self.place(instance)
+        if not all(isinstance(part, UUID) for part in (clinic_id, row_id, subject_id)):
             raise TypeError(f"{self.aad_name}: the row needs its id, subject and clinic before it is sealed")
-        key = keyring.sealing_key(place.subject_id, self.scope)
+        key = keyring.sealing_key(subject_id, self.scope)
         if key.cipher is None:
-            raise SealBroken(f"{self.aad_name}: the key of subject {place.subject_id} was destroyed")
-        return Sealed(wire.seal(key.cipher, key.suite, key.id, value, place), (place, value))
+            raise KeyDestroyed(f"{self.aad_name}: the key of subject {subject_id} was destroyed")
+        raw = wire.seal(key.cipher, key.binding(clinic_id, self.aad_name), row_id, value)
+        return Sealed(raw, Opened(self.aad_name, clinic_id, row_id, subject_id, value))
 
     # --- the database ------------------------------------------------------------------------------------------------
 
@@ -223,7 +225,7 @@ class SealedField(_Base[_ST, _GT]):
         if value is None:
             return None
         raw = bytes(value)
-        keyring.unit().expect(int.from_bytes(raw[4:12], "big"))
+        keyring.unit().expect(raw[4:12])
         return Sealed(raw)
 
     def get_prep_value(self, value: Any) -> bytes | None:
@@ -364,6 +366,7 @@ class SealedParts(SealedField[_ST, _GT]):
         options.pop("field_set", None)
         options.setdefault("editable", False)
         super().__init__(verbose_name, **options)
+        self._noted = {part: f"{self.aad_name}.{part}" for part in self.parts}
 
     def deconstruct(self) -> Any:
         name, path, args, kwargs = super().deconstruct()
@@ -395,9 +398,17 @@ class SealedParts(SealedField[_ST, _GT]):
         scope = current_scope()
         if not scope.allows(self.parts[name]):
             raise FieldNotAllowed(f"{self.aad_name}.{name}")
-        value = self.decode(self.open(held, instance)).get(name)
-        scope.note(instance.subject_id, f"{self.aad_name}.{name}")  # type: ignore[attr-defined]  # a SealedModel
+        value = self._open_parts(held, instance).get(name)
+        scope.note(instance.subject_id, self._noted[name])  # type: ignore[attr-defined]  # a SealedModel
         return value
+
+    def _open_parts(self, held: Sealed | Pending, instance: models.Model) -> dict[str, str]:
+        value = self.open(held, instance)
+        if isinstance(held, Pending):
+            return self.decode(value)
+        if held.parts is None or held.parts[0] is not value:
+            held.parts = value, self.decode(value)
+        return held.parts[1]
 
     def pending(self, value: Any, held: Sealed | Pending | None, instance: models.Model) -> Pending | Sealed:
         if isinstance(value, Parts):
@@ -408,7 +419,7 @@ class SealedParts(SealedField[_ST, _GT]):
 
     def replace(self, instance: models.Model, parts: Mapping[str, str | None]) -> None:
         held = self.held(instance)
-        known = {} if held is None else self.decode(self.open(held, instance))
+        known = {} if held is None else self._open_parts(held, instance)
         given = frozenset(parts)
         if isinstance(held, Pending):
             given |= held.given or frozenset()

@@ -16,7 +16,7 @@ from django.db import connection
 from crypto.core.scopes import Scope
 from crypto.core.suites import Aead, Broken, KeyedHash, Suite, aead, derive
 from crypto.core.tokens import Index
-from crypto.core.wire import LARGEST_KEY_ID
+from crypto.core.wire import LARGEST_KEY_ID, Binding
 from crypto.core.wrap import index_key_aad, subject_key_aad
 from crypto.errors import KeyDestroyed, KeysMissing, SealBroken
 from crypto.providers import Wrapped, provider
@@ -65,6 +65,16 @@ class DataKey:
     cipher: Aead | None
     secret: bytes = field(repr=False)
     _commitments: KeyedHash | None = field(default=None, repr=False)
+    _bindings: dict[tuple[int, str], Binding] = field(default_factory=dict, repr=False)
+
+    def binding(self, clinic_id: UUID, name: str) -> Binding:
+        """What values of the field `name`, sealed by this clinic under this key, are bound to."""
+        place = clinic_id.int, name
+        binding = self._bindings.get(place)
+        if binding is None:
+            binding = Binding(self.suite, self.id, clinic_id=clinic_id, name=name, subject_id=self.subject_id)
+            self._bindings[place] = binding
+        return binding
 
     @property
     def commitments(self) -> KeyedHash:
@@ -106,16 +116,21 @@ class Unit:
 
     def __init__(self, caches: Caches) -> None:
         self.caches = caches
-        self.pending: dict[int, None] = {}
+        self.pending: dict[bytes, None] = {}
         self.fresh: dict[tuple[UUID, Scope], DataKey] = {}
 
-    def expect(self, key_id: int) -> None:
+    def expect(self, key_id: bytes) -> None:
         """A row was read whose value this key opens; the first opening loads all expected keys at once."""
         pending = self.pending
-        if key_id not in pending and key_id <= LARGEST_KEY_ID:
-            if len(pending) >= PENDING_KEPT:
-                pending.pop(next(iter(pending)))
-            pending[key_id] = None
+        pending[key_id] = None
+        if len(pending) > PENDING_KEPT:
+            del pending[next(iter(pending))]
+
+    def expected(self) -> list[int]:
+        """The ids of the keys that were expected and not asked for since; what no key can have is left out."""
+        ids = [int.from_bytes(key_id, "big") for key_id in self.pending]
+        self.pending.clear()
+        return [key_id for key_id in ids if key_id <= LARGEST_KEY_ID]
 
 
 _caches = Caches(None)
@@ -174,8 +189,7 @@ def key_of(key_id: int) -> DataKey:
 
 def _load_expected(key_id: int, current: Unit) -> dict[int, DataKey]:
     """This key and all that are expected, in one query; when one of the others is damaged, this key alone."""
-    wanted = [k for k in dict.fromkeys((key_id, *current.pending)) if current.caches.keys.get(k) is None]
-    current.pending.clear()
+    wanted = [k for k in dict.fromkeys((key_id, *current.expected())) if current.caches.keys.get(k) is None]
     try:
         return {key.id: key for key, _committed in _load(_BY_ID, wanted)}
     except (SealBroken, KeysMissing):

@@ -3,9 +3,8 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Final, NoReturn, Self
-
-from crypto.core.wire import Place
+from typing import Final, NamedTuple, NoReturn, Self
+from uuid import UUID
 
 MASK: Final = "‹sealed›"
 
@@ -31,14 +30,34 @@ class Closed:
         return self
 
 
+class Opened(NamedTuple):
+    """The typed bytes of a value, and the place they were opened or sealed for."""
+
+    name: str
+    clinic_id: UUID
+    row_id: UUID
+    subject_id: UUID
+    value: bytes
+
+    def is_for(self, name: str, clinic_id: UUID, row_id: UUID, subject_id: UUID) -> bool:
+        """Whether it was opened for this place. The same objects are the same place without asking further."""
+        return (
+            self.row_id is row_id
+            and self.subject_id is subject_id
+            and self.clinic_id is clinic_id
+            and self.name is name
+        ) or (self[:4] == (name, clinic_id, row_id, subject_id))
+
+
 class Sealed(Closed):
     """The sealed bytes of one value, and what they said when they were opened for one place."""
 
-    __slots__ = ("opened", "raw")
+    __slots__ = ("opened", "parts", "raw")
 
-    def __init__(self, raw: bytes, opened: tuple[Place, bytes] | None = None) -> None:
+    def __init__(self, raw: bytes, opened: Opened | None = None) -> None:
         self.raw = raw
         self.opened = opened
+        self.parts: tuple[bytes, dict[str, str]] | None = None  # an opened value of several parts, read once
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sealed) and other.raw == self.raw

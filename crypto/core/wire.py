@@ -12,7 +12,6 @@ The associated data bind it to its clinic, field, row, subject and header: moved
 """
 
 import struct
-from typing import NamedTuple
 from uuid import UUID
 
 from crypto.core.suites import NONCE_BYTES, TAG_BYTES, Aead, Broken, Suite, new_nonce
@@ -23,56 +22,50 @@ HEADER = struct.Struct(">2sBBQ")
 OVERHEAD_BYTES = HEADER.size + NONCE_BYTES + TAG_BYTES
 BLOCK_BYTES = 32
 LARGEST_KEY_ID = 2**63 - 1  # a signed bigint in the database
+_SUITES = frozenset(int(suite) for suite in Suite)
 _PREFIX = b"zhizhi/field/v1"
-_CIPHERTEXT = HEADER.size + NONCE_BYTES
+_NONCE = slice(HEADER.size, HEADER.size + NONCE_BYTES)
+_CIPHERTEXT = slice(HEADER.size + NONCE_BYTES, None)
 _UUID_LENGTH = struct.pack(">I", 16)
-
-
-class Place(NamedTuple):
-    """Where a sealed value belongs."""
-
-    clinic_id: UUID  # the clinic that sealed it
-    name: str  # the field's own lasting name
-    row_id: UUID
-    subject_id: UUID
-
-
-def header(suite: Suite, key_id: int) -> bytes:
-    return HEADER.pack(MAGIC, VERSION, suite, key_id)
 
 
 def key_id_of(raw: bytes) -> int:
     """The id of the data key that sealed `raw`. Raises Broken when these are not a sealed value's bytes."""
-    return read_header(raw)[1]
-
-
-def read_header(raw: bytes) -> tuple[Suite, int]:
     if len(raw) < OVERHEAD_BYTES + BLOCK_BYTES:
         raise Broken("too short for a sealed value")
     magic, version, suite, key_id = HEADER.unpack_from(raw)
-    if magic != MAGIC or version != VERSION or suite not in (1, 2) or key_id > LARGEST_KEY_ID:
+    if magic != MAGIC or version != VERSION or suite not in _SUITES or key_id > LARGEST_KEY_ID:
         raise Broken("not a sealed value")
-    return Suite(suite), key_id
+    return int(key_id)
 
 
-def associated_data(head: bytes, place: Place) -> bytes:
-    """Canonical: each part carries its length, so that no two places have the same bytes."""
-    clinic_id, name, row_id, subject_id = place
-    encoded = name.encode()
-    return b"".join(
-        (
-            _PREFIX,
-            head,
-            _UUID_LENGTH,
-            clinic_id.bytes,
-            struct.pack(">I", len(encoded)),
-            encoded,
-            _UUID_LENGTH,
-            row_id.bytes,
-            _UUID_LENGTH,
-            subject_id.bytes,
+class Binding:
+    """What the values of one field of one subject are bound to, but for the row: prepared once, used for every row.
+
+    `clinic_id` is the clinic that sealed, `name` the field's own lasting name.
+    """
+
+    __slots__ = ("_after", "_before", "header")
+
+    def __init__(self, suite: Suite, key_id: int, *, clinic_id: UUID, name: str, subject_id: UUID) -> None:
+        encoded = name.encode()
+        self.header = HEADER.pack(MAGIC, VERSION, suite, key_id)
+        self._before = b"".join(
+            (
+                _PREFIX,
+                self.header,
+                _UUID_LENGTH,
+                clinic_id.bytes,
+                struct.pack(">I", len(encoded)),
+                encoded,
+                _UUID_LENGTH,
+            )
         )
-    )
+        self._after = _UUID_LENGTH + subject_id.bytes
+
+    def associated_data(self, row_id: UUID) -> bytes:
+        """Canonical: each part carries its length, so that no two places have the same bytes."""
+        return self._before + row_id.int.to_bytes(16, "big") + self._after
 
 
 def pad(value: bytes) -> bytes:
@@ -81,19 +74,20 @@ def pad(value: bytes) -> bytes:
 
 
 def unpad(padded: bytes) -> bytes:
-    end = padded.rfind(b"\x80")
-    if end < 0 or padded[end + 1 :].strip(b"\0"):
+    marked = padded.rstrip(b"\0")
+    if marked[-1:] != b"\x80":
         raise Broken("wrong padding")
-    return padded[:end]
+    return marked[:-1]
 
 
-def seal(cipher: Aead, suite: Suite, key_id: int, value: bytes, place: Place) -> bytes:
+def seal(cipher: Aead, binding: Binding, row_id: UUID, value: bytes) -> bytes:
     """`value` is a typed value's bytes."""
-    head, nonce = header(suite, key_id), new_nonce()
-    return head + nonce + cipher.seal(nonce, pad(value), associated_data(head, place))
+    nonce = new_nonce()
+    return binding.header + nonce + cipher.seal(nonce, pad(value), binding.associated_data(row_id))
 
 
-def unseal(cipher: Aead, raw: bytes, place: Place) -> bytes:
+def unseal(cipher: Aead, binding: Binding, row_id: UUID, raw: bytes) -> bytes:
     """The typed value's bytes. Raises Broken."""
-    aad = associated_data(raw[: HEADER.size], place)
-    return unpad(cipher.open(raw[HEADER.size : _CIPHERTEXT], raw[_CIPHERTEXT:], aad))
+    if raw[: HEADER.size] != binding.header:
+        raise Broken("another key's header")
+    return unpad(cipher.open(raw[_NONCE], raw[_CIPHERTEXT], binding.associated_data(row_id)))

@@ -62,6 +62,14 @@ def test_another_clinics_key_is_not_even_found(row: Specimen) -> None:
         row.word  # noqa: B018
 
 
+def test_an_opened_value_does_not_serve_another_field(row: Specimen) -> None:
+    with reading():
+        row.word  # noqa: B018
+        vars(row)["note"] = vars(row)["word"]
+        with pytest.raises(SealBroken):
+            row.note  # noqa: B018
+
+
 def test_an_older_value_of_the_same_place_still_opens_and_is_the_logs_business(row: Specimen) -> None:
     old = raw_of(row, "word")
     row.word = "newer"
