@@ -8,7 +8,6 @@ class BatchState(TextChoices):
     """Where an uploaded file stands."""
 
     TRIED = "tried", _("Tried, nothing written")
-    REFUSED = "refused", _("Cannot be written as it is")
     WRITTEN = "written", _("Written")
     DISCARDED = "discarded", _("Put aside")
 

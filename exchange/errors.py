@@ -54,23 +54,25 @@ class SeveralMatch(ImportRefused):
     )
 
 
-class PersonIncomplete(ImportRefused):
-    """A card cannot be opened from what the file says about the person."""
+class CardContradicts(ImportRefused):
+    """What identifies the person does not agree: inside the file, or with the card that has the same ID number."""
 
     message = _(
-        "The file does not say enough about the person to open a card: a name and a birth date or ID number are needed."
+        "Name, birth date, sex and ID number do not belong together, in the file or on the card with this ID number. "
+        "Nothing was changed: please check whom the file is about."
     )
 
 
-class BatchDecided(ImportRefused):
-    """The uploaded file was written or put aside before."""
+class PersonIncomplete(ImportRefused):
+    """The file does not say who the person is."""
 
-    status = HTTPStatus.CONFLICT
-    message = _("This file has already been decided about.")
+    message = _(
+        "The file does not say enough about the person: a name, and a birth date or an ID number, are needed."
+    )
 
 
 class BatchNotFound(ImportRefused):
-    """There is no such import in this clinic."""
+    """There is no such upload of this person in this clinic."""
 
     status = HTTPStatus.NOT_FOUND
     message = _("There is no such import.")

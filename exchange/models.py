@@ -30,7 +30,6 @@ class ImportBatch(SealedModel):
         settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+", verbose_name=_("uploaded by")
     )
     decided_at = models.DateTimeField(_("decided at"), null=True, blank=True)
-    opens_card = models.BooleanField(_("may open a card"), default=False)
     content = SealedText(
         _("file"), aad_name="import_batch.content", scope=Scope.IDENTITY, field_set="clinical", null=True
     )

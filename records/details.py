@@ -195,7 +195,7 @@ class Detail:
     @property
     def reference_to_confirm(self) -> bool:
         """Whether the catalogue's range waits for the medical director."""
-        return self.facts.get("reference", {}).get("status") == "M"
+        return bool(self.facts.get("reference", {}).get("status") == "M")
 
     @property
     def clinical_class(self) -> str:
@@ -209,10 +209,8 @@ class Detail:
 
     def says_the_same_as(self, printed: ParsedObservation) -> bool:
         """Whether the sender prints now what was printed then: the code, the value and its range."""
-        kept = (
-            [code[:2] for code in self.facts.get("codes", [])],
-            self.facts["printed"],
-            self.facts.get("printed_range", {}),
-        )
-        codes = [[c.system, c.code] for c in printed.codings[:CODES_KEPT]]
-        return kept == (codes, _printed(printed.value), _printed_range(printed.range) or {})
+        kept: list[Any] = [self.facts["printed"], self.facts.get("printed_range", {})]
+        kept += [code[:2] for code in self.facts.get("codes", [])]
+        said: list[Any] = [_printed(printed.value), _printed_range(printed.range) or {}]
+        said += [[coding.system, coding.code] for coding in printed.codings[:CODES_KEPT]]
+        return kept == said

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from datetime import datetime
-from decimal import Decimal
 
 from django.utils.translation import gettext_lazy as _
 
@@ -133,25 +132,24 @@ def _range(node: Node) -> PrintedRange | None:
         kind = printed.get("type")
         if kind is not None and "normal" not in {coding.code for coding in parse_concept(kind)[0]}:
             continue
-        low, high = printed.get("low"), printed.get("high")
-        edges = (low and _quantity(low), high and _quantity(high))
-        if all(edges) and _edge(edges[0]) > _edge(edges[1]) and _unit(edges[0]) == _unit(edges[1]):
+        low, high = _edge(printed, "low"), _edge(printed, "high")
+        if (
+            low
+            and high
+            and low.number > high.number
+            and (low.unit_code, low.unit) == (high.unit_code, high.unit)
+        ):
             raise printed.broken(_("The lower edge of the range is above the upper one."))
-        return PrintedRange(low=edges[0], high=edges[1], text=printed.text("text"))
+        return PrintedRange(low=low, high=high, text=printed.text("text"))
     return None
 
 
-def _edge(number: PrintedNumber | None) -> Decimal:
-    return number.number if number else Decimal(0)
-
-
-def _unit(number: PrintedNumber | None) -> str:
-    return (number.unit_code or number.unit) if number else ""
+def _edge(printed: Node, name: str) -> PrintedNumber | None:
+    edge = printed.get(name)
+    return _quantity(edge) if edge else None
 
 
 def _printed_flag(node: Node) -> str:
     """The sender's own mark (H, L, A …), kept beside the value and not used to flag it."""
-    return " ".join(
-        parse_concept(mark)[0][0].code if parse_concept(mark)[0] else parse_concept(mark)[1]
-        for mark in node.items("interpretation")
-    )
+    marks = (parse_concept(mark) for mark in node.items("interpretation"))
+    return " ".join(codings[0].code if codings else name for codings, name in marks)

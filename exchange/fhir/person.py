@@ -4,13 +4,12 @@ import re
 from dataclasses import dataclass
 from datetime import date
 
-from django.utils.translation import gettext_lazy as _
-
 from exchange.fhir.document import Node
 from exchange.fhir.times import whole_day
+from patients.errors import IdNumberInvalid
+from patients.identity import read_id_number
 
 _CHINESE = re.compile(r"[\u3400-\u9fff\U00020000-\U000323af·]+")
-_ID_NUMBER = re.compile(r"[0-9]{17}[0-9Xx]")
 _ID_SYSTEMS = frozenset({"urn:oid:2.16.156.10011.1.3", "urn:oid:2.16.840.1.113883.2.23.1.9.1"})
 _OLD_NAMES = frozenset({"old", "maiden", "nickname", "anonymous", "temp"})
 
@@ -69,11 +68,12 @@ def _contact(patient: Node, system: str) -> str:
 
 
 def _id_number(patient: Node) -> str:
-    """The resident identity number: by its system, or by its form where the sender uses a code of its own."""
+    """The resident identity number: by its system, or by its form and check character under another one."""
     for identifier in patient.items("identifier"):
         value = identifier.text("value")
-        if identifier.text("system") in _ID_SYSTEMS and not _ID_NUMBER.fullmatch(value):
-            raise identifier.broken(_("This is not an ID number of 18 characters."))
-        if _ID_NUMBER.fullmatch(value):
-            return value.upper()
+        try:
+            return read_id_number(value, today=date.max).number
+        except IdNumberInvalid as error:
+            if identifier.text("system") in _ID_SYSTEMS:
+                raise identifier.broken(error.explanation) from None
     return ""

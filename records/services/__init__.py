@@ -1,6 +1,6 @@
 """What the clinic does with records: file a report, and let the rules look at it."""
 
-from records.services.filing import FiledReport, ReportCounts, file_report, weigh_report
+from records.services.filing import FiledReport, ReportCounts, file_report, person_of, weigh_report
 from records.services.tagging import TagChange, apply_rules, end_all_rule_tags
 
 __all__ = [
@@ -10,5 +10,6 @@ __all__ = [
     "apply_rules",
     "end_all_rule_tags",
     "file_report",
+    "person_of",
     "weigh_report",
 ]
