@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from random import Random
 
 from django.db import transaction
@@ -13,22 +13,28 @@ from audit.purposes import Purpose
 from clinics.models import CareTeam, Clinic
 from consent.choices import GivenThrough, Method
 from consent.services import current_notice, record_consent, withdraw_consent
-from exchange.demo.checkups import invent_checkups
+from exchange.demo.checkups import CLINIC_TIME, invent_checkups
 from exchange.demo.house import CLINICS, teams_in
 from exchange.demo.people import InventedPerson, invent_people
+from followups.choices import Outcome
+from followups.loop import look_at
+from followups.models import PENDING, FollowUp
+from followups.services import complete_follow_up
 from patients.choices import PhoneOwner, PortalRelation, Sex, TwinReason
 from patients.identity import NewIdentity
 from patients.models import Patient
 from patients.services.access import give_portal_access
 from patients.services.cards import open_card
+from records.models import RecordsChange
 from records.parsed import ParsedReport
-from records.services.filing import file_report
+from records.services import file_report
 
 LOCALE = "zh-hans"
 ASKED = (Purpose.CARE, Purpose.REPORT, Purpose.FOLLOWUP, Purpose.RISK)
 ASKED_AGO = timedelta(days=15)  # the notices in force are not older than that
 RECENT = timedelta(days=45)
 PHONES_SHOWN = 2
+MOST_STEPS = 4  # of one pathway
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +70,7 @@ def settle(clinics: Mapping[str, Clinic], *, count: int, at: datetime) -> Iterat
 
 def portal_phones() -> dict[str, list[str]]:
     """For each clinic, telephone numbers whose owner can sign in to the portal. They follow from the seed."""
-    people = list(invent_people(40, today=datetime.now().date()))  # noqa: DTZ005 (ages do not matter here)
+    people = list(invent_people(40, today=datetime.now().date()))
     shared = {person.phone for person in people if person.phone_owner != "self"}
     found: dict[str, list[str]] = {}
     for index, code in enumerate(CLINICS):
@@ -86,6 +92,10 @@ def _settle_one(life: Life, clinic: Clinic, team: CareTeam, *, portal: bool, at:
         _ask(patient, clinic, by, at - ASKED_AGO, random)
         for report in life.reports:
             file_report(patient, report, by=by, at=report.taken_at + timedelta(hours=6))
+        seen_at = life.reports[-1].taken_at + timedelta(hours=6)
+        look_at(patient.pk, seen_at, by=by)
+        RecordsChange.objects.filter(patient=patient).delete()  # what the loop would have claimed
+        _work_off(patient, by, seen_at, now=at, random=random)
         if portal and life.person.phone:
             give_portal_access(patient, PortalRelation.SELF, by, at=life.opened_at)
         if random.random() < 0.06:
@@ -97,6 +107,28 @@ def _settle_one(life: Life, clinic: Clinic, team: CareTeam, *, portal: bool, at:
                 given_through=GivenThrough.PHONE,
                 method=Method.VERBAL_WITNESSED,
             )
+
+
+def _work_off(patient: Patient, by: Actor, seen_at: datetime, *, now: datetime, random: Random) -> None:
+    """The clinic has been at work: what fell due long ago is done, most of the time; the rest is left for the visitor."""
+    for _ in range(MOST_STEPS):
+        due = FollowUp.objects.filter(patient=patient, state__in=PENDING).order_by("due_on", "pk")
+        late = [follow_up for follow_up in due if _day_of(follow_up) < now - RECENT or random.random() < 0.5]
+        for follow_up in late:
+            day = min(_day_of(follow_up), now)
+            if day >= now - timedelta(days=1):
+                continue
+            complete_follow_up(follow_up.pk, outcome=Outcome.REACHED, by=by, at=max(day, seen_at))
+        if not late:
+            return
+
+
+def _day_of(follow_up: FollowUp) -> datetime:
+    """When it fell due: its clock, or the end of its day."""
+    if follow_up.due_at:
+        return follow_up.due_at
+    day = follow_up.due_on or follow_up.opened_at.date()
+    return datetime.combine(day, time(18), CLINIC_TIME)
 
 
 def _open(life: Life, clinic: Clinic, team: CareTeam, by: Actor) -> Patient:
