@@ -83,8 +83,10 @@ def _addresses(data: Path) -> dict[str, str]:
         folder.mkdir(mode=0o700, exist_ok=True)
     witness.own(witness_dir)
     smtp_port, mailbox_port, witness_port = free_port(), free_port(), free_port()
+    port = os.environ.get("DEMO_PORT") or str(free_port())
     return {
-        "PORT": os.environ.get("DEMO_PORT") or str(free_port()),
+        "PORT": port,
+        "PUBLIC_URL": f"http://127.0.0.1:{port}",
         "SMTP_HOST": "127.0.0.1",
         "SMTP_PORT": str(smtp_port),
         "MAILBOX_PORT": str(mailbox_port),

@@ -13,7 +13,16 @@ from string import Template
 from config.embedded.places import REPOSITORY
 
 SHARED = ("PATH", "HOME", "LANG", "LC_ALL", "VIRTUAL_ENV", "PYTHONPATH", "DJANGO_SETTINGS_MODULE", "DEMO_MFA")
-APPLICATION = ("DATABASE_URL", "REDIS_URL", "KEYS_DIR", "SECRET_KEY", "SMTP_HOST", "SMTP_PORT", "MAILBOX_URL")
+APPLICATION = (
+    "DATABASE_URL",
+    "REDIS_URL",
+    "KEYS_DIR",
+    "SECRET_KEY",
+    "SMTP_HOST",
+    "SMTP_PORT",
+    "MAILBOX_URL",
+    "PUBLIC_URL",
+)
 NEEDS: dict[str, tuple[str, ...]] = {
     "web": (*APPLICATION, "PORT"),
     "worker": APPLICATION,

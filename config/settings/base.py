@@ -160,6 +160,7 @@ CELERY_BEAT_SCHEDULE = {
 # The reverse proxies whose X-Forwarded-For is ours; everybody else's is a stranger's text.
 TRUSTED_PROXIES: list[IPv4Network | IPv6Network] = []
 EMAIL_TIMEOUT = 2
+MESSAGES_AT_ANY_HOUR = False  # reminders keep quiet hours; only a machine without neighbours may do otherwise
 MESSAGES_AT_ANY_HOUR = False  # quiet hours hold
 AUDIT_LOG_ORIGIN = "zhizhi.local"
 

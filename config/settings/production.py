@@ -41,6 +41,7 @@ AUDIT_LOG_ORIGIN = _env.required(
 SMS_CARRIER = _env.text("SMS_CARRIER", "clinics.channels.NoCarrier")
 _env.refuse(SMS_CARRIER == "clinics.channels.MailboxCarrier", "SMS_CARRIER must not be the demo's mailbox.")
 MAILBOX_URL = ""
+PUBLIC_URL = _env.text("PUBLIC_URL") or f"https://{next(iter(ALLOWED_HOSTS), '')}"
 _env.required("SMTP_HOST", "the server that carries the clinic's mails")
 _env.required("MAIL_FROM", "the address the clinic's mails come from")
 TRUSTED_PROXIES = _env.networks(

@@ -19,6 +19,7 @@ MFA_REQUIRED = False
 ALLOWED_HOSTS = ["*"]
 SMS_CARRIER = "clinics.channels.MailboxCarrier"
 MAILBOX_URL = ""
+PUBLIC_URL = "http://testserver"
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
