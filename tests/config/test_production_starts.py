@@ -1,0 +1,96 @@
+"""Under production's settings gunicorn really starts, answers its watcher, and speaks to people over TLS alone."""
+
+import http.client
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from django.db import connection
+
+from config.embedded.places import free_port
+
+ROOT = Path(__file__).resolve().parents[2]
+HOST = "crm.clinic.example"
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def environment(transactional_db: None, tmp_path: Path) -> dict[str, str]:
+    known = connection.settings_dict
+    return {
+        "PATH": os.environ["PATH"],
+        "DJANGO_SETTINGS_MODULE": "config.settings.production",
+        "SECRET_KEY": "".join(chr(33 + (7 * n) % 90) for n in range(64)),
+        "ALLOWED_HOSTS": HOST,
+        "AUDIT_LOG_ORIGIN": HOST,
+        "DATABASE_URL": f"postgres://{known['USER']}:{quote(known['PASSWORD'])}@{known['HOST']}:{known['PORT']}/{known['NAME']}",
+        "REDIS_URL": os.environ["REDIS_URL"],
+        "KEYS_DIR": str(tmp_path),
+        "SMTP_HOST": "127.0.0.1",
+        "MAIL_FROM": "crm@clinic.example",
+        "TRUSTED_PROXIES": "127.0.0.1",
+    }
+
+
+@pytest.fixture
+def web(environment: dict[str, str], tmp_path: Path) -> Iterator[int]:
+    """The port of a gunicorn started as docker-compose.yml starts it."""
+    port = free_port()
+    with (tmp_path / "web.log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "gunicorn", "config.wsgi", "--bind", f"127.0.0.1:{port}", "--worker-tmp-dir", "/dev/shm",  # noqa: S108
+             "--no-control-socket"],
+            cwd=ROOT, env=environment, stdout=log, stderr=log,
+        )  # fmt: skip
+    try:
+        for _ in range(100):
+            if watch(port, environment) == 0:
+                break
+            assert process.poll() is None, (tmp_path / "web.log").read_text()
+            time.sleep(0.1)
+        else:
+            pytest.fail((tmp_path / "web.log").read_text())
+        yield port
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+
+
+def watch(port: int, environment: dict[str, str]) -> int:
+    check = [sys.executable, "-m", "deploy.healthy", "web", f"http://127.0.0.1:{port}/health/"]
+    return subprocess.run(check, check=False, cwd=ROOT, env=environment).returncode
+
+
+def ask(port: int, host: str = HOST, **headers: str) -> http.client.HTTPResponse:
+    client = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    client.request("GET", "/", headers={"Host": host, **headers})
+    answer = client.getresponse()
+    answer.read()
+    return answer
+
+
+def test_it_answers_its_watcher_and_sends_people_to_tls(web: int, environment: dict[str, str]) -> None:
+    assert watch(web, environment) == 0
+    plain = ask(web)
+    assert plain.status == 301
+    assert plain.headers["Location"] == f"https://{HOST}/"
+    by_tls = ask(web, **{"X-Forwarded-Proto": "https"})
+    assert by_tls.status == 302
+    assert "includeSubDomains" in by_tls.headers["Strict-Transport-Security"]
+    assert ask(web, host="stranger.example").status == 400
+
+
+def test_it_does_not_start_with_mistakes_and_names_them(environment: dict[str, str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "gunicorn", "config.wsgi", "--bind", f"127.0.0.1:{free_port()}", "--no-control-socket"],
+        check=False, cwd=ROOT, env={**environment, "DEBUG": "1", "ALLOWED_HOSTS": "*"}, capture_output=True, text=True,
+        timeout=60,
+    )  # fmt: skip
+    assert done.returncode != 0
+    assert "- DEBUG must not be set" in done.stderr
+    assert "- ALLOWED_HOSTS must name hosts" in done.stderr
