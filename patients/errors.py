@@ -14,7 +14,9 @@ class PatientNotFound(ClinicError):
     """There is no such patient for this person: it is missing, or it is not theirs to know. Nobody can tell which."""
 
     status = HTTPStatus.NOT_FOUND
-    message = _("No such card here. If you looked for somebody in your care, ask your team to add you to their chart.")
+    message = _(
+        "No such card here. If you looked for somebody in your care, ask your team to add you to their chart."
+    )
 
 
 class SearchTooShort(ClinicError):
@@ -56,5 +58,6 @@ class PhoneInvalid(ClinicError):
     """The text is not a telephone number that can be called."""
 
     status = HTTPStatus.UNPROCESSABLE_ENTITY
-    message = _("This is not a telephone number. A landline needs its area code, a foreign one its + and country code.")
-
+    message = _(
+        "This is not a telephone number. A landline needs its area code, a foreign one its + and country code."
+    )

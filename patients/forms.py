@@ -36,7 +36,9 @@ class TypedForm(forms.Form):
 class OpenCardForm(forms.Form):
     """The fewest fields the purpose needs: a name, and an ID number or a birth date with sex."""
 
-    name = forms.CharField(label=_("Name"), max_length=60, widget=forms.TextInput(attrs={"autocomplete": "off"}))
+    name = forms.CharField(
+        label=_("Name"), max_length=60, widget=forms.TextInput(attrs={"autocomplete": "off"})
+    )
     id_number = forms.CharField(
         label=_("ID number"),
         max_length=24,
@@ -46,7 +48,9 @@ class OpenCardForm(forms.Form):
     )
     sex = forms.ChoiceField(label=_("Sex"), choices=[("", "—"), *Sex.choices], required=False)
     birth_date = forms.DateField(
-        label=_("Birth date"), required=False, widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
+        label=_("Birth date"),
+        required=False,
+        widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
     )
     phone = forms.CharField(
         label=_("Phone"),
@@ -54,9 +58,14 @@ class OpenCardForm(forms.Form):
         required=False,
         widget=forms.TextInput(attrs={"autocomplete": "off", "inputmode": "tel", "class": "zz-num"}),
     )
-    phone_owner = forms.ChoiceField(label=_("Whose number is it"), choices=PhoneOwner.choices, initial=PhoneOwner.SELF)
+    phone_owner = forms.ChoiceField(
+        label=_("Whose number is it"), choices=PhoneOwner.choices, initial=PhoneOwner.SELF
+    )
     email = forms.EmailField(
-        label=_("E-mail"), max_length=120, required=False, widget=forms.EmailInput(attrs={"autocomplete": "off"})
+        label=_("E-mail"),
+        max_length=120,
+        required=False,
+        widget=forms.EmailInput(attrs={"autocomplete": "off"}),
     )
     twin_reason = forms.ChoiceField(
         label=_("Why is this somebody else?"), choices=[("", "—"), *ASKED_TWIN_REASONS], required=False
@@ -78,7 +87,7 @@ class OpenCardForm(forms.Form):
         try:
             self.papers = read_id_number(typed, today=timezone.localdate())
         except IdNumberInvalid as error:
-            raise forms.ValidationError(error.explanation, code=error.flaw.value) from error
+            raise forms.ValidationError(str(error.explanation), code=error.flaw.value) from error
         return self.papers.number
 
     def clean_phone(self) -> str | None:
@@ -88,11 +97,11 @@ class OpenCardForm(forms.Form):
         try:
             return read_phone(typed)
         except PhoneInvalid as error:
-            raise forms.ValidationError(error.message) from error
+            raise forms.ValidationError(str(error.message)) from error
 
     def clean_birth_date(self) -> date | None:
         born: date | None = self.cleaned_data["birth_date"]
-        if born and not OLDEST_BIRTH_YEAR <= born.year:
+        if born and not born.year >= OLDEST_BIRTH_YEAR:
             raise forms.ValidationError(_("Please check the year."))
         if born and born > timezone.localdate():
             raise forms.ValidationError(_("This day has not come yet."))
@@ -147,5 +156,9 @@ def carried_over(typed: str) -> dict[str, str]:
     try:
         read_phone(text)
     except PhoneInvalid:
-        return {} if any(character.isdigit() for character in text) or text.isascii() else {"name": tidy_name(text)}
+        return (
+            {}
+            if any(character.isdigit() for character in text) or text.isascii()
+            else {"name": tidy_name(text)}
+        )
     return {"phone": text}

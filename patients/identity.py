@@ -17,7 +17,30 @@ from patients.errors import IdNumberFlaw, IdNumberInvalid, PhoneInvalid
 HIDDEN: Final = "*"
 MIDDLE_DOTS: Final = re.compile(r"\s*[·•・．‧∙⋅･]\s*")  # the dot of 阿依古丽·买买提 is typed in eight ways
 COMPOUND_SURNAMES: Final = frozenset(
-    "欧阳 司马 上官 诸葛 东方 皇甫 尉迟 公孙 慕容 令狐 司徒 司空 夏侯 长孙 宇文 端木 百里 东郭 南宫 西门 申屠 独孤".split()
+    [
+        "欧阳",
+        "司马",
+        "上官",
+        "诸葛",
+        "东方",
+        "皇甫",
+        "尉迟",
+        "公孙",
+        "慕容",
+        "令狐",
+        "司徒",
+        "司空",
+        "夏侯",
+        "长孙",
+        "宇文",
+        "端木",
+        "百里",
+        "东郭",
+        "南宫",
+        "西门",
+        "申屠",
+        "独孤",
+    ]
 )
 MAINLAND_MOBILE: Final = re.compile(r"1[3-9]\d{9}")
 ID_NUMBER: Final = re.compile(r"\d{17}[\dX]")
@@ -78,7 +101,7 @@ def read_id_number(text: str, *, today: date) -> IdNumber:
         born_on = date(int(number[6:10]), int(number[10:12]), int(number[12:14]))
     except ValueError:
         raise IdNumberInvalid(IdNumberFlaw.BIRTH_DATE) from None
-    if not OLDEST_BIRTH_YEAR <= born_on.year or born_on > today:
+    if not born_on.year >= OLDEST_BIRTH_YEAR or born_on > today:
         raise IdNumberInvalid(IdNumberFlaw.BIRTH_DATE)
     if id_check_character(number[:17]) != number[17]:
         raise IdNumberInvalid(IdNumberFlaw.CHECKSUM)

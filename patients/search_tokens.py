@@ -15,10 +15,17 @@ def write_tokens(patient: Patient, parts: dict[str, str | None]) -> None:
     person = PatientSearchPerson.objects.create(
         clinic_id=patient.clinic_id, subject_id=patient.subject_id, patient=patient
     )
-    inputs = [(index, text) for part, indexes in INDEXES_OF.items() for index in indexes if (text := parts.get(part))]
+    inputs = [
+        (index, text)
+        for part, indexes in INDEXES_OF.items()
+        for index in indexes
+        if (text := parts.get(part))
+    ]
     PatientSearch.objects.bulk_create(
         [
-            PatientSearch(clinic_id=patient.clinic_id, index=int(index), key_ver=key_ver, token=token, search=person)
+            PatientSearch(
+                clinic_id=patient.clinic_id, index=int(index), key_ver=key_ver, token=token, search=person
+            )
             for index, text in inputs
             for key_ver, token in dict.fromkeys(tokens_for(patient.clinic_id, index, text))
         ]
@@ -32,20 +39,29 @@ INDEXES_OF = {
 }
 
 
-def people_with(clinic_id: UUID, index: Index, text: str, *, every: bool = False) -> "QuerySet[PatientSearchPerson, UUID]":
+def people_with(
+    clinic_id: UUID, index: Index, text: str, *, every: bool = False
+) -> "QuerySet[PatientSearchPerson, UUID]":
     """Ids of patients of a clinic who have a token of this text, or with `every` all of its tokens, under one key."""
     pairs = set(tokens_for(clinic_id, index, text))
     if not pairs:
         return PatientSearchPerson.objects.none().values_list("patient_id", flat=True)
     needed = Counter(key_ver for key_ver, _token in pairs)
     by_key = [
-        Q(key_ver=key_ver, token__in=[token for version, token in pairs if version == key_ver]) for key_ver in needed
+        Q(key_ver=key_ver, token__in=[token for version, token in pairs if version == key_ver])
+        for key_ver in needed
     ]
     found = PatientSearch.objects.filter(_any(by_key), clinic_id=clinic_id, index=int(index))
+    owners = found.values("search_id")
     if every:
-        counted = found.values("search_id", "key_ver").annotate(hits=Count("token"))
-        found = counted.filter(_any([Q(key_ver=key_ver, hits=hits) for key_ver, hits in needed.items()]))
-    people = PatientSearchPerson.objects.filter(clinic_id=clinic_id, search_id__in=found.values("search_id"))
+        all_of_them = _any([Q(key_ver=key_ver, hits=hits) for key_ver, hits in needed.items()])
+        owners = (
+            found.values("search_id", "key_ver")
+            .annotate(hits=Count("token"))
+            .filter(all_of_them)
+            .values("search_id")
+        )
+    people = PatientSearchPerson.objects.filter(clinic_id=clinic_id, search_id__in=owners)
     return people.values_list("patient_id", flat=True)
 
 

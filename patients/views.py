@@ -16,7 +16,15 @@ from clinics.roles import Permission
 from patients.choices import TwinReason
 from patients.errors import SearchTooShort
 from patients.forms import OpenCardForm, SearchForm, TypedForm, carried_over
-from patients.queries import Place, Twin, count_of_visible, page_of_visible, patient_of_form, possible_twins, search_patients
+from patients.queries import (
+    Place,
+    Twin,
+    count_of_visible,
+    page_of_visible,
+    patient_of_form,
+    possible_twins,
+    search_patients,
+)
 from patients.queries.access import COUNT_BOUND
 from patients.services import open_card
 

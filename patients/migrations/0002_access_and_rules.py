@@ -52,8 +52,18 @@ CREATE TRIGGER keep_access_delete AFTER DELETE ON {table}
 
 SOURCES = (
     {"source": "care", "number": 1, "table": "patients_carerelationship", "patient": "patient_id"},
-    {"source": "user_grant", "number": 2, "table": "patients_patientuserobjectpermission", "patient": "content_object_id"},
-    {"source": "group_grant", "number": 3, "table": "patients_patientgroupobjectpermission", "patient": "content_object_id"},
+    {
+        "source": "user_grant",
+        "number": 2,
+        "table": "patients_patientuserobjectpermission",
+        "patient": "content_object_id",
+    },
+    {
+        "source": "group_grant",
+        "number": 3,
+        "table": "patients_patientgroupobjectpermission",
+        "patient": "content_object_id",
+    },
 )
 
 # A restricted patient is stored and seen by nobody.

@@ -12,8 +12,8 @@ from patients.models.search import PatientSearch, PatientSearchPerson
 from patients.models.tags import PatientTag, Tag
 
 __all__ = [
-    "CareRelationship",
     "Card",
+    "CareRelationship",
     "Patient",
     "PatientAccess",
     "PatientGroupObjectPermission",

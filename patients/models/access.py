@@ -22,9 +22,16 @@ class CareRelationship(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     clinic = models.ForeignKey(Clinic, models.PROTECT, related_name="+", verbose_name=_("clinic"))
-    patient = models.ForeignKey(Patient, models.CASCADE, related_name="care_relationships", verbose_name=_("patient"))
+    patient = models.ForeignKey(
+        Patient, models.CASCADE, related_name="care_relationships", verbose_name=_("patient")
+    )
     staff = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.CASCADE, null=True, blank=True, related_name="+", verbose_name=_("staff")
+        settings.AUTH_USER_MODEL,
+        models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("staff"),
     )
     team = models.ForeignKey(
         CareTeam, models.CASCADE, null=True, blank=True, related_name="+", verbose_name=_("care team")
@@ -42,7 +49,8 @@ class CareRelationship(models.Model):
                 condition=Q(staff=None, team__isnull=False) | Q(staff__isnull=False, team=None),
             ),
             models.CheckConstraint(
-                name="care_ends_after_it_begins", condition=Q(valid_until=None) | Q(valid_until__gt=F("valid_from"))
+                name="care_ends_after_it_begins",
+                condition=Q(valid_until=None) | Q(valid_until__gt=F("valid_from")),
             ),
             models.CheckConstraint(name="care_role_known", condition=Q(role__in=CareRole.values)),
             models.UniqueConstraint(
@@ -61,7 +69,9 @@ class _Grant(models.Model):
     """What both kinds of single grant say beside guardian's own columns: why, by whom, until when."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    clinic = models.ForeignKey(Clinic, models.PROTECT, related_name="+", editable=False, verbose_name=_("clinic"))
+    clinic = models.ForeignKey(
+        Clinic, models.PROTECT, related_name="+", editable=False, verbose_name=_("clinic")
+    )
     reason = models.CharField(_("reason"), max_length=16, choices=GrantReason.choices)
     granted_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", verbose_name=_("granted by")
@@ -142,10 +152,14 @@ class PatientAccess(models.Model):
     """
 
     pk = models.CompositePrimaryKey("clinic_id", "grantee", "created_at", "patient_id", "source", "source_id")
-    clinic = models.ForeignKey(Clinic, models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+")
+    clinic = models.ForeignKey(
+        Clinic, models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+"
+    )
     grantee = models.UUIDField()
     created_at = models.DateTimeField()
-    patient = models.ForeignKey(Patient, models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+")
+    patient = models.ForeignKey(
+        Patient, models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+"
+    )
     source = models.PositiveSmallIntegerField(choices=AccessSource.choices)
     source_id = models.UUIDField()
     valid_from = models.DateTimeField()
@@ -175,7 +189,9 @@ class PortalAccess(models.Model):
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.CASCADE, related_name="portal_access", verbose_name=_("account")
     )
-    patient = models.ForeignKey(Patient, models.CASCADE, related_name="portal_access", verbose_name=_("patient"))
+    patient = models.ForeignKey(
+        Patient, models.CASCADE, related_name="portal_access", verbose_name=_("patient")
+    )
     relation = models.CharField(_("relation"), max_length=8, choices=PortalRelation.choices)
     given_at = models.DateTimeField(_("given at"))
     valid_until = models.DateTimeField(_("valid until"), null=True, blank=True)
@@ -186,9 +202,13 @@ class PortalAccess(models.Model):
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["user", "patient"], name="portal_access_once"),
             models.UniqueConstraint(
-                fields=["patient"], condition=Q(relation=PortalRelation.SELF), name="portal_access_of_oneself_once"
+                fields=["patient"],
+                condition=Q(relation=PortalRelation.SELF),
+                name="portal_access_of_oneself_once",
             ),
-            models.CheckConstraint(name="portal_relation_known", condition=Q(relation__in=PortalRelation.values)),
+            models.CheckConstraint(
+                name="portal_relation_known", condition=Q(relation__in=PortalRelation.values)
+            ),
             models.CheckConstraint(
                 name="portal_access_ends_after_it_begins",
                 condition=Q(valid_until=None) | Q(valid_until__gt=F("given_at")),

@@ -25,11 +25,17 @@ class Patient(SealedModel):
     `created_at` orders every list and never changes; `subject_id` is the key that seals, equal to `id` at opening.
     """
 
-    clinic = models.ForeignKey(Clinic, models.PROTECT, db_index=False, related_name="+", verbose_name=_("clinic"))
-    service_number = models.CharField(_("service number"), max_length=12, help_text=_("Safe to say aloud: it means nothing."))
+    clinic = models.ForeignKey(
+        Clinic, models.PROTECT, db_index=False, related_name="+", verbose_name=_("clinic")
+    )
+    service_number = models.CharField(
+        _("service number"), max_length=12, help_text=_("Safe to say aloud: it means nothing.")
+    )
     sex = models.CharField(_("sex"), max_length=7, choices=Sex.choices, default=Sex.UNKNOWN)
     birth_year = models.PositiveSmallIntegerField(_("year of birth"), null=True, blank=True)
-    phone_owner = models.CharField(_("whose phone"), max_length=6, choices=PhoneOwner.choices, default=PhoneOwner.SELF)
+    phone_owner = models.CharField(
+        _("whose phone"), max_length=6, choices=PhoneOwner.choices, default=PhoneOwner.SELF
+    )
     identity = SealedParts(
         _("identity"),
         aad_name="patient.identity",
@@ -51,10 +57,13 @@ class Patient(SealedModel):
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["clinic", "service_number"], name="patient_service_number_once"),
             models.CheckConstraint(
-                name="patient_service_number_form", condition=Q(service_number__regex=r"^ZZ-[0-9]{4}-[0-9]{4}$")
+                name="patient_service_number_form",
+                condition=Q(service_number__regex=r"^ZZ-[0-9]{4}-[0-9]{4}$"),
             ),
             models.CheckConstraint(name="patient_sex_known", condition=Q(sex__in=Sex.values)),
-            models.CheckConstraint(name="patient_phone_owner_known", condition=Q(phone_owner__in=PhoneOwner.values)),
+            models.CheckConstraint(
+                name="patient_phone_owner_known", condition=Q(phone_owner__in=PhoneOwner.values)
+            ),
             models.CheckConstraint(
                 name="patient_birth_year_possible",
                 condition=Q(birth_year=None) | Q(birth_year__range=(EARLIEST_BIRTH_YEAR, LATEST_BIRTH_YEAR)),
@@ -71,16 +80,27 @@ class Card(models.Model):
     """A card handed to a patient; over the years there may be several, and the old ones still find the chart."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    clinic = models.ForeignKey(Clinic, models.PROTECT, db_index=False, related_name="+", verbose_name=_("clinic"))
+    clinic = models.ForeignKey(
+        Clinic, models.PROTECT, db_index=False, related_name="+", verbose_name=_("clinic")
+    )
     patient = models.ForeignKey(Patient, models.CASCADE, related_name="cards", verbose_name=_("patient"))
     number = models.CharField(_("card number"), max_length=10)
     state = models.CharField(_("state"), max_length=8, choices=CardState.choices, default=CardState.ACTIVE)
     opened_at = models.DateTimeField(_("opened at"))
     opened_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("opened by")
+        settings.AUTH_USER_MODEL,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("opened by"),
     )
     form_token = models.UUIDField(
-        _("form token"), null=True, blank=True, editable=False, help_text=_("The same form sent twice opens one card.")
+        _("form token"),
+        null=True,
+        blank=True,
+        editable=False,
+        help_text=_("The same form sent twice opens one card."),
     )
 
     class Meta:
@@ -97,18 +117,24 @@ class Card(models.Model):
         return self.number
 
 
-@audited
 class TwinOverride(models.Model):
     """A card opened although `twin` looked like the same person, and why: the warning list of whoever merges later."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     clinic = models.ForeignKey(Clinic, models.PROTECT, related_name="+", verbose_name=_("clinic"))
-    patient = models.ForeignKey(Patient, models.CASCADE, related_name="twin_overrides", verbose_name=_("patient"))
+    patient = models.ForeignKey(
+        Patient, models.CASCADE, related_name="twin_overrides", verbose_name=_("patient")
+    )
     twin = models.ForeignKey(Patient, models.CASCADE, related_name="+", verbose_name=_("similar patient"))
     reason = models.CharField(_("reason"), max_length=12, choices=TwinReason.choices)
     decided_at = models.DateTimeField(_("decided at"))
     decided_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("decided by")
+        settings.AUTH_USER_MODEL,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("decided by"),
     )
 
     class Meta:
@@ -117,7 +143,9 @@ class TwinOverride(models.Model):
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["patient", "twin"], name="twin_override_once"),
             models.CheckConstraint(name="twin_override_of_another", condition=~Q(patient=F("twin"))),
-            models.CheckConstraint(name="twin_override_reason_known", condition=Q(reason__in=TwinReason.values)),
+            models.CheckConstraint(
+                name="twin_override_reason_known", condition=Q(reason__in=TwinReason.values)
+            ),
         ]
 
     def __str__(self) -> str:

@@ -33,7 +33,9 @@ class PatientSearch(models.Model):
     """One search token. `index` is the kind of token, `key_ver` the clinic's index key that made it."""
 
     pk = models.CompositePrimaryKey("clinic_id", "index", "token", "key_ver", "search_id")
-    clinic = models.ForeignKey(Clinic, models.DO_NOTHING, db_index=False, db_constraint=False, related_name="+")
+    clinic = models.ForeignKey(
+        Clinic, models.DO_NOTHING, db_index=False, db_constraint=False, related_name="+"
+    )
     index = models.PositiveSmallIntegerField()
     key_ver = models.PositiveSmallIntegerField()
     token = models.BigIntegerField()

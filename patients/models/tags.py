@@ -33,7 +33,9 @@ class Tag(models.Model):
     class Meta:
         verbose_name = _("tag")
         verbose_name_plural = _("tags")
-        constraints: ClassVar = [models.CheckConstraint(name="tag_level_known", condition=Q(level__in=TagLevel.values))]
+        constraints: ClassVar = [
+            models.CheckConstraint(name="tag_level_known", condition=Q(level__in=TagLevel.values))
+        ]
 
     def __str__(self) -> str:
         return self.code
@@ -50,13 +52,20 @@ class PatientTag(SealedModel):
 
     clinic = models.ForeignKey(Clinic, models.PROTECT, related_name="+", verbose_name=_("clinic"))
     patient = models.ForeignKey(Patient, models.CASCADE, related_name="tags", verbose_name=_("patient"))
-    tag = models.ForeignKey(Tag, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("tag"))
+    tag = models.ForeignKey(
+        Tag, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("tag")
+    )
     source = models.CharField(_("source"), max_length=6, choices=TagSource.choices)
     rule_version = models.CharField(_("version of the rule"), max_length=32, blank=True)
     reason = SealedJSON(_("reason"), aad_name="patient_tag.reason", scope=Scope.RECORD, field_set="clinical")
     set_at = models.DateTimeField(_("set at"))
     set_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("set by")
+        settings.AUTH_USER_MODEL,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("set by"),
     )
     ended_at = models.DateTimeField(_("ended at"), null=True, blank=True)
 
@@ -64,9 +73,12 @@ class PatientTag(SealedModel):
         verbose_name = _("tag of a patient")
         verbose_name_plural = _("tags of patients")
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=["patient", "tag"], condition=Q(ended_at=None), name="patient_tag_once"),
+            models.UniqueConstraint(
+                fields=["patient", "tag"], condition=Q(ended_at=None), name="patient_tag_once"
+            ),
             models.CheckConstraint(
-                name="patient_tag_ends_after_it_is_set", condition=Q(ended_at=None) | Q(ended_at__gte=F("set_at"))
+                name="patient_tag_ends_after_it_is_set",
+                condition=Q(ended_at=None) | Q(ended_at__gte=F("set_at")),
             ),
             models.CheckConstraint(name="patient_tag_source_known", condition=Q(source__in=TagSource.values)),
             models.CheckConstraint(

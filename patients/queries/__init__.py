@@ -11,7 +11,7 @@ from patients.queries.access import (
 )
 from patients.queries.cards import patient_of_form
 from patients.queries.portal import portal_accounts_by_phone, portal_patients
-from patients.queries.search import MatchedBy, Match, search_patients
+from patients.queries.search import Match, MatchedBy, search_patients
 from patients.queries.tags import ShownTag, tags_of
 from patients.queries.twins import Twin, TwinSign, possible_twins
 

@@ -38,4 +38,8 @@ def portal_accounts_by_phone(clinic: Clinic, phone: str, *, at: datetime | None 
 def portal_patients(user_id: UUID, clinic_id: UUID, *, at: datetime | None = None) -> QuerySet[PortalAccess]:
     """Whose charts an account may open in a clinic: its own first."""
     access = open_portal_access(user_id, at=at or timezone.now())
-    return access.filter(clinic_id=clinic_id, patient__restricted_at=None).select_related("patient").order_by("-relation")
+    return (
+        access.filter(clinic_id=clinic_id, patient__restricted_at=None)
+        .select_related("patient")
+        .order_by("-relation")
+    )

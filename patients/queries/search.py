@@ -122,7 +122,9 @@ def _number_probes(visible: QuerySet[Patient], clinic_id: UUID, query: str) -> I
         if PHONE_TAIL.fullmatch(query):
             tail = people_with(clinic_id, Index.PHONE_LAST4, query)
             yield Probe(
-                MatchedBy.PHONE_TAIL, visible.filter(pk__in=tail), lambda p: (p.identity.phone or "").endswith(query)
+                MatchedBy.PHONE_TAIL,
+                visible.filter(pk__in=tail),
+                lambda p: (p.identity.phone or "").endswith(query),
             )
     else:
         owners = people_with(clinic_id, Index.PHONE_EQ, phone)

@@ -19,7 +19,9 @@ from patients.queries.access import visible_patients
 from patients.search_tokens import people_with
 
 TWINS_SHOWN: Final = 10
-COMPARED: Final = frozenset({"identity", "contact"})  # all that is opened to compare, whatever the role may see
+COMPARED: Final = frozenset(
+    {"identity", "contact"}
+)  # all that is opened to compare, whatever the role may see
 
 
 class TwinSign(StrEnum):
@@ -50,8 +52,18 @@ class Twin:
     def words(self) -> str:
         """What is the same, as the desk says it."""
         if self.signs == {TwinSign.PHONE}:
-            return _("Shares this phone, entered as: %(owner)s") % {"owner": self.patient.get_phone_owner_display()}
+            return _("Shares this phone, entered as: %(owner)s") % {
+                "owner": self.patient.get_phone_owner_display()
+            }
         return _(", ").join(str(SIGN_WORDS[sign]) for sign in TwinSign if sign in self.signs)
+
+
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """Who resembles a new person: those the actor may see, likeliest first, and the rest of those with the same number."""
+
+    shown: list[Twin]
+    hidden: set[UUID]
 
 
 def possible_twins(actor: Actor, clinic_id: UUID, identity: NewIdentity) -> list[Twin]:
@@ -59,26 +71,42 @@ def possible_twins(actor: Actor, clinic_id: UUID, identity: NewIdentity) -> list
 
     Candidates are opened to compare and counted as matched; only what is shown afterwards counts as shown.
     """
-    candidates = visible_patients(actor, clinic_id).filter(pk__in=twin_candidates(clinic_id, identity))
+    return likeness(actor, clinic_id, identity).shown[:TWINS_SHOWN]
+
+
+def likeness(actor: Actor, clinic_id: UUID, identity: NewIdentity) -> Likeness:
+    """Everybody in the clinic who resembles the person. Of those the actor may not see, nothing is opened."""
+    same_number = _with_same_number(clinic_id, identity)
+    candidates = same_number | _namesakes(clinic_id, identity)
+    if not candidates:
+        return Likeness([], set())
+    visible = visible_patients(actor, clinic_id).filter(pk__in=candidates).order_by("-created_at", "-pk")
     with access(Purpose.CARE, Kind.MATCHED, field_sets=COMPARED):
-        compared = [Twin(patient, signs_of(patient, identity)) for patient in candidates.order_by("-created_at", "-pk")]
+        compared = [Twin(patient, signs_of(patient, identity)) for patient in visible]
     twins = [twin for twin in compared if _is_likely(twin.signs)]
-    return sorted(twins, key=lambda twin: (TwinSign.ID_NUMBER not in twin.signs, -len(twin.signs)))[:TWINS_SHOWN]
+    twins.sort(key=lambda twin: (TwinSign.ID_NUMBER not in twin.signs, -len(twin.signs)))
+    return Likeness(twins, same_number - {twin.patient.pk for twin in compared})
 
 
-def twin_candidates(clinic_id: UUID, identity: NewIdentity) -> set[UUID]:
-    """Ids of patients of the clinic, seen or not, whose tokens and birth year allow them to be the same person."""
+def _with_same_number(clinic_id: UUID, identity: NewIdentity) -> set[UUID]:
+    """Ids of all patients with this ID number or phone: tokens of 64 bits, so equal tokens are equal numbers."""
     found: set[UUID] = set()
     if identity.id_number:
         found |= set(people_with(clinic_id, Index.IDNO_EQ, identity.id_number))
     if identity.phone:
         found |= set(people_with(clinic_id, Index.PHONE_EQ, identity.phone))
-    namesakes = Patient.objects.filter(
-        clinic_id=clinic_id, pk__in=people_with(clinic_id, Index.NAME_EQ, tidy_name(identity.name))
+    return found
+
+
+def _namesakes(clinic_id: UUID, identity: NewIdentity) -> set[UUID]:
+    """Ids of patients of the same name and year of birth; without a birth date a name alone is no sign."""
+    if identity.birth_date is None:
+        return set()
+    people = people_with(clinic_id, Index.NAME_EQ, tidy_name(identity.name))
+    same_year = Patient.objects.filter(
+        clinic_id=clinic_id, pk__in=people, birth_year=identity.birth_date.year
     )
-    if identity.birth_date:
-        namesakes = namesakes.filter(birth_year=identity.birth_date.year)
-    return found | set(namesakes.values_list("pk", flat=True))
+    return set(same_year.values_list("pk", flat=True))
 
 
 def signs_of(patient: Patient, identity: NewIdentity) -> frozenset[TwinSign]:
@@ -95,4 +123,3 @@ def signs_of(patient: Patient, identity: NewIdentity) -> frozenset[TwinSign]:
 
 def _is_likely(signs: frozenset[TwinSign]) -> bool:
     return bool(signs & {TwinSign.ID_NUMBER, TwinSign.PHONE}) or {TwinSign.NAME, TwinSign.BIRTH_DATE} <= signs
-

@@ -45,10 +45,17 @@ def end_care(relationship: CareRelationship, *, by: Actor, at: datetime) -> None
 
 
 def open_chart_to(
-    patient: Patient, user: User, *, reason: GrantReason, by: Actor, at: datetime, until: datetime | None = None
+    patient: Patient,
+    user: User,
+    *,
+    reason: GrantReason,
+    by: Actor,
+    at: datetime,
+    until: datetime | None = None,
 ) -> PatientUserObjectPermission:
     """Open one chart to one account outside its care relationships. Raises PatientNotFound when `by` may not see it."""
     patient_for(by, patient.pk)
+    grant: PatientUserObjectPermission
     grant, opened = PatientUserObjectPermission.objects.get_or_create(
         user=user,
         permission=Permission.objects.get_by_natural_key("view_patient", "patients", "patient"),

@@ -15,9 +15,8 @@ from crypto.services import create_subject_keys
 from patients.choices import CareRole, TwinReason
 from patients.identity import NewIdentity
 from patients.models import Card, CareRelationship, Patient, TwinOverride
-from patients.queries.access import visible_patients
 from patients.queries.cards import patient_of_form
-from patients.queries.twins import twin_candidates
+from patients.queries.twins import Likeness, likeness
 from patients.search_tokens import write_tokens
 
 
@@ -59,7 +58,7 @@ def _open(
     form_token: UUID | None,
     twin_reason: TwinReason,
 ) -> Patient:
-    twins = twin_candidates(clinic.pk, identity)
+    alike = likeness(by, clinic.pk, identity)
     patient_id = uuid7()
     create_subject_keys(clinic.pk, patient_id)
     patient = Patient(
@@ -85,7 +84,7 @@ def _open(
         form_token=form_token,
     )
     _begin_first_care(patient, by, at, team)
-    _put_twins_aside(patient, twins, twin_reason, by, at)
+    _put_twins_aside(patient, alike, twin_reason, by, at)
     record("card.opened", object=card, subjects=[patient.subject_id])
     return patient
 
@@ -108,19 +107,29 @@ def _team_of(by: Actor, clinic: Clinic) -> CareTeam | None:
     return CareTeam.objects.filter(clinic=clinic).order_by("name").first()
 
 
-def _put_twins_aside(patient: Patient, twins: set[UUID], reason: TwinReason, by: Actor, at: datetime) -> None:
-    if not twins:
+def _put_twins_aside(patient: Patient, alike: Likeness, reason: TwinReason, by: Actor, at: datetime) -> None:
+    reasons = {twin.patient.pk: reason for twin in alike.shown} | dict.fromkeys(
+        alike.hidden, TwinReason.NOT_SHOWN
+    )
+    if not reasons:
         return
-    seen = set(visible_patients(by, patient.clinic_id).filter(pk__in=twins).values_list("pk", flat=True))
-    for twin_id in sorted(twins):
-        TwinOverride.objects.create(
+    rows = TwinOverride.objects.bulk_create(
+        TwinOverride(
             clinic=patient.clinic,
             patient=patient,
             twin_id=twin_id,
-            reason=reason if twin_id in seen else TwinReason.NOT_SHOWN,
+            reason=why,
             decided_at=at,
             decided_by_id=by.user_id,
         )
+        for twin_id, why in reasons.items()
+    )
+    record(
+        "twin.put_aside",
+        object=("patients.twinoverride", str(patient.pk)),
+        subjects=[patient.subject_id],
+        count=len(rows),
+    )
 
 
 def _free_service_number(clinic: Clinic) -> str:

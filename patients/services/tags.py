@@ -28,7 +28,13 @@ class TagDefinition:
 
 
 def set_rule_tag(
-    patient: Patient, tag: TagDefinition, *, reason: Mapping[str, Any], rule_version: str, at: datetime, by: Actor
+    patient: Patient,
+    tag: TagDefinition,
+    *,
+    reason: Mapping[str, Any],
+    rule_version: str,
+    at: datetime,
+    by: Actor,
 ) -> PatientTag:
     """Mark the chart. A mark that is there stays, and one a person set wins; for other reasons it is ended and set anew.
 

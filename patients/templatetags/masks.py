@@ -23,4 +23,3 @@ def masked_phone(phone: str | None) -> str:
 def masked_id_number(number: str | None) -> str:
     """350***********012X."""
     return mask_id_number(number)
-

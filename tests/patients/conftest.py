@@ -1,47 +1,59 @@
 """Two clinics of one chain, two care teams, and the people at work in them."""
 
 from collections.abc import Callable, Iterator
+from itertools import count
 
 import pytest
 
 from audit.acting import acting
 from audit.actors import Actor
-from clinics.models import CareTeam, Clinic, User
+from clinics.models import CareTeam, Chain, Clinic, StaffRole, TeamMember, User
 from clinics.roles import Role
 from clinics.services import open_clinic
-from tests.factories.clinics import CareTeamFactory, ChainFactory, StaffFactory, StaffRoleFactory, TeamMemberFactory
 from tests.factories.patients import actor_for
 
 Hire = Callable[..., User]
 
 
 @pytest.fixture
-def clinic(db: None) -> Clinic:
-    return open_clinic(chain=ChainFactory(), code="east", name="云溪健康城东门诊", short_name="云溪健康", phone="010-5550 0100")
+def chain(db: None) -> Chain:
+    return Chain.objects.create(name="云溪健康")
 
 
 @pytest.fixture
-def other_clinic(db: None) -> Clinic:
-    return open_clinic(chain=ChainFactory(), code="west", name="云溪健康城西门诊", short_name="云溪健康", phone="010-5550 0200")
+def clinic(chain: Chain) -> Clinic:
+    return open_clinic(
+        chain=chain, code="east", name="云溪健康城东门诊", short_name="云溪健康", phone="010-5550 0100"
+    )
+
+
+@pytest.fixture
+def other_clinic(chain: Chain) -> Clinic:
+    return open_clinic(
+        chain=chain, code="west", name="云溪健康城西门诊", short_name="云溪健康", phone="010-5550 0200"
+    )
 
 
 @pytest.fixture
 def team(clinic: Clinic) -> CareTeam:
-    return CareTeamFactory(clinic=clinic, name="一组")
+    return CareTeam.objects.create(clinic=clinic, name="一组")
 
 
 @pytest.fixture
 def other_team(clinic: Clinic) -> CareTeam:
-    return CareTeamFactory(clinic=clinic, name="二组")
+    return CareTeam.objects.create(clinic=clinic, name="二组")
 
 
 @pytest.fixture
-def hire() -> Hire:
+def hire(db: None) -> Hire:
+    """Give a clinic one more member of staff, in these care teams."""
+    numbers = count(1)
+
     def hire(clinic: Clinic, *teams: CareTeam, role: Role = Role.NURSE) -> User:
-        user: User = StaffFactory()
-        StaffRoleFactory(user=user, clinic=clinic, role=role)
+        user = User.objects.create_user(f"staff{next(numbers)}", display_name="林晓")
+        StaffRole.objects.create(user=user, clinic=clinic, role=role)
         for team in teams:
-            TeamMemberFactory(team=team, user=user)
+            TeamMember.objects.create(team=team, user=user)
         return user
 
     return hire

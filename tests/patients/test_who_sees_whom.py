@@ -5,14 +5,16 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
-from django.contrib.auth.models import Group
+from django.contrib.auth.models import Group, Permission
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
+from guardian.shortcuts import assign_perm
 
 from audit.acting import acting
 from audit.actors import Actor, system_actor
-from clinics.models import CareTeam, Clinic, TeamMember, User
+from clinics.models import CareTeam, Clinic, StaffRole, TeamMember, User
 from clinics.queries import anonymous_actor
+from clinics.roles import Role
 from patients.choices import CareRole, GrantReason, PortalRelation
 from patients.errors import PatientNotFound
 from patients.models import (
@@ -93,7 +95,9 @@ def test_an_inactive_account_sees_nobody(clinic: Clinic, nurse: Actor, nurse_acc
         assert count_of_visible(nurse, clinic.pk) == 0
 
 
-def test_an_account_without_a_role_in_the_clinic_sees_nobody(clinic: Clinic, nurse: Actor, nurse_account: User) -> None:
+def test_an_account_without_a_role_in_the_clinic_sees_nobody(
+    clinic: Clinic, nurse: Actor, nurse_account: User
+) -> None:
     with acting(nurse):
         patient = PatientFactory(clinic=clinic, by=nurse)
         nurse_account.staff_roles.all().delete()
@@ -126,7 +130,9 @@ def test_a_relationship_counts_from_its_beginning_until_its_end(
     assert seen == [False, True, False]
 
 
-def test_a_relationship_that_is_ended_stops_showing(clinic: Clinic, other_team: CareTeam, hire: Hire, nurse: Actor) -> None:
+def test_a_relationship_that_is_ended_stops_showing(
+    clinic: Clinic, other_team: CareTeam, hire: Hire, nurse: Actor
+) -> None:
     doctor = hire(clinic, other_team)
     with acting(nurse):
         patient = PatientFactory(clinic=clinic, by=nurse)
@@ -173,17 +179,15 @@ def test_who_may_not_see_a_chart_opens_it_to_nobody(
 
 
 def test_a_grant_without_a_reason_is_refused(clinic: Clinic, nurse: Actor, nurse_account: User) -> None:
-    from guardian.shortcuts import assign_perm
-
     with acting(nurse):
         patient = PatientFactory(clinic=clinic, by=nurse)
         with pytest.raises(DatabaseError), transaction.atomic():
             assign_perm("patients.view_patient", nurse_account, patient)
 
 
-def test_a_group_opens_a_chart_to_its_members(clinic: Clinic, other_team: CareTeam, hire: Hire, nurse: Actor) -> None:
-    from django.contrib.auth.models import Permission
-
+def test_a_group_opens_a_chart_to_its_members(
+    clinic: Clinic, other_team: CareTeam, hire: Hire, nurse: Actor
+) -> None:
     reviewer = hire(clinic, other_team)
     group = Group.objects.create(name="质控")
     with acting(nurse):
@@ -222,10 +226,7 @@ def test_a_restricted_patient_is_stored_and_seen_by_nobody(clinic: Clinic, nurse
 def test_staff_of_two_clinics_see_each_clinics_patients_only_there(
     clinic: Clinic, other_clinic: Clinic, hire: Hire, nurse: Actor, nurse_account: User
 ) -> None:
-    from clinics.roles import Role
-    from tests.factories.clinics import StaffRoleFactory
-
-    StaffRoleFactory(user=nurse_account, clinic=other_clinic, role=Role.NURSE)
+    StaffRole.objects.create(user=nurse_account, clinic=other_clinic, role=Role.NURSE)
     there = actor_for(nurse_account, other_clinic)
     with acting(nurse):
         patient = PatientFactory(clinic=clinic, by=nurse)
@@ -296,20 +297,25 @@ def test_the_application_cannot_write_the_access_table(clinic: Clinic, nurse: Ac
 def test_the_access_table_is_what_its_sources_say_after_every_kind_of_change(
     clinic: Clinic, team: CareTeam, other_team: CareTeam, hire: Hire, nurse: Actor
 ) -> None:
-    def drift() -> list[object]:
-        wanted = "SELECT clinic_id, grantee, created_at, patient_id, source, source_id, valid_from, valid_until"
+    def drift() -> list[tuple[object, ...]]:
+        wanted = (
+            "SELECT clinic_id, grantee, created_at, patient_id, source, source_id, valid_from, valid_until"
+        )
         with connection.cursor() as cursor:
             cursor.execute(
                 f"({wanted} FROM patient_access EXCEPT {wanted} FROM patient_access_wanted)"
                 f" UNION ALL ({wanted} FROM patient_access_wanted EXCEPT {wanted} FROM patient_access)"
             )
-            return cursor.fetchall()
+            rows: list[tuple[object, ...]] = cursor.fetchall()
+        return rows
 
     with acting(nurse):
         patients = [PatientFactory(clinic=clinic, by=nurse) for _ in range(3)]
         doctor = hire(clinic, other_team)
         CareRelationship.objects.bulk_create(
-            CareRelationship(clinic=clinic, patient=p, staff=doctor, role=CareRole.RESPONSIBLE, valid_from=OPENED_AT)
+            CareRelationship(
+                clinic=clinic, patient=p, staff=doctor, role=CareRole.RESPONSIBLE, valid_from=OPENED_AT
+            )
             for p in patients
         )
         open_chart_to(patients[0], doctor, reason=GrantReason.COVER, by=nurse, at=OPENED_AT)

@@ -1,0 +1,75 @@
+"""A phone finds the accounts of those who gave it; nothing is opened for somebody who has not signed in."""
+
+from datetime import timedelta
+
+import pytest
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from audit.acting import acting
+from audit.actors import Actor
+from audit.models import AuditEvent
+from clinics.models import Clinic, UserKind
+from clinics.queries import anonymous_actor
+from patients.choices import PortalRelation
+from patients.models import PortalAccess
+from patients.queries import portal_accounts_by_phone, portal_patients
+from patients.services import give_portal_access
+from tests.factories.patients import OPENED_AT, PatientFactory
+
+pytestmark = pytest.mark.django_db
+PHONE = "+8613800001234"
+
+
+def test_a_phone_finds_every_account_of_the_family_that_shares_it(clinic: Clinic, nurse: Actor) -> None:
+    with acting(nurse):
+        family = [PatientFactory(clinic=clinic, by=nurse, phone=PHONE) for _ in range(2)]
+        PatientFactory(clinic=clinic, by=nurse, phone=PHONE)  # without an account
+        given = [give_portal_access(each, PortalRelation.SELF, nurse, at=OPENED_AT) for each in family]
+    with acting(anonymous_actor(clinic.pk)):
+        accounts = portal_accounts_by_phone(clinic, "138 0000 1234")
+
+        assert set(accounts) == set(given)
+        assert portal_accounts_by_phone(clinic, "13800009999") == []
+        assert portal_accounts_by_phone(clinic, "nonsense") == []
+        assert not AuditEvent.objects.filter(action="access", actor_kind="anonymous").exists()
+
+
+def test_an_account_says_nothing_of_whose_it_is(clinic: Clinic, nurse: Actor) -> None:
+    with acting(nurse):
+        patient = PatientFactory(clinic=clinic, by=nurse)
+        access = give_portal_access(patient, PortalRelation.SELF, nurse, at=OPENED_AT)
+
+    assert (access.user.kind, access.user.display_name) == (UserKind.PATIENT, "")
+    assert patient.service_number not in access.user.username
+    assert not access.user.has_usable_password()
+
+
+def test_an_ended_access_an_inactive_account_and_another_clinic_find_nobody(
+    clinic: Clinic, other_clinic: Clinic, nurse: Actor
+) -> None:
+    with acting(nurse, clinic.pk, other_clinic.pk):
+        ended, inactive = (PatientFactory(clinic=clinic, by=nurse, phone=PHONE) for _ in range(2))
+        give_portal_access(ended, PortalRelation.SELF, nurse, at=OPENED_AT)
+        PortalAccess.objects.update(valid_until=timezone.now() - timedelta(days=1))
+        account = give_portal_access(inactive, PortalRelation.SELF, nurse, at=OPENED_AT).user
+        account.is_active = False
+        account.save()
+
+        assert portal_accounts_by_phone(clinic, PHONE) == []
+        assert portal_accounts_by_phone(other_clinic, PHONE) == []
+
+
+def test_a_person_has_one_account_of_their_own(clinic: Clinic, nurse: Actor) -> None:
+    with acting(nurse):
+        patient, other = (PatientFactory(clinic=clinic, by=nurse) for _ in range(2))
+        own = give_portal_access(patient, PortalRelation.SELF, nurse, at=OPENED_AT)
+        account = give_portal_access(other, PortalRelation.SELF, nurse, at=OPENED_AT).user
+        with pytest.raises(IntegrityError), transaction.atomic():
+            PortalAccess.objects.create(
+                clinic=clinic, user=account, patient=patient, relation=PortalRelation.SELF, given_at=OPENED_AT
+            )
+        give_portal_access(other, PortalRelation.GUARDIAN, nurse, at=OPENED_AT, user=own.user)
+
+        shown = portal_patients(own.user_id, clinic.pk)
+        assert [row.patient for row in shown] == [patient, other]
