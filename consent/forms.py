@@ -1,6 +1,6 @@
 """What the desk ticks while the person decides: each purpose a switch of its own, all of them off at first."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 from uuid import uuid4
 
@@ -61,7 +61,7 @@ class RecordForm(forms.Form):
                     label=_("They brought it up themselves"), required=False
                 )
 
-    def clean(self) -> Mapping[str, Any]:
+    def clean(self) -> dict[str, Any]:
         data = super().clean() or self.cleaned_data
         method = data.get("method")
         if method in (Method.VERBAL_WITNESSED, Method.PAPER) and not data.get("witness"):

@@ -61,7 +61,8 @@ def lock_states(keys: Collection[Key], *, exclusive: bool) -> list[UUID]:
 def _select(keys: Collection[Key], exclusive: bool) -> list[Any]:
     with connection.cursor() as cursor:
         cursor.execute(_LOCK + ("FOR UPDATE OF s" if exclusive else "FOR SHARE OF s"), _columns(keys))
-        return cursor.fetchall()
+        rows: list[Any] = cursor.fetchall()
+        return rows
 
 
 def _columns(keys: Collection[Key]) -> list[list[Any]]:

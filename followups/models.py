@@ -35,7 +35,8 @@ class Enrolment(models.Model):
     patient = models.ForeignKey(Patient, models.PROTECT, related_name="enrolments", verbose_name=_("patient"))
     pathway = models.SlugField(_("pathway"), max_length=40)
     version = models.PositiveSmallIntegerField(_("version"))
-    cause = models.CharField(_("cause"), max_length=80)
+    cause = models.CharField(_("cause"), max_length=80, help_text=_("The tag or report that led here."))
+    one_at_a_time = models.BooleanField(_("one at a time"), default=True)
     state = models.CharField(
         _("state"), max_length=8, choices=EnrolmentState.choices, default=EnrolmentState.ACTIVE
     )
@@ -49,17 +50,13 @@ class Enrolment(models.Model):
         verbose_name_plural = _("enrolments")
         constraints = [
             models.UniqueConstraint(
-                fields=["patient", "pathway", "cause"],
-                condition=models.Q(state__in=RUNNING),
+                fields=["patient", "pathway", "cause"], name="enrolment_one_for_each_cause"
+            ),
+            models.UniqueConstraint(
+                fields=["patient", "pathway"],
+                condition=models.Q(state__in=RUNNING, one_at_a_time=True),
                 name="enrolment_runs_once",
-            )
-        ]
-        indexes = [
-            models.Index(
-                fields=["clinic", "id"],
-                condition=models.Q(state=EnrolmentState.PAUSED),
-                name="enrolment_paused",
-            )
+            ),
         ]
 
     def __str__(self) -> str:
@@ -98,6 +95,7 @@ class FollowUp(SealedModel):
     tries = models.PositiveSmallIntegerField(_("tries"), default=0)
     last_try_at = models.DateTimeField(_("last try at"), null=True, blank=True)
     outcome = models.CharField(_("outcome"), max_length=16, choices=Outcome.choices, blank=True)
+    read_back = models.BooleanField(_("read back"), null=True, blank=True)
     note = SealedText(
         _("note"), aad_name="followup.note", scope=Scope.RECORD, field_set="clinical", null=True
     )
@@ -219,7 +217,7 @@ class Attempt(models.Model):
     clinic = models.ForeignKey(Clinic, models.PROTECT, related_name="+", verbose_name=_("clinic"))
     message = models.ForeignKey(Message, models.PROTECT, related_name="attempts", verbose_name=_("message"))
     number = models.PositiveSmallIntegerField(_("number"))
-    decision = models.UUIDField(_("permitted by"))
+    decision = models.UUIDField(_("permitted by"), null=True)
     started_at = models.DateTimeField(_("started at"))
     deadline = models.DateTimeField(_("deadline"))
     finished_at = models.DateTimeField(_("finished at"), null=True, blank=True)

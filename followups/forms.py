@@ -1,0 +1,51 @@
+"""What came of a to-do, in one tap and a note."""
+
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+from followups.choices import Outcome
+
+NEEDS_A_DAY = (Outcome.AGREED, Outcome.CALL_LATER)
+
+
+class OutcomeForm(forms.Form):
+    """`critical`: told a critical result, the form asks whether the person repeated it."""
+
+    outcome = forms.ChoiceField(
+        label=_("What came of it"),
+        choices=Outcome.choices,
+        widget=forms.RadioSelect,
+        error_messages={"required": _("Say what came of it.")},
+    )
+    again_on = forms.DateField(
+        label=_("Day agreed, or day to call again"),
+        required=False,
+        widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
+    )
+    note = forms.CharField(
+        label=_("Note"),
+        required=False,
+        max_length=2000,
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text=_("Which number was called, what was said. It is sealed with the record."),
+    )
+
+    def __init__(self, *args: Any, critical: bool = False, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.critical = critical
+        if critical:
+            self.fields["read_back"] = forms.BooleanField(
+                label=_("The person repeated it in their own words"), required=False
+            )
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or self.cleaned_data
+        if data.get("outcome") in NEEDS_A_DAY and not data.get("again_on") and "again_on" not in self.errors:
+            self.add_error("again_on", _("Which day?"))
+        if self.critical and data.get("outcome") == Outcome.REACHED and not data.get("note"):
+            self.add_error(
+                "note", _("For a critical result write which number was called and what was said.")
+            )
+        return data

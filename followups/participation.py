@@ -1,0 +1,117 @@
+"""What follow-up does when a permission changes below it. Runs inside the transaction of the change, its rows locked first."""
+
+from datetime import datetime
+from uuid import UUID
+
+from django.db.models import Q
+from django.utils.timezone import localtime
+
+from audit.actors import current_actor
+from audit.purposes import Purpose
+from audit.services import record
+from consent.purposes import Words, rule_of
+from consent.queries import check
+from consent.services import Stopped
+from followups.choices import CancelReason, EnrolmentState, MessageState, Urgency
+from followups.models import PENDING, Enrolment, FollowUp, Message
+from followups.pathways import pathway_of
+from followups.planning import UNSENT, cancel, resume
+from patients.models import Patient
+
+_STOPPABLE = [Urgency.ROUTINE]  # to-dos of class A and B are finished by a person, whatever is withdrawn
+
+
+def on_withdrawn(*, patient_id: UUID, purpose: Purpose, at: datetime) -> list[Stopped]:
+    """Cancels what waits to be sent, pauses the pathways and takes their to-dos away. Answers what stopped, in words."""
+    stops = rule_of(purpose).stops
+    if not stops & {"messages", "pathway"} or not _concerns(purpose):
+        return []
+    patient = Patient.objects.select_for_update(no_key=True).get(pk=patient_id)
+    enrolments = list(
+        Enrolment.objects.filter(patient=patient, state=EnrolmentState.ACTIVE)
+        .select_for_update()
+        .order_by("pk")
+    )
+    running = [e for e in enrolments if pathway_of(e.pathway, e.version).purpose is Purpose.FOLLOWUP]
+    for enrolment in running:
+        enrolment.state, enrolment.paused_at = EnrolmentState.PAUSED, at
+        enrolment.save(update_fields=["state", "paused_at"])
+        record("enrolment.paused", object=enrolment, subjects=[patient.subject_id], purpose=purpose)
+    sending = list(_on_their_way(patient))
+    follow_ups, messages = cancel(
+        patient,
+        FollowUp.objects.filter(patient=patient, urgency__in=_STOPPABLE),
+        CancelReason.WITHDRAWN,
+        at=at,
+        by=current_actor().ref,
+    )
+    return _words(follow_ups, messages, sending)
+
+
+def would_stop(*, patient_id: UUID, purpose: Purpose, at: datetime) -> list[Stopped]:
+    """The same words before the deed. Changes nothing."""
+    if not rule_of(purpose).stops & {"messages", "pathway"} or not _concerns(purpose):
+        return []
+    patient = Patient.objects.get(pk=patient_id)
+    follow_ups = FollowUp.objects.filter(patient=patient, urgency__in=_STOPPABLE, state__in=PENDING)
+    messages = Message.objects.filter(patient=patient, follow_up__urgency__in=_STOPPABLE, state__in=UNSENT)
+    return _words(
+        list(follow_ups.select_related("enrolment").defer("why", "note")),
+        list(messages.select_related("follow_up__enrolment").defer("follow_up__why", "follow_up__note")),
+        list(_on_their_way(patient)),
+    )
+
+
+def on_granted(*, patient_id: UUID, purpose: Purpose, at: datetime) -> None:
+    """What waited for the permission goes on."""
+    if not _concerns(purpose) or not check(patient_id, Purpose.FOLLOWUP, at=at).allowed:
+        return
+    paused = Q(patient_id=patient_id, state=EnrolmentState.PAUSED)
+    if not Enrolment.objects.filter(paused).exists():
+        return
+    patient = Patient.objects.select_for_update(no_key=True).get(pk=patient_id)
+    for enrolment in Enrolment.objects.filter(paused).select_for_update().order_by("pk"):
+        resume(enrolment, patient, at)
+
+
+def _concerns(purpose: Purpose) -> bool:
+    """Whether follow-up rests on this permission: its own, or care's."""
+    return purpose in (Purpose.FOLLOWUP, Purpose.CARE)
+
+
+def _on_their_way(patient: Patient) -> list[Message]:
+    """Messages whose sending has started: nobody can call them back."""
+    return list(Message.objects.filter(patient=patient, state=MessageState.SENDING))
+
+
+def _words(follow_ups: list[FollowUp], messages: list[Message], sending: list[Message]) -> list[Stopped]:
+    stopped = [_to_do_in_words(f) for f in sorted(follow_ups, key=_day)]
+    stopped += [_message_in_words(m) for m in sorted(messages, key=lambda m: m.due_at)]
+    return stopped + [
+        Stopped(Words("1 条提醒已经在路上", "1 message was already on its way"), on_its_way=True)
+        for _one in sending
+    ]
+
+
+def _day(follow_up: FollowUp) -> str:
+    return follow_up.due_on.isoformat() if follow_up.due_on else ""
+
+
+def _to_do_in_words(follow_up: FollowUp) -> Stopped:
+    step = pathway_of(follow_up.enrolment.pathway, follow_up.enrolment.version).step(follow_up.step)
+    day = follow_up.due_on
+    if day is None:
+        return Stopped(Words(f"我们为“{step.name.zh}”找您的电话", f"our call about “{step.name.en}”"))
+    return Stopped(
+        Words(
+            f"{day.month} 月 {day.day} 日我们为“{step.name.zh}”找您的电话",
+            f"our call about “{step.name.en}” on {day:%Y-%m-%d}",
+        )
+    )
+
+
+def _message_in_words(message: Message) -> Stopped:
+    due = localtime(message.due_at)
+    return Stopped(
+        Words(f"{due.month} 月 {due.day} 日没发的提醒", f"the unsent reminder of {due:%Y-%m-%d}"),
+    )
