@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -68,7 +69,10 @@ def purpose_of(purpose: Purpose | str | None) -> str:
 def write(draft: Draft) -> AuditEvent:
     """Insert the event under the unit in hand. Raises LogUnavailable; whatever it was about must then not happen."""
     columns = columns_of(entry_of(draft, uid=uuid7(), at=now()))
-    columns |= {"content_type_id": _content_type_id(draft.object), "mac": mac(columns["canon"])}
+    columns |= {
+        "content_type_id": _content_type_id(draft.object[0] if draft.object else ""),
+        "mac": mac(columns["canon"]),
+    }
     try:
         _insert(columns, draft.subjects)
     except DatabaseError as error:
@@ -149,8 +153,10 @@ def _uuid(text: str | None) -> UUID | None:
     return UUID(text) if text else None
 
 
-def _content_type_id(thing: tuple[str, str] | None) -> int | None:
-    app, _, model = (thing[0] if thing else "").partition(".")
+@lru_cache(maxsize=1024)
+def _content_type_id(label: str) -> int | None:
+    """None for what is not a model: a page, a job."""
+    app, _, model = label.partition(".")
     try:
         return ContentType.objects.get_by_natural_key(app, model).pk if model else None
     except ContentType.DoesNotExist:
