@@ -1,7 +1,7 @@
 """Sealed fields: the column holds `bytea`, the instance opens it when it is read, inside an access scope alone."""
 
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
@@ -335,13 +335,20 @@ class Parts(Closed):
 
     __slots__ = ("_field", "_instance")
 
+    @classmethod
+    def named(cls, names: Iterable[str]) -> "type[Parts]":
+        """Parts of these names: each is a property."""
+        return type("Parts", (cls,), {"__slots__": (), **{name: _reader(name) for name in names}})
+
     def __init__(self, field: "SealedParts[Any, Any]", instance: models.Model) -> None:
         self._field = field
         self._instance = instance
 
-    def __getattr__(self, name: str) -> str | None:
-        if name not in self._field.parts:
-            raise AttributeError(f"{self._field.aad_name} has no part {name}")
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> str | None: ...
+
+    def read(self, name: str) -> str | None:
         return self._field.hand_out_part(self._instance, name)
 
     def replace(self, **parts: str | None) -> None:
@@ -355,6 +362,10 @@ class Parts(Closed):
         raise TypeError("the parts of a sealed field cannot be pickled")
 
 
+def _reader(name: str) -> property:
+    return property(lambda parts: parts.read(name))
+
+
 class SealedParts(SealedField[_ST, _GT]):
     """Several short texts that are shown together, in one seal. `parts` maps each to the field set that may read it."""
 
@@ -363,6 +374,7 @@ class SealedParts(SealedField[_ST, _GT]):
 
     def __init__(self, verbose_name: Any = None, *, parts: Mapping[str, str], **options: Any) -> None:
         self.parts = dict(parts)
+        self._view = Parts.named(self.parts)
         options.pop("field_set", None)
         options.setdefault("editable", False)
         super().__init__(verbose_name, **options)
@@ -387,7 +399,7 @@ class SealedParts(SealedField[_ST, _GT]):
         return parts
 
     def hand_out(self, held: Sealed | Pending, instance: models.Model) -> Parts:
-        return Parts(self, instance)
+        return self._view(self, instance)
 
     def hand_out_part(self, instance: models.Model, name: str) -> str | None:
         held = self.held(instance)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Collection, Iterable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
 from django.db import connection
@@ -101,6 +101,14 @@ class IndexSecret:
         return hashed
 
 
+class ActiveKek(NamedTuple):
+    """The KEK that wraps a clinic's new keys."""
+
+    id: int
+    suite: Suite
+    reference: str
+
+
 class Caches:
     """What the process keeps while the epoch's counter stays the same."""
 
@@ -108,6 +116,7 @@ class Caches:
         self.counter = counter
         self.keys: Kept[int, DataKey] = Kept(KEYS_KEPT)
         self.sealing: Kept[tuple[UUID, Scope], DataKey] = Kept(KEYS_KEPT)
+        self.active_keks: Kept[UUID, ActiveKek] = Kept(KEYS_KEPT)
         self.index_secrets: Kept[UUID, tuple[IndexSecret, ...]] = Kept(KEYS_KEPT)
 
 
@@ -267,7 +276,29 @@ def _unwrap(items: list[Wrapped]) -> list[bytes]:
         raise SealBroken("a wrapped key does not open: its record was changed") from error
 
 
-# --- index secrets ----------------------------------------------------------------------------------------------------
+# --- keys of a clinic ----------------------------------------------------------------------------------------------------
+
+_ACTIVE_KEK = """
+SELECT id, suite, provider_ref, created_at < now() FROM crypto_kek
+WHERE clinic_id = %s AND state = 'active' ORDER BY id DESC LIMIT 1
+"""
+
+
+def active_kek(clinic_id: UUID) -> ActiveKek:
+    """Raises KeysMissing when the clinic has none: its keys were never opened."""
+    caches = unit().caches
+    kek = caches.active_keks.get(clinic_id)
+    if kek is None:
+        with connection.cursor() as cursor:
+            cursor.execute(_ACTIVE_KEK, [clinic_id])
+            row = cursor.fetchone()
+        if row is None:
+            raise KeysMissing(f"clinic {clinic_id} has no active key: open its keys first")
+        kek = ActiveKek(row[0], Suite(row[1]), row[2])
+        if row[3]:
+            caches.active_keks.put(clinic_id, kek)
+    return kek
+
 
 _INDEX_KEYS = """
 SELECT k.version, k.kek_id, k.wrapped, k.created_at < now(), kek.suite, kek.provider_ref

@@ -21,14 +21,19 @@ class AccessScope:
     kind: str
     field_sets: frozenset[str] | None = None
     opened: dict[UUID, set[str]] = field(default_factory=dict)
+    _latest: tuple[UUID | None, set[str]] = field(
+        default=(None, set()), init=False, repr=False, compare=False
+    )
 
     def allows(self, field_set: str) -> bool:
         return self.field_sets is None or field_set in self.field_sets
 
     def note(self, subject_id: UUID, name: str) -> None:
-        names = self.opened.get(subject_id)
-        if names is None:
-            names = self.opened[subject_id] = set()
+        """A field of this subject was opened. Rows of one subject come together, so the latest is at hand."""
+        latest, names = self._latest
+        if latest is not subject_id:
+            names = self.opened.setdefault(subject_id, set())
+            self._latest = subject_id, names
         names.add(name)
 
 

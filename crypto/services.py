@@ -17,10 +17,11 @@ from crypto.core.scopes import Scope
 from crypto.core.suites import Suite, aead, new_key
 from crypto.core.wrap import index_key_aad, subject_key_aad
 from crypto.errors import KeysMissing
-from crypto.models import CryptoEpoch, IndexKey, Kek, KekState, SubjectKey
+from crypto.models import CryptoEpoch, IndexKey, Kek, KekState
 from crypto.providers import Clear, provider
 
 EPOCH = timedelta(days=30)
+FIRST_VERSION = 1
 ABSENT = b"\0"
 
 Committed: TypeAlias = "values.Json | Decimal | date | bytes"
@@ -47,7 +48,7 @@ def open_clinic_keys(clinic_id: UUID, *, suite: Suite = Suite.AES_256_GCM) -> No
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"crypto:{clinic_id}"])
         check_key_store()
-        kek = _active_kek(clinic_id)
+        kek = Kek.objects.filter(clinic_id=clinic_id, state=KekState.ACTIVE).order_by("-pk").first()
         if kek is None:
             kek = Kek.objects.create(
                 clinic_id=clinic_id,
@@ -57,7 +58,7 @@ def open_clinic_keys(clinic_id: UUID, *, suite: Suite = Suite.AES_256_GCM) -> No
                 not_after=now() + EPOCH,
             )
         if not IndexKey.objects.filter(clinic_id=clinic_id, destroyed_at=None).exists():
-            _create_index_key(kek, version=1)
+            _create_index_key(kek, version=FIRST_VERSION)
 
 
 def _create_index_key(kek: Kek, *, version: int) -> None:
@@ -67,51 +68,48 @@ def _create_index_key(kek: Kek, *, version: int) -> None:
     IndexKey.objects.create(clinic_id=kek.clinic_id, version=version, kek=kek, wrapped=wrapped)
 
 
-def _active_kek(clinic_id: UUID) -> Kek | None:
-    return Kek.objects.filter(clinic_id=clinic_id, state=KekState.ACTIVE).order_by("-pk").first()
-
-
 def create_subject_keys(clinic_id: UUID, subject_id: UUID) -> None:
     """One data key per scope for a new subject, in one INSERT. Raises KeysMissing when the clinic has no keys yet."""
-    kek = _active_kek(clinic_id)
-    if kek is None:
-        raise KeysMissing(f"clinic {clinic_id} has no active key: open its keys first")
-    suite = Suite(kek.suite)
-    keys = {scope: new_key(suite) for scope in Scope}
+    kek = keyring.active_kek(clinic_id)
+    keys = [
+        keyring.DataKey(_new_key_id(), subject_id, scope, kek.suite, aead(kek.suite, secret), secret)
+        for scope in Scope
+        for secret in [new_key(kek.suite)]
+    ]
     wrapped = provider().wrap(
-        [
-            Clear(
-                kek.provider_ref,
-                suite,
-                key,
-                subject_key_aad(
-                    clinic_id=clinic_id,
-                    subject_id=subject_id,
-                    scope=scope,
-                    version=1,
-                    suite=suite,
-                    kek_id=kek.pk,
-                ),
-            )
-            for scope, key in keys.items()
-        ]
+        [Clear(kek.reference, kek.suite, key.secret, _aad(key, clinic_id, kek.id)) for key in keys]
     )
-    rows = SubjectKey.objects.bulk_create(
-        SubjectKey(
-            id=secrets.randbelow(wire.LARGEST_KEY_ID) + 1,
-            subject_id=subject_id,
-            clinic_id=clinic_id,
-            scope=scope,
-            suite=suite,
-            kek=kek,
-            wrapped=bytes_,
-        )
-        for scope, bytes_ in zip(keys, wrapped, strict=True)
+    values = [
+        (key.id, subject_id, clinic_id, key.scope.value, FIRST_VERSION, kek.suite.value, kek.id, sealed)
+        for key, sealed in zip(keys, wrapped, strict=True)
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(_INSERT_KEYS, [value for row in values for value in row])
+    current = keyring.unit()
+    for key in keys:
+        keyring.keep(key, committed=False, in_unit=current)
+
+
+_INSERT_KEYS = (
+    "INSERT INTO subject_key (id, subject_id, clinic_id, scope, version, suite, kek_id, wrapped) VALUES "  # noqa: S608
+    + ", ".join(["(%s, %s, %s, %s, %s, %s, %s, %s)"] * len(Scope))
+)
+
+
+def _new_key_id() -> int:
+    """Random, so that no restore or restarted sequence gives a key's number to another key."""
+    return secrets.randbelow(wire.LARGEST_KEY_ID) + 1
+
+
+def _aad(key: keyring.DataKey, clinic_id: UUID, kek_id: int) -> bytes:
+    return subject_key_aad(
+        clinic_id=clinic_id,
+        subject_id=key.subject_id,
+        scope=key.scope,
+        version=FIRST_VERSION,
+        suite=key.suite,
+        kek_id=kek_id,
     )
-    unit = keyring.unit()
-    for row, (scope, key) in zip(rows, keys.items(), strict=True):
-        fresh = keyring.DataKey(row.pk, subject_id, scope, suite, aead(suite, key), key)
-        keyring.keep(fresh, committed=False, in_unit=unit)
 
 
 def commitment(subject_id: UUID, scope: Scope, name: str, value: Committed) -> str:
