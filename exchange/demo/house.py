@@ -1,6 +1,9 @@
 """The demo's chain: two clinics, two care teams in each, and people of every role. All invented."""
 
 from dataclasses import dataclass
+from functools import cache
+
+from django.contrib.auth.hashers import make_password
 
 from audit.acting import acting
 from audit.actors import system_actor
@@ -67,6 +70,12 @@ def is_open() -> bool:
 
 def teams_in(clinic: Clinic) -> list[CareTeam]:
     return [CareTeam.objects.get_or_create(clinic=clinic, name=name)[0] for name in TEAMS]
+
+
+@cache
+def _hashed(password: str) -> str:
+    """Hashed once for all: Argon2 is slow on purpose."""
+    return make_password(password)
 
 
 def _clinic(chain: Chain, code: str) -> Clinic:

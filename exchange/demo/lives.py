@@ -1,11 +1,13 @@
 """What happened to the invented people before the visitor came: cards, permissions, check-ups, follow-up."""
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
+from multiprocessing import get_context
 from random import Random
 
-from django.db import transaction
+from django.db import connections, transaction
 
 from audit.acting import acting
 from audit.actors import Actor, system_actor
@@ -54,18 +56,37 @@ class Life:
         return self.person.phone_owner == "self"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settling:
+    """What a process needs to know to settle any of the people."""
+
+    lives: Sequence[Life]
+    homes: Sequence[tuple[Clinic, CareTeam]]
+    shared_phones: frozenset[str]
+    at: datetime
+
+    def settle(self, number: int) -> None:
+        life = self.lives[number]
+        clinic, team = self.homes[number % len(self.homes)]
+        _settle_one(life, clinic, team, portal=life.person.phone not in self.shared_phones, at=self.at)
+
+
 def settle(clinics: Mapping[str, Clinic], *, count: int, at: datetime) -> Iterator[tuple[int, int]]:
-    """Invent `count` people and let their years pass. Yields how many are done, and of how many."""
-    homes = [(clinic, team) for clinic in clinics.values() for team in teams_in(clinic)]
+    """Invent `count` people and let their years pass, on every core. Yields how many are done, and of how many."""
     lives = [
         Life(number=number, person=person, reports=invent_checkups(person, number=number, until=at))
         for number, person in enumerate(invent_people(count, today=at.date()))
     ]
-    shared = {life.person.phone for life in lives if not life.alone_on_the_phone}
-    for done, life in enumerate(lives, start=1):
-        clinic, team = homes[life.number % len(homes)]
-        _settle_one(life, clinic, team, portal=life.person.phone not in shared, at=at)
-        yield done, count
+    work = Settling(
+        lives=lives,
+        homes=[(clinic, team) for clinic in clinics.values() for team in teams_in(clinic)],
+        shared_phones=frozenset(life.person.phone for life in lives if not life.alone_on_the_phone),
+        at=at,
+    )
+    connections.close_all()  # a forked process must not share the parent's connection
+    with get_context("fork").Pool(min(os.cpu_count() or 1, 4)) as pool:
+        for done, _ in enumerate(pool.imap_unordered(work.settle, range(count), chunksize=5), start=1):
+            yield done, count
 
 
 def portal_phones() -> dict[str, list[str]]:
