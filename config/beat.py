@@ -11,7 +11,7 @@ LEADER_LOCK = 7_203_102  # any number, the same for every beat of an installatio
 WAIT_SECONDS = 2.0
 
 
-class LeaderScheduler(Scheduler):  # type: ignore[misc]  # celery is untyped
+class LeaderScheduler(Scheduler):
     """Sends only while its session holds the advisory lock, which PostgreSQL releases when the process dies."""
 
     leads = False

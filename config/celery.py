@@ -17,8 +17,8 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 
 
-@worker_init.connect  # type: ignore[untyped-decorator]  # celery is untyped
-@beat_init.connect  # type: ignore[untyped-decorator]
+@worker_init.connect
+@beat_init.connect
 def refuse_to_start(**kwargs: Any) -> None:
     """Celery logs and forgets the exceptions of receivers; SystemExit alone ends the process."""
     try:

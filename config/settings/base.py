@@ -159,6 +159,16 @@ CELERY_BEAT_SCHEDULE = {
 
 # The reverse proxies whose X-Forwarded-For is ours; everybody else's is a stranger's text.
 TRUSTED_PROXIES: list[IPv4Network | IPv6Network] = []
+# Read from the environment by `served`; declared here for readers and the type checker.
+KEYS_DIR: Path
+DATABASE_OWNER: dict[str, str] | None
+DATABASE_SEQUENCER_URL: str
+DATABASE_AUDITOR_URL: str
+SEQUENCER_KEY_FILE: str
+WITNESS_URL: str
+WITNESS_PUBLIC_KEY_FILE: str
+BEAT_HEARTBEAT_FILE: str
+
 EMAIL_TIMEOUT = 2
 MESSAGES_AT_ANY_HOUR = False  # reminders keep quiet hours; only a machine without neighbours may do otherwise
 MESSAGES_AT_ANY_HOUR = False  # quiet hours hold
