@@ -23,7 +23,7 @@ def answers(url: str) -> bool:
     request = urllib.request.Request(url, headers={"Host": host} if host else {})  # noqa: S310 (our own loopback)
     try:
         with urllib.request.urlopen(request, timeout=3) as answer:  # noqa: S310
-            return 200 <= answer.status < 300
+            return bool(200 <= answer.status < 300)
     except (urllib.error.URLError, OSError):
         return False
 

@@ -1,11 +1,14 @@
 """Of several beats one leads; when it dies or the server forgets it, another takes over."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import psycopg2
 import pytest
+from celery.beat import ScheduleEntry
+from celery.schedules import schedule
 from django.db import connection
 from pytest_django import Settings
 
@@ -27,8 +30,10 @@ class Turns(LeaderScheduler):
 @pytest.fixture
 def scheduler() -> Iterator[Turns]:
     made = Turns(app=app, lazy=True)
-    made.setup_schedule()
-    made.merge_inplace({"turn": {"task": "followups.tasks.turn", "schedule": 0.0}})
+    always = schedule(timedelta(0), app=app)
+    made.schedule = {
+        "turn": ScheduleEntry(name="turn", task="followups.tasks.turn", schedule=always, app=app)
+    }
     yield made
     connection.close()
 

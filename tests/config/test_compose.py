@@ -10,6 +10,7 @@ import runpy
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterable
 from importlib.metadata import entry_points
 from ipaddress import ip_network
 from pathlib import Path
@@ -55,7 +56,7 @@ NEEDS = {  # the secrets each service must have, and no other
 VARIABLE = re.compile(r"\$\{([A-Z_]+)(?::[?-]([^}]*))?\}")
 
 
-def every(names: tuple[str, ...] | dict[str, Any] = SERVICES) -> Any:
+def every(names: Iterable[str] = tuple(SERVICES)) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("name", list(names))
 
 
@@ -91,7 +92,7 @@ def test_a_service_runs_without_root_and_without_capabilities(name: str) -> None
 def test_a_service_writes_only_where_it_is_told(name: str) -> None:
     service = SERVICES[name]
     assert service["read_only"] is True
-    assert all(mount.startswith(("/tmp:", "/var/run/")) for mount in service["tmpfs"])
+    assert all(mount.startswith(("/tmp:", "/var/run/")) for mount in service["tmpfs"])  # noqa: S108
     for volume in service.get("volumes", []):
         source, target, *mode = volume.split(":")
         assert source in STACK["volumes"] or (mode == ["ro"] and (ROOT / source).exists()), volume
@@ -245,9 +246,12 @@ def test_settings_start_with_what_a_service_is_given_and_read_all_of_it(
         monkeypatch.setenv(variable, str(tmp_path) if variable == "KEYS_DIR" else text)
     read: set[str] = set()
     text_of = Environment.text
-    monkeypatch.setattr(
-        Environment, "text", lambda env, key, *rest: (read.add(key), text_of(env, key, *rest))[1]
-    )
+
+    def noted(env: Environment, variable: str, default: str = "") -> str:
+        read.add(variable)
+        return text_of(env, variable, default)
+
+    monkeypatch.setattr(Environment, "text", noted)
 
     settings = runpy.run_module(given["DJANGO_SETTINGS_MODULE"])
 

@@ -15,7 +15,7 @@ PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 
 def pins(name: str) -> dict[str, str]:
-    return {package: version for package, version in PIN.findall((ROOT / name).read_text())}
+    return dict(PIN.findall((ROOT / name).read_text()))
 
 
 def wanted(lines: list[str]) -> dict[str, str]:
