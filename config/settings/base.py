@@ -171,7 +171,6 @@ BEAT_HEARTBEAT_FILE: str
 
 EMAIL_TIMEOUT = 2
 MESSAGES_AT_ANY_HOUR = False  # reminders keep quiet hours; only a machine without neighbours may do otherwise
-MESSAGES_AT_ANY_HOUR = False  # quiet hours hold
 AUDIT_LOG_ORIGIN = "zhizhi.local"
 
 LOGGING = {
