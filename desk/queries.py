@@ -1,16 +1,27 @@
-"""What the chart's head puts together from several apps."""
+"""What the chart's head and the workbench put together from several apps."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import Count, Min, Q
 from django.utils import timezone
 
 from audit.actors import Actor
+from audit.purposes import Purpose
+from consent.choices import State
+from consent.models import ConsentState
+from consent.purposes import PurposeRule, rule_of
 from consent.queries import PurposeStanding, states_of
+from followups.choices import FollowUpState, Outcome
+from followups.models import FollowUp
 from patients.choices import CareRole
 from patients.models import CareRelationship, Patient
-from patients.queries import ShownTag, tags_of
+from patients.queries import ShownTag, tags_of, visible_patients
+
+ENDS_SOON: Final = timedelta(days=30)
+MOST_ENDING: Final = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,14 +60,77 @@ def carers_of(actor: Actor, patient: Patient) -> list[Carer]:
     """Who looks after the patient now: responsible people before teams."""
     now = timezone.now()
     rows = (
-        CareRelationship.objects.filter(Q(valid_until=None) | Q(valid_until__gt=now), patient=patient, valid_from__lte=now)
+        CareRelationship.objects.filter(
+            Q(valid_until=None) | Q(valid_until__gt=now), patient=patient, valid_from__lte=now
+        )
         .select_related("staff", "team")
         .order_by("staff__display_name", "team__name")
     )
     carers = [_carer(row, actor) for row in rows]
-    return sorted(carers, key=lambda carer: carer.role != CareRole.RESPONSIBLE.label)
+    return sorted(carers, key=lambda carer: carer.role != str(CareRole.RESPONSIBLE.label))
 
 
 def _carer(row: CareRelationship, actor: Actor) -> Carer:
     name = row.staff.display_name if row.staff else row.team.name if row.team else ""
-    return Carer(name=name, role=str(row.get_role_display()), is_reader=bool(actor.user_id) and row.staff_id == actor.user_id)
+    return Carer(
+        name=name,
+        role=str(row.get_role_display()),
+        is_reader=bool(actor.user_id) and row.staff_id == actor.user_id,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndingPermission:
+    """A permission that ends by itself within a month, unless the person renews it."""
+
+    patient: Patient
+    rule: PurposeRule
+    valid_until: datetime
+
+
+def ending_permissions(actor: Actor, clinic_id: UUID, at: datetime) -> list[EndingPermission]:
+    """The soonest of them among the patients the actor sees. Two statements."""
+    seen = visible_patients(actor, clinic_id)
+    rows = list(
+        ConsentState.objects.filter(
+            clinic_id=clinic_id,
+            patient__in=seen,
+            state=State.GRANTED,
+            valid_until__gt=at,
+            valid_until__lte=at + ENDS_SOON,
+        )
+        .values("patient_id", "purpose")
+        .annotate(ends_at=Min("valid_until"))
+        .order_by("ends_at", "patient_id", "purpose")[:MOST_ENDING]
+    )
+    patients = seen.in_bulk([row["patient_id"] for row in rows])
+    return [
+        EndingPermission(
+            patient=patients[row["patient_id"]],
+            rule=rule_of(Purpose(row["purpose"])),
+            valid_until=row["ends_at"],
+        )
+        for row in rows
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Week:
+    """What one member of staff has done since Monday."""
+
+    done: int
+    reached: int
+
+
+def week_of(actor: Actor, clinic_id: UUID, at: datetime) -> Week:
+    """To-dos closed by this account since Monday morning, and how many of them reached the person."""
+    today = timezone.localtime(at).replace(hour=0, minute=0, second=0, microsecond=0)
+    mine = FollowUp.objects.filter(
+        clinic_id=clinic_id,
+        state=FollowUpState.DONE,
+        closed_by=actor.ref,
+        closed_at__gte=today - timedelta(days=today.weekday()),
+    )
+    told = Count("pk", filter=Q(outcome__in=[Outcome.REACHED, Outcome.AGREED]))
+    counted = mine.aggregate(done=Count("pk"), reached=told)
+    return Week(counted["done"], counted["reached"])

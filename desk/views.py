@@ -1,20 +1,23 @@
 """The staff's pages that show several apps at once. Panels come from the apps' own addresses."""
 
+from datetime import datetime
 from uuid import UUID
 
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from audit.access import access
 from audit.kinds import Kind
 from audit.purposes import Purpose
 from clinics.guards import ClinicRequest, staff_page
+from clinics.models import User
 from clinics.roles import Permission
 from desk.errors import NotRevealed
 from desk.forms import RevealForm, RevealPart, RevealReason
-from desk.queries import chart_head
+from desk.queries import chart_head, ending_permissions, week_of
 from followups.queries import workbench as workbench_of
 from patients.identity import mask_id_number, mask_name, mask_phone
 from patients.models import Patient
@@ -29,8 +32,26 @@ MASKS = {RevealPart.NAME: mask_name, RevealPart.PHONE: mask_phone, RevealPart.ID
 def workbench(request: ClinicRequest) -> HttpResponse:
     """My day: what to do next, for whom, and why."""
     at = timezone.now()
-    board = workbench_of(request.actor, request.clinic.pk, at) if Permission.WORK_FOLLOWUPS in request.permissions else None
-    return render(request, "desk/workbench.html", {"board": board, "at": at})
+    context: dict[str, object] = {"at": at, "greeting": _greeting(request, at)}
+    if Permission.WORK_FOLLOWUPS in request.permissions:
+        context |= {
+            "board": workbench_of(request.actor, request.clinic.pk, at),
+            "ending": ending_permissions(request.actor, request.clinic.pk, at),
+            "week": week_of(request.actor, request.clinic.pk, at),
+        }
+    return render(request, "desk/workbench.html", context)
+
+
+def _greeting(request: ClinicRequest, at: datetime) -> str:
+    hour = timezone.localtime(at).hour
+    if hour < 12:
+        words = _("Good morning, %(name)s")
+    elif hour < 18:
+        words = _("Good afternoon, %(name)s")
+    else:
+        words = _("Good evening, %(name)s")
+    name = request.user.get_full_name() if isinstance(request.user, User) else ""
+    return words % {"name": name}
 
 
 @staff_page(Purpose.CARE, Kind.VIEWED, permission=Permission.SEE_PATIENTS)
@@ -60,7 +81,9 @@ def reveal(request: ClinicRequest, patient_id: UUID) -> HttpResponse:
     return response
 
 
-def _chart(request: ClinicRequest, patient: Patient, revealed: dict[str, object] | None = None) -> HttpResponse:
+def _chart(
+    request: ClinicRequest, patient: Patient, revealed: dict[str, object] | None = None
+) -> HttpResponse:
     head = chart_head(request.actor, patient, timezone.now())
     context = {"head": head, "patient": patient, "revealed": revealed, "reasons": RevealReason}
     return render(request, "desk/chart.html", context)

@@ -4,16 +4,20 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.db.models import Q
+from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from audit.purposes import Purpose
 from clinics.errors import NoSuchPage
 from clinics.guards import ClinicRequest
+from clinics.models import StaffRole
 from consent.choices import State
 from consent.purposes import PurposeRule
 from consent.queries import PurposeStanding
-from patients.models import PortalAccess
+from followups.queries import PlanItem, plan_of
+from patients.models import CareRelationship, Patient, PortalAccess
 from patients.queries import portal_patients
 
 SESSION_PERSON = "portal_person"
@@ -34,7 +38,9 @@ class OnScreen:
 
 def on_screen(request: ClinicRequest) -> OnScreen:
     """The person whose pages are shown: the one chosen, else oneself. Raises NoSuchPage where the account has none here."""
-    mine = list(portal_patients(request.user.pk, request.clinic.pk))
+    if request.actor.user_id is None:
+        raise NoSuchPage
+    mine = list(portal_patients(request.actor.user_id, request.clinic.pk))
     if not mine:
         raise NoSuchPage
     chosen = request.session.get(SESSION_PERSON)
@@ -70,8 +76,12 @@ def permissions_page(standings: Iterable[PurposeStanding], at: datetime) -> Perm
     inside = [s for s in offered if s.rule.purpose not in _OUTSIDE | _UNRELATED]
     groups = [
         PermissionGroup(_("For my health"), inside),
-        PermissionGroup(_("For people outside the clinic"), [s for s in offered if s.rule.purpose in _OUTSIDE]),
-        PermissionGroup(_("Nothing to do with my care"), [s for s in offered if s.rule.purpose in _UNRELATED]),
+        PermissionGroup(
+            _("For people outside the clinic"), [s for s in offered if s.rule.purpose in _OUTSIDE]
+        ),
+        PermissionGroup(
+            _("Nothing to do with my care"), [s for s in offered if s.rule.purpose in _UNRELATED]
+        ),
     ]
     granted = [standing for standing in offered if standing.state is State.GRANTED]
     return Permissions(
@@ -81,3 +91,44 @@ def permissions_page(standings: Iterable[PurposeStanding], at: datetime) -> Perm
         not_granted=len(offered) - len(granted),
         ending=sum(1 for s in granted if s.valid_until and s.valid_until <= at + ENDS_SOON),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What comes up for the person: due now, and later."""
+
+    due: list[PlanItem]
+    later: list[PlanItem]
+
+
+def plan_page(patient: Patient, at: datetime) -> Plan:
+    today = timezone.localdate(at)
+    items = plan_of(patient)
+    due = [item for item in items if item.due_on and item.due_on <= today]
+    return Plan(due=due, later=[item for item in items if item not in due])
+
+
+@dataclass(frozen=True, slots=True)
+class Helper:
+    """Somebody who looks after the person, by name and by what they are in the clinic."""
+
+    name: str
+    role: str
+
+
+def helpers_of(patient: Patient, at: datetime) -> list[Helper]:
+    """The people of the clinic who look after the patient now, then their care teams. Two statements."""
+    running = Q(valid_until=None) | Q(valid_until__gt=at)
+    caring = list(
+        CareRelationship.objects.filter(running, patient=patient, valid_from__lte=at)
+        .select_related("staff", "team")
+        .order_by("valid_from")
+    )
+    staff = {row.staff_id: row.staff for row in caring if row.staff}
+    roles = StaffRole.objects.filter(clinic_id=patient.clinic_id, user__in=staff).order_by("role")
+    words = {role.user_id: str(role.get_role_display()) for role in roles}
+    people = [
+        Helper(user.get_full_name(), words.get(user.pk, "")) for user in staff.values() if user.is_active
+    ]
+    teams = {row.team_id: row.team.name for row in caring if row.team}
+    return people + [Helper(name, str(_("Care team"))) for name in teams.values()]

@@ -24,8 +24,10 @@ from consent.services import current_notice, record_consent, withdraw_consent, w
 from patients.choices import PortalRelation
 from patients.models import Patient, PortalAccess
 from portal.forms import CodeForm, PhoneForm
-from portal.queries import SESSION_PERSON, on_screen, permissions_page
+from portal.queries import SESSION_PERSON, OnScreen, helpers_of, on_screen, permissions_page, plan_page
 from portal.services import Answer, redeem_code, send_code
+from portal.summaries import summary_of
+from records.queries import results_table
 
 SESSION_CODE = "portal_code"
 EXPRESSED_BY = {
@@ -82,6 +84,35 @@ def sign_out(request: ClinicRequest) -> HttpResponse:
 
 
 @portal_page(Purpose.CARE)
+@require_safe
+def home(request: ClinicRequest) -> HttpResponse:
+    """What comes up, my last results in words, my permissions, my people."""
+    at, screen = timezone.now(), on_screen(request)
+    patient = screen.shown.patient
+    context = {
+        "at": at,
+        "screen": screen,
+        "greeting": _greeting(screen, at),
+        "plan": plan_page(patient, at),
+        "summary": summary_of(results_table(request.actor, patient)),
+        "permissions": permissions_page(states_of(patient, at).values(), at),
+        "helpers": helpers_of(patient, at),
+        "tab": "home",
+    }
+    return render(request, "portal/home.html", context)
+
+
+def _greeting(screen: OnScreen, at: datetime) -> str:
+    """By name on one's own pages; somebody else's proxy is greeted without one."""
+    if not screen.is_own:
+        return _("Hello")
+    name, hour = screen.shown.patient.identity.name, timezone.localtime(at).hour
+    if hour < 12:
+        return _("Good morning, %(name)s") % {"name": name}
+    return (_("Good afternoon, %(name)s") if hour < 18 else _("Good evening, %(name)s")) % {"name": name}
+
+
+@portal_page(Purpose.CARE)
 @require_POST
 def choose_person(request: ClinicRequest) -> HttpResponse:
     """Turn to the pages of somebody else one may look after. Raises NoSuchPage for anybody else."""
@@ -90,6 +121,14 @@ def choose_person(request: ClinicRequest) -> HttpResponse:
         raise NoSuchPage
     request.session[SESSION_PERSON] = chosen
     return redirect("portal:home", clinic_code=request.clinic.code)
+
+
+@portal_page(Purpose.CARE)
+@require_safe
+def results(request: ClinicRequest) -> HttpResponse:
+    """My last results in words, then each with its range."""
+    summary = summary_of(results_table(request.actor, on_screen(request).shown.patient))
+    return render(request, "portal/results.html", {"summary": summary, "tab": "results"})
 
 
 @portal_page(Purpose.CARE)
@@ -108,8 +147,8 @@ def permission(request: ClinicRequest, purpose: str) -> HttpResponse:
     at = timezone.now()
     access = on_screen(request).shown
     patient = access.patient
-    standing = states_of(patient, at).get(purpose)
-    if standing is None or not standing.offered:
+    standing = next((s for s in states_of(patient, at).values() if s.rule.purpose == purpose and s.offered), None)
+    if standing is None:
         raise NoSuchPage
     answer = request.POST.get("answer")
     if answer == "no":
@@ -123,9 +162,11 @@ def _ask(request: ClinicRequest, patient: Patient, standing: PurposeStanding, at
     token = uuid4().hex
     if standing.granted:
         will_stop = would_stop(patient, standing.rule.purpose, at)
-        return render(request, "portal/withdraw.html", {"standing": standing, "will_stop": will_stop, "token": token})
+        return render(
+            request, "portal/withdraw.html", {"standing": standing, "will_stop": will_stop, "token": token}
+        )
     notice = current_notice(request.clinic, standing.rule.purpose, get_language() or "", at)
-    items = [{"title": ITEMS[code], "text": text} for code, text in notice.items.items()]
+    items = [{"title": title, "text": notice.items[code]} for code, title in ITEMS.items()]
     context = {"standing": standing, "notice": notice, "items": items, "token": token, "tab": "permissions"}
     return render(request, "portal/agree.html", context)
 
@@ -158,7 +199,9 @@ def _agree(request: ClinicRequest, access: PortalAccess, rule: PurposeRule, at: 
         at=at,
         idem_key=_repeat_key(request),
     )
-    messages.success(request, _("You agreed to “%(name)s”. You can withdraw it here at any time.") % {"name": rule.name})
+    messages.success(
+        request, _("You agreed to “%(name)s”. You can withdraw it here at any time.") % {"name": rule.name}
+    )
     return redirect("portal:permissions", clinic_code=request.clinic.code)
 
 

@@ -122,9 +122,18 @@ def control(field: BoundField) -> SafeString:
         attributes |= {"class": "form-control", "rows": widget.attrs.get("rows", 3)}
     else:
         attributes["class"] = "form-control"
+    if widget.attrs.get("placeholder") == field.label:
+        attributes["placeholder"] = ""  # the label above says it already
     if own := widget.attrs.get("class"):
         attributes["class"] = f"{attributes.get('class', '')} {own}".strip()
     return field.as_widget(attrs=attributes)
+
+
+@register.filter
+def without_help(field: BoundField) -> BoundField:
+    """The field without the hint its form has for it."""
+    field.help_text = ""
+    return field
 
 
 @register.filter

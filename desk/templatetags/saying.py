@@ -59,6 +59,19 @@ def when(moment: date | datetime | None) -> SafeString | str:
 
 
 @register.filter
+def time_left(moment: datetime | None) -> str:
+    """What is left until a clock ends, in hours and minutes, or by how much it is past. Whole minutes: nothing blinks."""
+    if moment is None:
+        return ""
+    minutes = int((moment - timezone.now()).total_seconds() // 60)
+    hours, rest = divmod(abs(minutes), 60)
+    facts = {"hours": hours, "minutes": rest}
+    if minutes < 0:
+        return _("%(hours)s h %(minutes)s min past") % facts if hours else _("%(minutes)s min past") % facts
+    return _("%(hours)s h %(minutes)s min left") % facts if hours else _("%(minutes)s min left") % facts
+
+
+@register.filter
 def overdue_by(due_on: date | None) -> int:
     """Whole days a day lies in the past; 0 for today, the future and no day."""
     return max(0, (timezone.localdate() - due_on).days) if due_on else 0

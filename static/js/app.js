@@ -64,11 +64,11 @@
   focusErrors(document);
   document.addEventListener("htmx:afterSwap", (event) => focusErrors(event.target));
 
-  // Answers of 4xx and 5xx carry a fragment to show, so they are shown.
+  // A refusal that comes as a fragment is shown where its page part would stand; a whole page is never put into another.
   document.addEventListener("htmx:beforeSwap", (event) => {
-    if (event.detail.xhr.status >= 400 && event.detail.xhr.getResponseHeader("Content-Type")?.startsWith("text/html")) {
-      event.detail.shouldSwap = true;
-    }
+    const isPage = /^\s*<!doctype/i.test(event.detail.xhr.responseText);
+    if (isPage) event.detail.shouldSwap = false;
+    else if (event.detail.xhr.status >= 400) event.detail.shouldSwap = true;
   });
 
   // A revealed value counts down its seconds, then leaves the page; the masked one stands behind it.
