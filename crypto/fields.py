@@ -101,7 +101,7 @@ class SealedField(_Base[_ST, _GT]):
 
     def check(self, **kwargs: Any) -> list[checks.CheckMessage]:
         found: list[checks.CheckMessage] = list(super().check(**kwargs))
-        if self.unique or getattr(self, "db_index", False) or self.primary_key:
+        if self.unique or self.db_index or self.primary_key:  # type: ignore[attr-defined]  # the stubs forget db_index
             found.append(
                 checks.Error(
                     "A sealed field cannot be unique, indexed or a key: equal values differ.",

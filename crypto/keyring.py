@@ -23,7 +23,7 @@ from crypto.providers import Wrapped, provider
 
 SECONDS_KEPT = 60.0
 KEYS_KEPT = 10_000
-PENDING_KEPT = 2_000
+PENDING_KEPT = 10_000
 
 K = TypeVar("K")
 V = TypeVar("V")

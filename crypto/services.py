@@ -126,6 +126,10 @@ def _typed(value: Committed) -> bytes:
     """A value and its type as bytes; the typed bytes of `crypto.core.values`, and one of its own for no value."""
     if value is None:
         return ABSENT
+    if isinstance(value, bool):
+        return values.from_boolean(value)
+    if isinstance(value, int):
+        return values.from_integer(value)
     if isinstance(value, str):
         return values.from_text(value)
     if isinstance(value, Decimal):
@@ -134,7 +138,7 @@ def _typed(value: Committed) -> bytes:
         return values.from_date(value)
     if isinstance(value, bytes):
         return values.from_bytes(value)
-    return values.from_json(value)  # type: ignore[arg-type]  # refuses what is not JSON with TypeError
+    return values.from_json(value)  # type: ignore[arg-type]  # what is not JSON is refused with TypeError
 
 
 def check_epoch(database: BaseDatabaseWrapper) -> None:

@@ -51,9 +51,11 @@ def test_a_wrapped_key_does_not_open_for_anything_else(store: FileProvider) -> N
 def test_key_files_are_for_their_owner_alone_and_hold_no_key_in_clear(
     folder: Path, store: FileProvider
 ) -> None:
-    os.umask(old := os.umask(0))
-    store.generate(Suite.AES_256_GCM)
-    assert old >= 0
+    usual = os.umask(0)
+    try:
+        store.generate(Suite.AES_256_GCM)
+    finally:
+        os.umask(usual)
     files = [path for path in folder.rglob("*") if path.is_file()]
     assert len(files) == 2
     assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}

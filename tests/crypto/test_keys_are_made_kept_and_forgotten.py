@@ -223,7 +223,7 @@ def test_caches_are_bounded() -> None:
     assert kept.get(999) == 999
     assert kept.get(1) is None
     unit = keyring.Unit(keyring.Caches(0))
-    for number in range(10_000):
+    for number in range(12_000):
         unit.expect(number.to_bytes(8, "big"))
     assert len(unit.pending) == keyring.PENDING_KEPT
 

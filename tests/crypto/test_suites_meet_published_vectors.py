@@ -127,11 +127,5 @@ def test_keyed_hash_with_sm3_agrees_with_two_other_programs(length: int) -> None
 
 
 def test_sm3_is_the_published_function() -> None:
-    cases_of_sm3 = (
-        (VECTORS / "hashes/SM3/oscca.txt").read_text() if (VECTORS / "hashes/SM3/oscca.txt").exists() else ""
-    )
-    assert (
-        hashlib.new("sm3", b"abc").hexdigest()
-        == "66c7f0f462eeedd9d1f2d46bdc10e4e24167c4875cf2f7a2297da02b8f4ba8e0"
-    )
-    assert not cases_of_sm3 or "66c7f0f4" in cases_of_sm3.lower()
+    wanted = "66c7f0f462eeedd9d1f2d46bdc10e4e24167c4875cf2f7a2297da02b8f4ba8e0"
+    assert hashlib.new("sm3", b"abc").hexdigest() == wanted
