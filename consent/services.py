@@ -14,7 +14,9 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils.timezone import localdate
 
+from audit.access import access
 from audit.actors import Actor
+from audit.kinds import Kind
 from audit.participation import call
 from audit.purposes import Purpose
 from audit.services import record
@@ -272,10 +274,11 @@ def _is_child(patient: Patient, at: datetime) -> bool:
     """Whether the person is under fourteen. The year of birth mostly tells; else the birth date is opened."""
     if patient.birth_year is None or at.year - patient.birth_year > ADULT_IN_CONSENT:
         return False
-    if at.year - patient.birth_year < ADULT_IN_CONSENT or not patient.identity.birth_date:
+    if at.year - patient.birth_year < ADULT_IN_CONSENT:
         return True
-    month_and_day = patient.identity.birth_date[5:]  # ISO 8601
-    return localdate(at).isoformat()[5:] < month_and_day
+    with access(Purpose.CARE, Kind.COMPUTED):
+        born = patient.identity.birth_date  # ISO 8601
+    return not born or localdate(at).isoformat()[5:] < born[5:]
 
 
 def _lock(patient: Patient, rule: PurposeRule, channel: str, *, with_dependents: bool) -> list[ConsentState]:
