@@ -21,7 +21,8 @@ def as_owner(alias: str = "default") -> Iterator[BaseDatabaseWrapper]:
     saved = {key: connection.settings_dict[key] for key in ("USER", "PASSWORD", "OPTIONS")}
     connection.close()
     # A migration of a large table may take longer than the 5 s a request may.
-    connection.settings_dict.update({**settings.DATABASE_OWNER, "OPTIONS": {}})
+    options = {key: value for key, value in saved["OPTIONS"].items() if key != "options"}
+    connection.settings_dict.update({**settings.DATABASE_OWNER, "OPTIONS": options})
     try:
         yield connection
     finally:

@@ -13,7 +13,7 @@ def read_services(env: Environment, transaction_limits: str) -> dict[str, Any]:
             "ATOMIC_REQUESTS": False,  # clinics.middleware.UnitOfWork opens the transaction around view and rendering
             "CONN_MAX_AGE": 60,
             "CONN_HEALTH_CHECKS": True,
-            "OPTIONS": {"options": transaction_limits},
+            "OPTIONS": {**database.get("OPTIONS", {}), "options": transaction_limits},
         }
     )
     redis_url = env.address("REDIS_URL", "the address of Valkey or Redis, without a database number")

@@ -189,3 +189,10 @@ def test_only_the_process_that_was_given_the_owners_address_can_become_the_owner
     )
     assert settings["DATABASE_OWNER"] == {"USER": "zhizhi_owner", "PASSWORD": "own"}
     assert load()["DATABASE_OWNER"] is None
+
+
+def test_what_an_address_says_about_tls_is_kept(load: Load) -> None:
+    settings = load(DATABASE_URL="postgres://zhizhi_app:secret@db:5432/zhizhi?sslmode=verify-full")
+    options = settings["DATABASES"]["default"]["OPTIONS"]
+    assert options["sslmode"] == "verify-full"
+    assert "transaction_timeout=5s" in options["options"]
