@@ -1,0 +1,67 @@
+"""One clinic, a nurse of its care team, and a patient in her care."""
+
+from collections.abc import Iterator
+from datetime import date
+
+import pytest
+
+from audit.acting import acting
+from audit.actors import Actor, system_actor
+from clinics.models import Clinic, User
+from clinics.roles import Role
+from clinics.services import open_clinic
+from patients.models import Patient
+from tests.factories.clinics import (
+    CareTeamFactory,
+    ChainFactory,
+    StaffFactory,
+    StaffRoleFactory,
+    TeamMemberFactory,
+)
+from tests.factories.patients import PatientFactory, actor_for
+
+
+@pytest.fixture
+def clinic(db: None) -> Clinic:
+    return open_clinic(
+        chain=ChainFactory(),
+        code="east",
+        name="云溪健康城东门诊",
+        short_name="云溪健康",
+        phone="010-5550 0100",
+    )
+
+
+@pytest.fixture
+def nurse_account(clinic: Clinic) -> User:
+    user: User = StaffFactory()
+    StaffRoleFactory(user=user, clinic=clinic, role=Role.NURSE)
+    TeamMemberFactory(team=CareTeamFactory(clinic=clinic), user=user)
+    return user
+
+
+@pytest.fixture
+def nurse(nurse_account: User, clinic: Clinic) -> Actor:
+    return actor_for(nurse_account, clinic)
+
+
+@pytest.fixture
+def at_work(nurse: Actor, clinic: Clinic) -> Iterator[Actor]:
+    """The test is one unit of work of the nurse."""
+    with acting(nurse, clinic.pk):
+        yield nurse
+
+
+@pytest.fixture
+def patient(nurse: Actor, clinic: Clinic) -> Patient:
+    """A woman born on 17 May 1968, in the nurse's care."""
+    with acting(nurse, clinic.pk):
+        return PatientFactory(
+            clinic=clinic, by=nurse, name="陈雅琴", birth_date=date(1968, 5, 17), phone="+8613800001234"
+        )
+
+
+@pytest.fixture
+def house(clinic: Clinic) -> Actor:
+    """The house's own jobs."""
+    return system_actor("records", clinic.pk)
