@@ -12,6 +12,7 @@ BIN = Path(sys.executable).parent
 TEST = {"DJANGO_SETTINGS_MODULE": "config.settings.test"}
 PYTHON_FOLDERS = [
     "config",
+    "deploy",
     "crypto",
     "audit",
     "clinics",

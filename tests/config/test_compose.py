@@ -30,8 +30,9 @@ ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = (ROOT / "docker-compose.yml").read_text()
 STACK: dict[str, Any] = yaml.safe_load(COMPOSE)
 SERVICES: dict[str, dict[str, Any]] = STACK["services"]
-OURS = ("migrate", "web", "worker", "beat", "sequencer", "witness")
-DJANGO = ("migrate", "web", "worker", "beat", "sequencer")
+OURS = ("migrate", "web", "worker", "beat", "sequencer", "witness", "verify")
+DJANGO = ("migrate", "web", "worker", "beat", "sequencer", "verify")
+ONE_SHOT = ("migrate", "verify")
 NEEDS = {  # the secrets each service must have, and no other
     "postgres": {
         f"{name}_password"
@@ -51,6 +52,7 @@ NEEDS = {  # the secrets each service must have, and no other
     "beat": {"secret_key", "zhizhi_app_password", "valkey_password"},
     "sequencer": {"secret_key", "zhizhi_app_password", "zhizhi_sequencer_password"},
     "witness": set(),
+    "verify": {"secret_key", "zhizhi_app_password", "zhizhi_auditor_password"},
     "proxy": set(),
 }
 VARIABLE = re.compile(r"\$\{([A-Z_]+)(?::[?-]([^}]*))?\}")
@@ -101,7 +103,7 @@ def test_a_service_writes_only_where_it_is_told(name: str) -> None:
 
 @every()
 def test_a_service_is_watched(name: str) -> None:
-    if name == "migrate":
+    if name in ONE_SHOT:
         assert SERVICES[name]["restart"] == "no"
         assert "healthcheck" not in SERVICES[name]
     else:
