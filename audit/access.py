@@ -16,12 +16,17 @@ SUBJECTS_IN_AN_EVENT = 500
 
 @contextmanager
 def access(
-    purpose: Purpose, kind: Kind, *, relation: str = "", field_sets: frozenset[str] | None = None
+    purpose: Purpose,
+    kind: Kind,
+    *,
+    relation: str = "",
+    reason: str = "",
+    field_sets: frozenset[str] | None = None,
 ) -> Iterator[AccessScope]:
     """Sealed fields open inside, those of `field_sets` (default: the actor's). Raises NoActor outside `acting`.
 
     At its end one ACCESS event is written, in the same transaction, if anything was opened. `relation` is what ties the actor
-    to whom they looked at (own, team, none, break_glass), for the rules of alarms. After an exception the event is written
+    to whom they looked at (own, team, none, break_glass), for the rules of alarms; `reason` the code of why, where one was asked for. After an exception the event is written
     when the unit of work is over, so that it survives the rollback.
     """
     unit = current_unit()
@@ -31,16 +36,16 @@ def access(
         with opening(scope):
             yield scope
     except BaseException:
-        unit.owed += _drafts(unit, scope, relation)
+        unit.owed += _drafts(unit, scope, relation, reason)
         raise
-    for draft in _drafts(unit, scope, relation):
+    for draft in _drafts(unit, scope, relation, reason):
         write(draft)
         unit.if_lost.append(draft)
 
 
-def _drafts(unit: Unit, scope: AccessScope, relation: str) -> list[Draft]:
+def _drafts(unit: Unit, scope: AccessScope, relation: str, reason: str) -> list[Draft]:
     """One event for every 500 subjects. What was only matched is a number: whom a search compared is nobody's visit."""
-    return [_draft(unit, scope, relation, subjects) for subjects in _batches(sorted(scope.opened))]
+    return [_draft(unit, scope, relation, reason, subjects) for subjects in _batches(sorted(scope.opened))]
 
 
 def _batches(subjects: list[UUID]) -> Iterator[tuple[UUID, ...]]:
@@ -48,7 +53,7 @@ def _batches(subjects: list[UUID]) -> Iterator[tuple[UUID, ...]]:
         yield tuple(subjects[start : start + SUBJECTS_IN_AN_EVENT])
 
 
-def _draft(unit: Unit, scope: AccessScope, relation: str, subjects: tuple[UUID, ...]) -> Draft:
+def _draft(unit: Unit, scope: AccessScope, relation: str, reason: str, subjects: tuple[UUID, ...]) -> Draft:
     names = set[str]().union(*(scope.opened[subject] for subject in subjects))
     return Draft(
         unit=unit,
@@ -59,5 +64,6 @@ def _draft(unit: Unit, scope: AccessScope, relation: str, subjects: tuple[UUID, 
         kind=scope.kind,
         purpose=scope.purpose,
         relation=relation,
+        reason=reason,
         count=len(subjects),
     )

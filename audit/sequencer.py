@@ -143,11 +143,9 @@ class Sequencer:
         start, known_cluster = cursor.fetchone()
         if (
             known_cluster != cluster
-        ):  # restored elsewhere: transaction numbers began anew, so look for what has no leaf
-            entries = self._entries(
-                cursor, "NOT EXISTS (SELECT FROM audit_leaf l WHERE l.uid = t.uid)", "uid", []
-            )
-            return entries, (0, known_cluster) if entries else (0, cluster)
+        ):  # restored elsewhere: transaction numbers began anew, so look at everything
+            entries = self._entries(cursor, "true", "uid", [])
+            return entries, (0, known_cluster) if entries else (below, cluster)
         entries = self._entries(cursor, "txid >= %s AND txid < %s", "txid, uid", [start, below])
         if len(entries) < self.batch:
             return entries, (below, cluster)
@@ -165,9 +163,13 @@ class Sequencer:
     def _entries(
         self, cursor: Any, where: str, order: str, values: list[int], limit: int | None = 0
     ) -> list[Entry]:
-        """Events and row changes together. `limit` 0 is one batch."""
+        """Events and row changes without a leaf, together. `limit` 0 is one batch.
+
+        The leaf is asked for even though the horizon passes once: numbers from before a restore come up again.
+        """
         rows = self.batch if limit == 0 else limit
-        one = "(SELECT txid, uid, log_id, '{}', canon FROM {} t WHERE {} ORDER BY {} LIMIT %s)"
+        one = "(SELECT txid, uid, log_id, '{}', canon FROM {} t WHERE {}"
+        one += " AND NOT EXISTS (SELECT FROM audit_leaf l WHERE l.uid = t.uid) ORDER BY {} LIMIT %s)"
         events = one.format(EVENT, "audit_event", where, order)
         changes = one.format(ROW_CHANGE, "audit_row_change", where, order)
         cursor.execute(
@@ -278,9 +280,7 @@ class Sequencer:
                 try:
                     self._have_cosigned(witness, log_id, year, size, note, known)
                 except (WitnessRefused, LogDamaged) as error:
-                    logger.critical(
-                        "audit: the witness does not sign %s/%s at %s: %s", log_id, year, size, error
-                    )
+                    self._tell(f"the witness does not sign {log_id}/{year} at {size}: {error}")
         except WitnessAbsent as error:
             logger.warning("audit: the witness is absent (%s); checkpoints wait for it", error)
 

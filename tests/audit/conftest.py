@@ -1,21 +1,19 @@
 """The tests' own watched table, a clinic with keys, and readers of what the log says."""
 
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
-from django.db import connection
 
+from audit import configured
 from audit.acting import acting
-from audit.models import AuditEvent, RowChange
 from config.dbroles.owner import as_owner
 from crypto.keyring import forget_everything
 from crypto.services import open_clinic_keys
+from tests.audit.sealing import WitnessProcess
 from tests.factories.audit import CLINIC, PROBE_TABLE, SETUP
-
-Entries = Callable[..., list[dict[str, Any]]]
 
 
 @pytest.fixture(scope="session")
@@ -46,28 +44,20 @@ def open_clinic(probe_table: None, transactional_db: None) -> UUID:
     return CLINIC
 
 
-def events(*, clinic: UUID | None = CLINIC, **wanted: Any) -> list[dict[str, Any]]:
-    """The canonical entries of a clinic's log in order; `wanted` picks by columns."""
-    with acting(SETUP, *([clinic] if clinic else [])):
-        return [
-            json.loads(bytes(event.canon)) for event in AuditEvent.objects.filter(**wanted).order_by("uid")
-        ]
+@pytest.fixture
+def log_keys(settings: Any, tmp_path: Path) -> Path:
+    """A signing key of this test's own; answers its file."""
+    settings.SEQUENCER_KEY_FILE = str(tmp_path / "sequencer.key")
+    settings.WITNESS_URL = ""
+    configured.log_signer()
+    return tmp_path / "sequencer.key"
 
 
-def row_changes(*, clinic: UUID = CLINIC, tbl: str = "audit_probe") -> list[dict[str, Any]]:
-    with acting(SETUP, clinic):
-        return [
-            json.loads(bytes(change.canon)) for change in RowChange.objects.filter(tbl=tbl).order_by("uid")
-        ]
-
-
-def run(sql: str, *values: Any) -> list[tuple[Any, ...]]:
-    """A statement as the application role."""
-    with connection.cursor() as cursor:
-        cursor.execute(sql, values or None)
-        return list(cursor.fetchall()) if cursor.description else []
-
-
-def run_as_owner(sql: str, *values: Any) -> None:
-    with as_owner() as owner, owner.cursor() as cursor:
-        cursor.execute(sql, values or None)
+@pytest.fixture
+def witness(settings: Any, tmp_path: Path, log_keys: Path) -> Iterator[WitnessProcess]:
+    """A running witness that the sequencer asks."""
+    process = WitnessProcess(tmp_path / "witness", configured.log_public_file())
+    settings.WITNESS_URL = process.start()
+    settings.WITNESS_PUBLIC_KEY_FILE = str(process.public_key)
+    yield process
+    process.kill()

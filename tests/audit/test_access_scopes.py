@@ -11,7 +11,7 @@ from audit.kinds import Kind
 from audit.purposes import Purpose
 from audit.services import record, record_denial
 from crypto.errors import FieldNotAllowed, NoAccessScope
-from tests.audit.conftest import events
+from tests.audit.reading import events
 from tests.factories.audit import CLINIC, SETUP, Probe, open_probe, staff_actor
 
 pytestmark = pytest.mark.usefixtures("clinic")

@@ -7,7 +7,7 @@ from audit.acting import acting
 from audit.models import AuditEvent
 from audit.services import record
 from config.dbroles.owner import as_owner
-from tests.audit.conftest import run
+from tests.audit.reading import run
 from tests.factories.audit import SETUP, open_probe
 
 pytestmark = pytest.mark.usefixtures("clinic")

@@ -14,7 +14,7 @@ from audit.kinds import Kind
 from audit.purposes import Purpose
 from crypto.fields import Scope
 from crypto.services import commitment
-from tests.audit.conftest import events, row_changes, run
+from tests.audit.reading import events, row_changes, run
 from tests.factories.audit import CLINIC, SETUP, Probe, open_probe, staff_actor
 
 pytestmark = pytest.mark.usefixtures("clinic")

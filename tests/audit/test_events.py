@@ -19,7 +19,7 @@ from audit.purposes import Purpose
 from audit.services import record
 from crypto.ids import uuid7
 from crypto.seals import Sealed
-from tests.audit.conftest import events, run, run_as_owner
+from tests.audit.reading import events, run, run_as_owner
 from tests.factories.audit import CLINIC, OTHER_CLINIC, Probe, open_probe, staff_actor
 
 pytestmark = pytest.mark.usefixtures("clinic")

@@ -12,7 +12,7 @@ from audit.acting import acting
 from audit.canon import canonical
 from audit.models import RowChange
 from crypto.ids import uuid7
-from tests.audit.conftest import row_changes, run, run_as_owner
+from tests.audit.reading import row_changes, run, run_as_owner
 from tests.factories.audit import CLINIC, OTHER_CLINIC, SETUP, Probe, open_probe, staff_actor
 
 pytestmark = pytest.mark.usefixtures("clinic")

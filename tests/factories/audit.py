@@ -41,7 +41,6 @@ class Probe(SealedModel):
         aad_name="probe.identity",
         scope=Scope.IDENTITY,
         parts={"name": "identity", "phone": "contact"},
-        null=True,
     )
     note = SealedText(aad_name="probe.note", scope=Scope.RECORD, null=True)
     colour = models.TextField()
