@@ -26,8 +26,8 @@ def access(
     """Sealed fields open inside, those of `field_sets` (default: the actor's). Raises NoActor outside `acting`.
 
     At its end one ACCESS event is written, in the same transaction, if anything was opened. `relation` is what ties the actor
-    to whom they looked at (own, team, none, break_glass), for the rules of alarms; `reason` the code of why, where one was asked for. After an exception the event is written
-    when the unit of work is over, so that it survives the rollback.
+    to whom they looked at (own, team, none, break_glass), for the rules of alarms; `reason` is the code of why, where one was
+    asked for. After an exception the event is written when the unit of work is over, so that it survives the rollback.
     """
     unit = current_unit()
     allowed = field_sets if field_sets is not None or unit.actor.kind == "system" else unit.actor.field_sets
