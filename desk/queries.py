@@ -12,7 +12,7 @@ from audit.actors import Actor
 from audit.purposes import Purpose
 from consent.choices import State
 from consent.models import ConsentState
-from consent.purposes import PurposeRule, rule_of
+from consent.purposes import PurposeRule, Words, rule_of
 from consent.queries import PurposeStanding, states_of
 from followups.choices import FollowUpState, Outcome
 from followups.models import FollowUp
@@ -34,11 +34,30 @@ class Carer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TagReason:
+    """One fact that set a tag: what was measured, which test it met, when."""
+
+    name: Words
+    value: str
+    unit: str
+    test: str
+    taken_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainedTag:
+    """A tag and the facts behind it."""
+
+    tag: ShownTag
+    reasons: list[TagReason]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChartHead:
     """What stands above every chart. `allowed` and `not_allowed` are the purposes that are asked of people."""
 
     patient: Patient
-    tags: list[ShownTag]
+    tags: list[ExplainedTag]
     carers: list[Carer]
     allowed: list[PurposeStanding]
     not_allowed: list[PurposeStanding]
@@ -49,11 +68,25 @@ def chart_head(actor: Actor, patient: Patient, at: datetime) -> ChartHead:
     asked = [standing for standing in states_of(patient, at).values() if standing.offered]
     return ChartHead(
         patient=patient,
-        tags=tags_of(actor, patient),
+        tags=[ExplainedTag(tag, _reasons(tag)) for tag in tags_of(actor, patient)],
         carers=carers_of(actor, patient),
         allowed=[standing for standing in asked if standing.granted],
         not_allowed=[standing for standing in asked if not standing.granted],
     )
+
+
+def _reasons(tag: ShownTag) -> list[TagReason]:
+    """The evidence a rule wrote down. What is not a measured thing, such as an age, has only its test."""
+    return [
+        TagReason(
+            name=Words(fact.get("name_zh", ""), fact.get("name_en", "")),
+            value=str(fact.get("value", "")),
+            unit=str(fact.get("unit", "")),
+            test=str(fact.get("test", "")),
+            taken_at=datetime.fromisoformat(fact["taken_at"]) if "taken_at" in fact else None,
+        )
+        for fact in tag.facts.get("evidence", ())
+    ]
 
 
 def carers_of(actor: Actor, patient: Patient) -> list[Carer]:

@@ -59,6 +59,15 @@ def when(moment: date | datetime | None) -> SafeString | str:
 
 
 @register.filter
+def day(moment: date | datetime | None) -> str:
+    """A day by its date, with the year when it is not this one: 11月20日."""
+    if moment is None:
+        return ""
+    on = timezone.localtime(moment).date() if isinstance(moment, datetime) else moment
+    return date_format(on, _("j N") if on.year == timezone.localdate().year else _("j N Y"))
+
+
+@register.filter
 def time_left(moment: datetime | None) -> str:
     """What is left until a clock ends, in hours and minutes, or by how much it is past. Whole minutes: nothing blinks."""
     if moment is None:
