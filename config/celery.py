@@ -8,8 +8,6 @@ from celery.signals import beat_init, worker_init
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError
 
-from config.dbroles.checks import refuse_privileged_role
-
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.demo")
 
 app = Celery("zhizhi")
@@ -19,9 +17,11 @@ app.autodiscover_tasks()
 
 @worker_init.connect
 @beat_init.connect
-def refuse_to_start(**kwargs: Any) -> None:
+def look_before_work(**kwargs: Any) -> None:
     """Celery logs and forgets the exceptions of receivers; SystemExit alone ends the process."""
+    from config.start import refuse_to_start  # models are loaded by now, and not before
+
     try:
-        refuse_privileged_role()
+        refuse_to_start()
     except (ImproperlyConfigured, DatabaseError) as error:
         raise SystemExit(str(error)) from error

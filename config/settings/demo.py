@@ -17,6 +17,7 @@ SMS_CARRIER = "clinics.channels.MailboxCarrier"
 MESSAGES_AT_ANY_HOUR = True  # the mailbox wakes nobody
 MAILBOX_URL = _env.text("MAILBOX_URL")
 PUBLIC_URL = _env.text("PUBLIC_URL", "http://127.0.0.1:8000")  # where a message's link leads
+STATIC_ROOT = None  # files are served from the checkout
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},

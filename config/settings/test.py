@@ -20,6 +20,8 @@ ALLOWED_HOSTS = ["*"]
 SMS_CARRIER = "clinics.channels.MailboxCarrier"
 MAILBOX_URL = ""
 PUBLIC_URL = "http://testserver"
+WHITENOISE_USE_FINDERS = True
+STATIC_ROOT = None  # files are served from the checkout
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
