@@ -22,10 +22,14 @@ CLASS_A = "class_A"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """A reason to put a patient on a pathway. `cause` names it, so that the same reason does it once; `facts` are sealed."""
+    """A reason to put a patient on a pathway. `cause` names it, so that the same reason does it once; `facts` are sealed.
+
+    `late`: the value came long after it was taken. It asks for nothing more where its report has asked already.
+    """
 
     pathway: Pathway
     cause: str
+    late: bool = False
     facts: list[dict[str, Any]] = field(default_factory=list)
 
     @property
@@ -40,16 +44,19 @@ def critical_findings(patient: Patient, at: datetime) -> list[Finding]:
     """
     findings: dict[str, Finding] = {}
     for row, detail in _critical(patient):
-        pathway = pathway_book().of_action(detail.action or CLASS_A, row.taken_at, at)
+        late = row.taken_at <= at - pathway_book().fresh_for
+        pathway = pathway_book().of_action(detail.action or CLASS_A, late=late)
         cause = f"report:{row.report_id}"
-        finding = findings.setdefault(f"{pathway.code} {cause}", Finding(pathway=pathway, cause=cause))
+        finding = findings.setdefault(
+            f"{pathway.code} {cause}", Finding(pathway=pathway, cause=cause, late=late)
+        )
         if row.indicator and len(finding.facts) < MOST_FACTS:
             finding.facts.append(fact_of(detail))
     return list(findings.values())
 
 
-def tag_findings(tags: list[ShownTag], at: datetime) -> list[Finding]:
-    """What the tags in force ask for. A tag whose action a critical value has asked for already is not told twice."""
+def tag_findings(tags: list[ShownTag]) -> list[Finding]:
+    """What the tags in force ask for."""
     return [
         Finding(pathway=pathway, cause=f"tag:{tag.id}", facts=list(_facts_of_tag(tag)))
         for tag in tags
@@ -57,7 +64,7 @@ def tag_findings(tags: list[ShownTag], at: datetime) -> list[Finding]:
     ]
 
 
-def action_findings(tags: list[ShownTag], told: list[Finding], at: datetime) -> list[Finding]:
+def action_findings(tags: list[ShownTag], told: list[Finding]) -> list[Finding]:
     """What rules ask a person to do at once, where no single critical value has asked for it."""
     asked = {finding.pathway.code for finding in told}
     findings = []
@@ -65,7 +72,7 @@ def action_findings(tags: list[ShownTag], told: list[Finding], at: datetime) -> 
         rule = rule_book().rules.get(tag.code)
         if rule is None or not rule.action:
             continue
-        pathway = pathway_book().of_action(rule.action, tag.set_at, at)
+        pathway = pathway_book().of_action(rule.action, late=False)
         if pathway.code not in asked:
             findings.append(Finding(pathway=pathway, cause=f"tag:{tag.id}", facts=list(_facts_of_tag(tag))))
     return findings

@@ -122,8 +122,8 @@ def look_at(patient_id: UUID, at: datetime, *, by: Actor) -> list[Enrolment]:
     with access(Purpose.CARE, Kind.COMPUTED):
         tags = tags_of(by, patient)
         findings = critical_findings(patient, at)
-        findings += action_findings(tags, findings, at)
-        wanted = tag_findings(tags, at)
+        findings += action_findings(tags, findings)
+        wanted = tag_findings(tags)
     close_satisfied(patient, at, permitted=permitted, by=by)
     end_without_reason(patient, wanted, at, by=by)
     begun = [
@@ -136,6 +136,7 @@ def look_at(patient_id: UUID, at: datetime, *, by: Actor) -> list[Enrolment]:
             at=at,
         )
         for finding in [*findings, *wanted]
+        if not (finding.late and Enrolment.objects.filter(patient=patient, cause=finding.cause).exists())
     ]
     return [enrolment for enrolment in begun if enrolment is not None]
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -73,10 +73,9 @@ class PathwayBook:
     def of_tag(self, code: str) -> Pathway | None:
         return next((pathway for pathway in self.newest.values() if pathway.tag == code), None)
 
-    def of_action(self, action: str, taken_at: datetime, at: datetime) -> Pathway:
-        """A critical value asks for the clock of its class while it is fresh, later for that of class B."""
-        fresh = taken_at > at - self.fresh_for
-        return self.newest[self.actions.get(action, "class_a") if fresh else "class_b"]
+    def of_action(self, action: str, *, late: bool) -> Pathway:
+        """What an action of a critical value asks for. One that comes late is told within the days of class B."""
+        return self.newest["class_b" if late else self.actions[action]]
 
 
 @cache

@@ -155,7 +155,9 @@ class Workbench:
     counted_all: bool
 
     def __getitem__(self, code: str) -> Group:
-        return {group.code.value: group for group in self.groups}[code]  # KeyError, so that templates go on to attributes
+        return {group.code.value: group for group in self.groups}[
+            code
+        ]  # KeyError, so that templates go on to attributes
 
     @property
     def is_empty(self) -> bool:
