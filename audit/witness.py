@@ -6,6 +6,7 @@ the time. Whoever later rewrites the log cannot make it sign a second history.
 """
 
 import argparse
+import codecs
 import fcntl
 import os
 import pwd
@@ -21,6 +22,7 @@ from hashlib import sha256
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from socketserver import TCPServer
 from typing import IO
 
 from audit.merkle import EMPTY_ROOT, ProofRefused, verify_consistency
@@ -180,6 +182,16 @@ class Handler(BaseHTTPRequestHandler):
             super().log_request(code, size)
 
 
+class Server(ThreadingHTTPServer):
+    def __init__(self, address: tuple[str, int], witness: Witness) -> None:
+        super().__init__(address, type("BoundHandler", (Handler,), {"witness": witness}))
+
+    def server_bind(self) -> None:
+        """Without the look-up of our own name, which may wait for a resolver."""
+        TCPServer.server_bind(self)
+        self.server_name, self.server_port = self.server_address[:2]  # type: ignore[assignment]
+
+
 def pin_log_key(folder: Path, given: Path | None) -> None:
     """Keep the first key the log shows: another one later changes nothing. Waits a minute for the log to make it.
 
@@ -199,6 +211,8 @@ def pin_log_key(folder: Path, given: Path | None) -> None:
 
 def become(user: str, folder: Path) -> None:
     """Give the folder to this account and go on as it; whoever can read the database cannot sign here. Needs root."""
+    for encoding in ("ascii", "idna", "latin-1", "utf-8"):
+        codecs.lookup(encoding)  # later this account may not be able to read Python's own files
     account = pwd.getpwnam(user)
     for path in [folder, *folder.rglob("*")]:
         os.chown(path, account.pw_uid, account.pw_gid)
@@ -218,18 +232,13 @@ def main() -> int:
         return 1
     if options.public_key:
         write_whole(options.public_key, f"{witness.signer.verifier(COSIGNATURE)}\n".encode(), mode=0o644)
-    if options.user and os.geteuid() == 0:
-        become(options.user, folder)
-    serve(witness, options.host, options.port)
-    return 0
-
-
-def serve(witness: Witness, host: str, port: int) -> None:
-    handler = type("BoundHandler", (Handler,), {"witness": witness})
-    with ThreadingHTTPServer((host, port), handler) as server:
-        print(f"witness {witness.signer.name} on {host}:{server.server_address[1]}", flush=True)
+    with Server((options.host, options.port), witness) as server:
+        if options.user and os.geteuid() == 0:
+            become(options.user, folder)
+        print(f"witness {options.name} on {options.host}:{server.server_address[1]}", flush=True)
         with suppress(KeyboardInterrupt):
             server.serve_forever()
+    return 0
 
 
 def _options() -> argparse.Namespace:

@@ -77,7 +77,7 @@ class WitnessProcess:
     process: "subprocess.Popen[str] | None" = None
     url: str = ""
 
-    def start(self) -> str:
+    def start(self, *options: str) -> str:
         command = [
             sys.executable,
             "-m",
@@ -88,6 +88,7 @@ class WitnessProcess:
             "0",
             "--log-key",
             str(self.log_key),
+            *options,
         ]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         assert self.process.stdout is not None

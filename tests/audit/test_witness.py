@@ -1,5 +1,7 @@
 """The witness: a process of its own that signs one history of each log and refuses every other."""
 
+import os
+import re
 import subprocess
 import sys
 import urllib.error
@@ -8,6 +10,8 @@ from base64 import b64encode
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
+from pwd import getpwnam
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -179,6 +183,27 @@ def test_its_key_is_its_own_and_what_it_saw_is_a_note_anybody_reads(
     verifier = read_verifier(process.public_key)
     assert verifier.kind == COSIGNATURE
     Note.parse(seen.read_text()).check([verifier, log.signer.verifier()])
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_started_by_root_it_goes_on_as_another_account(key: Path, tmp_path: Path) -> None:
+    with TemporaryDirectory(dir="/tmp") as folder:  # pytest's own folders are closed to other accounts
+        Path(folder).chmod(0o755)
+        shown = tmp_path / "witness.pub"
+        witness = WitnessProcess(Path(folder) / "witness", Path(f"{key}.pub"))
+        witness.start("--user", "nobody", "--public-key", str(shown))
+        try:
+            assert witness.process is not None
+            status = Path(f"/proc/{witness.process.pid}/status").read_text()
+            nobody = str(getpwnam("nobody").pw_uid)
+            assert re.search(r"^Uid:\s+(\d+)\s+\1\s+\1\s+\1$", status, re.MULTILINE)[1] == nobody  # type: ignore[index]
+            client = WitnessClient(witness.url, shown)
+            log = Grown(key)
+            for old, new in [(0, 3), (3, 8)]:
+                assert client.cosignature(log.note(new), new, old, lambda old, new=new: log.proof(old, new))  # type: ignore[misc]
+            assert hand_in(witness, Grown(key, "fork "), 8, 9)[0] == 422
+        finally:
+            witness.kill()
 
 
 def test_it_needs_neither_django_nor_a_database() -> None:
