@@ -8,7 +8,8 @@ from audit.actors import system_actor
 from audit.purposes import Purpose
 from consent.purposes import Words, rule_of
 from consent.services import Stopped
-from patients.models import Patient
+from patients.choices import TagSource
+from patients.models import Patient, PatientTag
 from records.choices import Cause
 from records.models import RecordsChange
 from records.services import end_all_rule_tags
@@ -38,3 +39,7 @@ def on_granted(*, patient_id: UUID, purpose: Purpose, at: datetime) -> None:
         RecordsChange.objects.create(
             clinic_id=patient.clinic_id, patient=patient, cause=Cause.CONSENT_GIVEN, at=at
         )
+
+
+def _in_words(tags: int) -> list[Stopped]:
+    return [Stopped(Words(f"{tags} 个自动标签", f"{tags} automatic tags"))] if tags else []

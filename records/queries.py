@@ -5,14 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from django.db.models import Q
 from django.db.models.functions import TruncDate
 
 from audit.actors import Actor
 from patients.choices import PortalRelation
 from patients.models import Patient, PortalAccess
 from records.catalogue import catalogue
-from records.details import Detail
 from records.models import ExamReport, Observation
 from records.services.filing import ReportCounts
 from records.shown import Result, ResultsTable, table_of
@@ -57,36 +55,6 @@ def history_of(actor: Actor, patient: Patient, key: str) -> list[Result]:
         return []
     rows = Observation.objects.of(patient.pk).filter(indicator="" if indicator.sealed else key)
     return [r for r in _opened(actor, patient, rows) if r.indicator is not None and r.indicator.key == key]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CriticalResult:
-    """A value that needs somebody. `clinical_class` A or B where the catalogue says; `action` what must happen."""
-
-    observation_id: UUID
-    taken_at: datetime
-    indicator: str
-    clinical_class: str
-    action: str
-
-
-def critical_results(patient_id: UUID, *, taken_after: datetime) -> list[CriticalResult]:
-    """Critical values taken after a moment, newest first. Opens them; items sealed whole that are critical among them."""
-    rows = Observation.objects.of(patient_id).filter(
-        Q(flag__startswith="critical") | Q(indicator=""), taken_at__gt=taken_after
-    )
-    found = ((row, Detail(row.detail)) for row in rows)
-    return [
-        CriticalResult(
-            observation_id=row.pk,
-            taken_at=row.taken_at,
-            indicator=detail.facts["indicator"],
-            clinical_class=detail.clinical_class,
-            action=detail.action,
-        )
-        for row, detail in found
-        if detail.flag.is_critical
-    ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from records.catalogue import Group, Indicator, catalogue
 from records.choices import Flag, WhyUncatalogued
 from records.details import Detail
 from records.models import Observation
-from records.values import STEPS, Comparator, Limits
+from records.values import Comparator, Limits
 
 _SIGNS = {"<=": "≤", ">=": "≥"}
 NO_BREAK = "\u00a0"
@@ -81,8 +81,6 @@ class Result:
             return sign_of(detail.comparator) + rounded(detail.value, indicator.decimals)
         if indicator is not None and detail.answer:
             return next((a.name for a in indicator.answers if a.code == detail.answer), self.printed_value)
-        if detail.step is not None:
-            return STEPS[detail.step]
         return self.printed_value
 
     @property
