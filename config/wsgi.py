@@ -4,9 +4,10 @@ import os
 
 from django.core.wsgi import get_wsgi_application
 
-from config.start import refuse_to_start
-
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.demo")
 
 application = get_wsgi_application()
+
+from config.start import refuse_to_start  # noqa: E402 (models are loaded now, and not before)
+
 refuse_to_start()

@@ -19,7 +19,7 @@ from config.dbroles.roles import ROLES
 from config.demo.processes import Processes
 from config.embedded.__main__ import run_services
 from config.embedded.accounts import account_of_services, account_of_witness
-from config.embedded.places import REPOSITORY, free_port, open_place
+from config.embedded.places import REPOSITORY, announce, free_port, open_place
 
 DATA = REPOSITORY / ".zhizhi"
 
@@ -56,6 +56,7 @@ def run_demo(data: Path | None, *, patients: int = 300) -> Iterator[Demo]:
     with run_services(data) as services:
         folder = Path(services["ZHIZHI_DATA"])
         variables = {**services, **_addresses(folder), "DJANGO_SETTINGS_MODULE": "config.settings.demo"}
+        announce(folder, variables)
         _say("preparing tables")
         _manage(["migrate", "--verbosity", "0"], variables)
         del variables["DATABASE_OWNER_URL"]

@@ -1,4 +1,7 @@
-"""Run a command with PostgreSQL and Valkey of its own: `python -m config.embedded [--data DIR | --ephemeral] -- CMD…`."""
+"""Run a command with PostgreSQL and Valkey of its own: `python -m config.embedded [--data DIR | --ephemeral] -- CMD…`.
+
+Beside services that run on the same folder already (a demo), the command uses those.
+"""
 
 import argparse
 import os
@@ -11,7 +14,7 @@ from pathlib import Path
 from types import FrameType
 
 from config.embedded.accounts import account_of_services
-from config.embedded.places import REPOSITORY, open_place, secrets_of
+from config.embedded.places import REPOSITORY, announce, data_folder, open_place, running_on, secrets_of
 from config.embedded.postgres import run_postgres
 from config.embedded.valkey import run_valkey
 
@@ -27,19 +30,25 @@ def run_services(data: Path | None) -> Iterator[dict[str, str]]:
         redis_url = stack.enter_context(run_valkey(place, secrets, account))
         keys = place.data / "keys"
         keys.mkdir(mode=0o700, exist_ok=True)
-        yield {
+        variables = {
             **postgres.urls(),
             "REDIS_URL": redis_url,
             "KEYS_DIR": str(keys),
             "SECRET_KEY": secrets.secret_key,
             "ZHIZHI_DATA": str(place.data),
         }
+        announce(place.data, variables)
+        yield variables
 
 
 def main() -> int:
     options = _options()
     signal.signal(signal.SIGTERM, _stop)
     data = None if options.ephemeral else Path(options.data).resolve()
+    if data and (
+        running := running_on(data_folder(data, account_of_services()))
+    ):  # such as beside a running demo
+        return _run(options.command, {**os.environ, **running})
     with run_services(data) as variables:
         environment = {**os.environ, **variables}
         if not options.bare:

