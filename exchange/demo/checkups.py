@@ -11,6 +11,7 @@ from records.parsed import Coding, ParsedObservation, ParsedReport, PrintedNumbe
 
 CLINIC_TIME = ZoneInfo("Asia/Shanghai")
 YEARS = 5
+URGENT = 3
 DECIMALS = {
     "fpg": 2,
     "tc": 2,
@@ -27,7 +28,7 @@ DECIMALS = {
 
 
 def invent_checkups(person: InventedPerson, *, number: int, until: datetime) -> list[ParsedReport]:
-    """Between one and five yearly check-ups before `until`, oldest first. `number` tells the person's files apart."""
+    """One to five yearly check-ups before `until`, oldest first. `number` tells the person's files apart."""
     random = Random(f"checkups {number}")  # noqa: S311 (the same values every time is the point)
     years = random.choice((1, 2, 3, 5, 5, 5))
     last = until - timedelta(days=random.randrange(2, 330))
@@ -41,6 +42,10 @@ def invent_checkups(person: InventedPerson, *, number: int, until: datetime) -> 
         )
         taken_at = datetime.combine(day, time(8, random.randrange(60)), CLINIC_TIME)
         values = _values(random, person, height, drift=(years - 1 - ago) * random.uniform(-0.02, 0.05))
+        reports.append(_report(person, values, number, taken_at))
+    if number % 60 == URGENT:  # somebody whose result the visitor has to tell at once
+        taken_at = until - timedelta(minutes=70)
+        values = {**_values(random, person, height, drift=0), "k": 6.7}
         reports.append(_report(person, values, number, taken_at))
     return reports
 

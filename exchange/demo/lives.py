@@ -34,9 +34,10 @@ from records.services import file_report
 LOCALE = "zh-hans"
 ASKED = (Purpose.CARE, Purpose.REPORT, Purpose.FOLLOWUP, Purpose.RISK)
 ASKED_AGO = timedelta(days=15)  # the notices in force are not older than that
-RECENT = timedelta(days=45)
+REPORT_TAKES = timedelta(hours=6)
 PHONES_SHOWN = 2
-MOST_STEPS = 4  # of one pathway
+MOST_STEPS = 3  # of one pathway
+WORKED_OFF = 0.75
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,12 +109,13 @@ def portal_phones() -> dict[str, list[str]]:
 def _settle_one(life: Life, clinic: Clinic, team: CareTeam, *, portal: bool, at: datetime) -> None:
     by = system_actor("demo", clinic.pk)
     random = Random(f"life {life.number}")  # noqa: S311 (the same lives every time is the point)
+    asked_at = at - ASKED_AGO + timedelta(days=random.randrange(12))
     with acting(by, clinic.pk):
         patient = _open(life, clinic, team, by)
-        _ask(patient, clinic, by, at - ASKED_AGO, random)
+        _ask(patient, clinic, by, asked_at, random)
         for report in life.reports:
-            file_report(patient, report, by=by, at=report.taken_at + timedelta(hours=6))
-        seen_at = life.reports[-1].taken_at + timedelta(hours=6)
+            file_report(patient, report, by=by, at=min(report.taken_at + REPORT_TAKES, at))
+        seen_at = max(asked_at, min(life.reports[-1].taken_at + REPORT_TAKES, at - timedelta(minutes=20)))
         look_at(patient.pk, seen_at, by=by)
         RecordsChange.objects.filter(patient=patient).delete()  # what the loop would have claimed
         _work_off(patient, by, seen_at, now=at, random=random)
@@ -124,7 +126,7 @@ def _settle_one(life: Life, clinic: Clinic, team: CareTeam, *, portal: bool, at:
                 patient,
                 Purpose.FOLLOWUP,
                 by=by,
-                at=at - timedelta(days=random.randrange(1, 10)),
+                at=at - timedelta(hours=random.randrange(1, 48)),
                 given_through=GivenThrough.PHONE,
                 method=Method.VERBAL_WITNESSED,
             )
@@ -134,13 +136,13 @@ def _work_off(patient: Patient, by: Actor, seen_at: datetime, *, now: datetime, 
     """The clinic has been at work: what fell due long ago is done, most of the time; the rest is left for the visitor."""
     for _ in range(MOST_STEPS):
         due = FollowUp.objects.filter(patient=patient, state__in=PENDING).order_by("due_on", "pk")
-        late = [follow_up for follow_up in due if _day_of(follow_up) < now - RECENT or random.random() < 0.5]
-        for follow_up in late:
-            day = min(_day_of(follow_up), now)
-            if day >= now - timedelta(days=1):
-                continue
-            complete_follow_up(follow_up.pk, outcome=Outcome.REACHED, by=by, at=max(day, seen_at))
-        if not late:
+        past = [follow_up for follow_up in due if _day_of(follow_up) < now - timedelta(days=1)]
+        for follow_up in past:
+            if random.random() < WORKED_OFF:
+                complete_follow_up(
+                    follow_up.pk, outcome=Outcome.REACHED, by=by, at=max(_day_of(follow_up), seen_at)
+                )
+        if not past:
             return
 
 

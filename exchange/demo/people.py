@@ -100,8 +100,8 @@ def _body(random: Random, age: int) -> Body:
 
     return Body(
         weight=weight,
-        pressure=leaning(0.15 + 0.35 * weight + 0.35 * older, 0.16),
+        pressure=leaning(0.2 + 0.35 * weight + 0.35 * older, 0.18),
         sugar=leaning(0.08 + 0.35 * weight + 0.25 * older, 0.16),
-        lipids=leaning(0.2 + 0.35 * weight, 0.2),
+        lipids=leaning(0.3 + 0.4 * weight, 0.24),
         hepatitis_b=random.random() < 0.05,
     )
