@@ -34,8 +34,10 @@ ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/
 # Named volumes take the owner of the folder they first cover. `no-keys` is for processes that need no key.
 RUN groupadd --gid 10001 zhizhi && useradd --uid 10001 --gid 10001 --no-create-home --shell /usr/sbin/nologin zhizhi \
     && groupadd --gid 10002 witness && useradd --uid 10002 --gid 10002 --no-create-home --shell /usr/sbin/nologin witness \
-    && install -d -o zhizhi -g zhizhi -m 0700 /var/lib/zhizhi/keys /var/lib/zhizhi/sequencer \
-    && install -d -o witness -g witness -m 0755 /var/lib/zhizhi/witness \
+    && install -d -o zhizhi -g zhizhi -m 0700 /var/lib/zhizhi/keys \
+    && install -d -o zhizhi -g zhizhi -m 0755 /var/lib/zhizhi/sequencer \
+    && install -d -o witness -g witness -m 0700 /var/lib/zhizhi/witness \
+    && install -d -o witness -g witness -m 0755 /var/lib/zhizhi/witness-public \
     && install -d -m 0555 /var/lib/zhizhi/no-keys
 COPY --from=build /opt/venv /opt/venv
 COPY --from=build /opt/zhizhi /opt/zhizhi

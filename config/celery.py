@@ -1,12 +1,15 @@
 """The Celery application: the worker and beat only wake loops whose state lives in PostgreSQL."""
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 from celery import Celery
 from celery.signals import beat_init, worker_init
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError
+
+from config.dbroles.checks import refuse_privileged_role
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.demo")
 
@@ -16,12 +19,21 @@ app.autodiscover_tasks()
 
 
 @worker_init.connect
-@beat_init.connect
 def look_before_work(**kwargs: Any) -> None:
-    """Celery logs and forgets the exceptions of receivers; SystemExit alone ends the process."""
     from config.start import refuse_to_start  # models are loaded by now, and not before
 
+    _or_end(refuse_to_start)
+
+
+@beat_init.connect
+def look_before_waking(**kwargs: Any) -> None:
+    """Beat opens nothing, so it is given no keys; its role must be the right one all the same."""
+    _or_end(refuse_privileged_role)
+
+
+def _or_end(look: Callable[[], None]) -> None:
+    """Celery logs and forgets the exceptions of receivers; SystemExit alone ends the process."""
     try:
-        refuse_to_start()
+        look()
     except (ImproperlyConfigured, DatabaseError) as error:
         raise SystemExit(str(error)) from error

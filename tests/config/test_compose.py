@@ -323,7 +323,8 @@ def test_keys_are_apart_from_the_database_and_reach_only_who_opens_values() -> N
 
 
 def test_the_witness_has_a_storage_and_an_account_of_its_own() -> None:
-    assert {name for name in SERVICES if mounts(name).get("witness", "").endswith(":")} == {"witness"}
+    assert {name for name in SERVICES if "witness" in mounts(name)} == {"witness"}
+    assert {name for name in SERVICES if mounts(name).get("sequencer", ":ro").endswith(":")} == {"sequencer"}
     accounts = {name: SERVICES[name]["user"] for name in ("sequencer", "witness", "proxy")}
     assert len(set(accounts.values())) == 3
 
