@@ -11,7 +11,7 @@ from records.parsed import Coding, ParsedObservation, ParsedReport, PrintedNumbe
 
 CLINIC_TIME = ZoneInfo("Asia/Shanghai")
 YEARS = 5
-URGENT = 3
+URGENT = (4, 7)  # of every sixty, in either clinic
 DECIMALS = {
     "fpg": 2,
     "tc": 2,
@@ -31,7 +31,7 @@ def invent_checkups(person: InventedPerson, *, number: int, until: datetime) -> 
     """One to five yearly check-ups before `until`, oldest first. `number` tells the person's files apart."""
     random = Random(f"checkups {number}")  # noqa: S311 (the same values every time is the point)
     years = random.choice((1, 2, 3, 5, 5, 5))
-    last = until - timedelta(days=random.randrange(2, 330))
+    last = until - timedelta(days=random.randrange(2, 150))
     height = random.gauss(171 if person.sex == "male" else 159, 5)
     reports = []
     for ago in reversed(range(years)):
@@ -43,7 +43,7 @@ def invent_checkups(person: InventedPerson, *, number: int, until: datetime) -> 
         taken_at = datetime.combine(day, time(8, random.randrange(60)), CLINIC_TIME)
         values = _values(random, person, height, drift=(years - 1 - ago) * random.uniform(-0.02, 0.05))
         reports.append(_report(person, values, number, taken_at))
-    if number % 60 == URGENT:  # somebody whose result the visitor has to tell at once
+    if number % 60 in URGENT:  # somebody whose result the visitor has to tell at once
         taken_at = until - timedelta(minutes=70)
         values = {**_values(random, person, height, drift=0), "k": 6.7}
         reports.append(_report(person, values, number, taken_at))
@@ -59,7 +59,7 @@ def _values(random: Random, person: InventedPerson, height: float, drift: float)
     bmi = 18.2 + 14 * min(1, body.weight + drift)
     sugar, lipids, pressure = body.sugar + drift, body.lipids + drift, body.pressure + drift
     tg = max(0.4, near(0.6 + 2.6 * lipids * body.weight * 2, 0.3))
-    ldl = max(1.2, near(1.7 + 2.9 * lipids, 0.25))
+    ldl = max(1.2, near(1.8 + 3.2 * lipids, 0.25))
     hdl = max(0.6, near(1.65 - 0.6 * body.weight - (0.15 if male else 0), 0.12))
     fpg = max(3.6, near(4.5 + 3.4 * max(0.0, sugar - 0.25), 0.3))
     sbp = near(104 + 58 * pressure, 5)
