@@ -46,10 +46,16 @@ class OpenCardForm(forms.Form):
         help_text=_("Fills in birth date and sex."),
         widget=forms.TextInput(attrs={"autocomplete": "off", "class": "zz-num"}),
     )
-    sex = forms.ChoiceField(label=_("Sex"), choices=[("", "—"), *Sex.choices], required=False)
+    sex = forms.ChoiceField(
+        label=_("Sex"),
+        choices=[("", "—"), *Sex.choices],
+        required=False,
+        help_text=_("Not needed with an ID number."),
+    )
     birth_date = forms.DateField(
         label=_("Birth date"),
         required=False,
+        help_text=_("Not needed with an ID number."),
         widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
     )
     phone = forms.CharField(
@@ -68,7 +74,10 @@ class OpenCardForm(forms.Form):
         widget=forms.EmailInput(attrs={"autocomplete": "off"}),
     )
     twin_reason = forms.ChoiceField(
-        label=_("Why is this somebody else?"), choices=[("", "—"), *ASKED_TWIN_REASONS], required=False
+        label=_("Why is this somebody else?"),
+        choices=[("", "—"), *ASKED_TWIN_REASONS],
+        required=False,
+        widget=forms.Select(attrs={"form": "card"}),  # it stands beside the form, with the people it is about
     )
     form_token = forms.UUIDField(widget=forms.HiddenInput, initial=uuid.uuid4)
 
@@ -126,9 +135,24 @@ class OpenCardForm(forms.Form):
         elif field in self.cleaned_data:
             self.cleaned_data[field] = said
 
+    def needs_twin_reason(self) -> None:
+        """Similar people have cards: from now on the form asks why this is another person."""
+        self.fields["twin_reason"].required = True
+
     def ask_about_twins(self) -> None:
-        """Similar people have cards: a word on why this is another one is needed before opening."""
+        """Say so beside the question, when the form came without an answer."""
+        self.needs_twin_reason()
         self.add_error("twin_reason", _("Open one of their charts, or say why this is somebody else."))
+
+    def known_so_far(self) -> NewIdentity:
+        """The person as far as the fields make sense, while the form is being filled in."""
+        cleaned = self.cleaned_data
+        return NewIdentity(
+            name=cleaned.get("name") or "",
+            birth_date=cleaned.get("birth_date"),
+            id_number=cleaned.get("id_number"),
+            phone=cleaned.get("phone"),
+        )
 
     def identity(self) -> NewIdentity:
         """The person, from a form that is valid."""

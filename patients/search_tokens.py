@@ -10,8 +10,7 @@ from patients.models import Patient, PatientSearch, PatientSearchPerson
 
 
 def write_tokens(patient: Patient, parts: dict[str, str | None]) -> None:
-    """Make a patient findable by the parts of their identity; tokens made before are replaced."""
-    PatientSearchPerson.objects.filter(subject_id=patient.subject_id).delete()
+    """Make a new patient findable by the parts of their identity."""
     person = PatientSearchPerson.objects.create(
         clinic_id=patient.clinic_id, subject_id=patient.subject_id, patient=patient
     )

@@ -7,4 +7,5 @@ urlpatterns = [
     path("", views.patient_list, name="list"),
     path("search/", views.search, name="search"),
     path("new/", views.new, name="new"),
+    path("new/check/", views.check, name="check"),
 ]

@@ -25,7 +25,7 @@ from patients.queries import (
     possible_twins,
     search_patients,
 )
-from patients.queries.access import COUNT_BOUND
+from patients.queries.access import COUNT_BOUND, PAGE_SIZE
 from patients.services import open_card
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -36,7 +36,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 def patient_list(request: ClinicRequest) -> HttpResponse:
     """The patients in the reader's care, newest first, a page at a time."""
     after = place_in_address(request.GET.get("after", ""))
-    page = page_of_visible(request.actor, request.clinic.pk, after=after)
+    page = page_of_visible(request.actor, request.clinic.pk, after=after, size=PAGE_SIZE)
     count = count_of_visible(request.actor, request.clinic.pk)
     here = reverse("patients:list")
     return render(
@@ -49,7 +49,6 @@ def patient_list(request: ClinicRequest) -> HttpResponse:
             "count": min(count, COUNT_BOUND),
             "counted_all": count <= COUNT_BOUND,
             "may_open_card": Permission.OPEN_CARD in request.permissions,
-            "form": SearchForm(),
         },
     )
 
@@ -105,13 +104,26 @@ def new(request: ClinicRequest) -> HttpResponse:
     return redirect("consent:record", patient_id=patient.pk)
 
 
+@staff_page(Purpose.CARE, Kind.LISTED, permission=Permission.OPEN_CARD)
+@require_POST
+def check(request: ClinicRequest) -> HttpResponse:
+    """While the form is filled in: who is similar, and what the ID number says. Opens no card and blocks nothing."""
+    form = OpenCardForm(request.POST)
+    form.is_valid()
+    twins = possible_twins(request.actor, request.clinic.pk, form.known_so_far())
+    if twins:
+        form.needs_twin_reason()
+    form.errors.clear()
+    return render(request, "patients/_beside.html", {"form": form, "twins": twins})
+
+
 def _typed(request: ClinicRequest) -> dict[str, str]:
     typed = TypedForm(request.POST)
     return carried_over(typed.cleaned_data["typed"]) if typed.is_valid() else {}
 
 
 def _register(request: ClinicRequest, form: OpenCardForm, twins: list[Twin] | None = None) -> HttpResponse:
-    return render(request, "patients/register.html", {"form": form, "twins": twins or []})
+    return render(request, "patients/register.html", {"form": form, "twins": twins})
 
 
 def address_of_place(place: Place) -> str:

@@ -75,7 +75,6 @@ class Patient(SealedModel):
         return self.service_number
 
 
-@audited
 class Card(models.Model):
     """A card handed to a patient; over the years there may be several, and the old ones still find the chart."""
 

@@ -2,6 +2,7 @@
 
 import secrets
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
@@ -18,6 +19,8 @@ from patients.models import Card, CareRelationship, Patient, TwinOverride
 from patients.queries.cards import patient_of_form
 from patients.queries.twins import Likeness, likeness
 from patients.search_tokens import write_tokens
+
+TRIES: Final = 5  # a random number is already taken once in a hundred times at a million patients
 
 
 def open_card(
@@ -36,17 +39,18 @@ def open_card(
     team gets the patients it opens. The same `form_token` twice gives the patient of the first time. `twin_reason` says
     why similar people with cards are somebody else; twins the opener may not see are written down as well.
     """
-    earlier = patient_of_form(clinic.pk, form_token)
-    if earlier is not None:
-        return earlier
-    try:
-        with transaction.atomic():
-            return _open(clinic, identity, by, at, team, form_token, twin_reason)
-    except IntegrityError:
-        earlier = patient_of_form(clinic.pk, form_token)  # the other submit of a double click was faster
-        if earlier is None:
-            raise
-        return earlier
+    tries = 0
+    while True:
+        earlier = patient_of_form(clinic.pk, form_token)
+        if earlier is not None:
+            return earlier
+        try:
+            with transaction.atomic():
+                return _open(clinic, identity, by, at, team, form_token, twin_reason)
+        except IntegrityError:  # the other submit of a double click was faster, or a random number is taken
+            tries += 1
+            if tries == TRIES:
+                raise
 
 
 def _open(
@@ -65,7 +69,7 @@ def _open(
         id=patient_id,
         subject_id=patient_id,
         clinic=clinic,
-        service_number=_free_service_number(clinic),
+        service_number=_random_service_number(),
         sex=identity.sex,
         birth_year=identity.birth_date.year if identity.birth_date else None,
         phone_owner=identity.phone_owner,
@@ -78,7 +82,7 @@ def _open(
     card = Card.objects.create(
         clinic=clinic,
         patient=patient,
-        number=_free_card_number(clinic),
+        number=_random_card_number(),
         opened_at=at,
         opened_by_id=by.user_id,
         form_token=form_token,
@@ -90,14 +94,20 @@ def _open(
 
 
 def _begin_first_care(patient: Patient, by: Actor, at: datetime, team: CareTeam | None) -> None:
-    caring_team = team or _team_of(by, patient.clinic)
+    carers: list[CareRelationship] = []
     if by.kind == "staff" and by.user_id is not None:
-        CareRelationship.objects.create(
-            clinic=patient.clinic, patient=patient, staff_id=by.user_id, role=CareRole.OPENER, valid_from=at
-        )
-    if caring_team is not None:
-        CareRelationship.objects.create(
-            clinic=patient.clinic, patient=patient, team=caring_team, role=CareRole.CARE_TEAM, valid_from=at
+        carers.append(CareRelationship(staff_id=by.user_id, role=CareRole.OPENER))
+    if (caring_team := team or _team_of(by, patient.clinic)) is not None:
+        carers.append(CareRelationship(team=caring_team, role=CareRole.CARE_TEAM))
+    for care in carers:
+        care.clinic, care.patient, care.valid_from = patient.clinic, patient, at
+    CareRelationship.objects.bulk_create(carers)
+    if carers:
+        record(
+            "care.begun",
+            object=("patients.carerelationship", str(carers[0].pk)),
+            subjects=[patient.subject_id],
+            count=len(carers),
         )
 
 
@@ -132,22 +142,16 @@ def _put_twins_aside(patient: Patient, alike: Likeness, reason: TwinReason, by: 
     )
 
 
-def _free_service_number(clinic: Clinic) -> str:
-    """A random number nobody in the clinic has. It means nothing: no order, no date, no person."""
-    while True:
-        digits = f"{secrets.randbelow(10**8):08d}"
-        number = f"ZZ-{digits[:4]}-{digits[4:]}"
-        if not Patient.objects.filter(clinic=clinic, service_number=number).exists():
-            return number
+def _random_service_number() -> str:
+    """It means nothing: no order, no date, no person."""
+    digits = f"{secrets.randbelow(10**8):08d}"
+    return f"ZZ-{digits[:4]}-{digits[4:]}"
 
 
-def _free_card_number(clinic: Clinic) -> str:
+def _random_card_number() -> str:
     """Nine random digits and a check digit (Luhn), so that a slip of the finger finds nobody."""
-    while True:
-        nine = f"{secrets.randbelow(10**9):09d}"
-        number = nine + luhn_digit(nine)
-        if not Card.objects.filter(clinic=clinic, number=number).exists():
-            return number
+    nine = f"{secrets.randbelow(10**9):09d}"
+    return nine + luhn_digit(nine)
 
 
 def luhn_digit(digits: str) -> str:
