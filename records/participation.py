@@ -25,11 +25,15 @@ def on_withdrawn(*, patient_id: UUID, purpose: Purpose, at: datetime) -> list[St
     patient = Patient.objects.get(pk=patient_id)
     with acting(system_actor("records", patient.clinic_id), patient.clinic_id) as house:
         ended = end_all_rule_tags(patient, at=at, by=house)
-    return (
-        [Stopped(Words(f"{len(ended)} 个自动标签已取下", f"{len(ended)} automatic tags were taken off"))]
-        if ended
-        else []
-    )
+    return _in_words(len(ended))
+
+
+def would_stop(*, patient_id: UUID, purpose: Purpose, at: datetime) -> list[Stopped]:
+    """The same words before the deed. Opens and changes nothing."""
+    if "tags" not in rule_of(purpose).stops:
+        return []
+    marks = PatientTag.objects.filter(patient_id=patient_id, source=TagSource.RULE, ended_at=None)
+    return _in_words(marks.count())
 
 
 def on_granted(*, patient_id: UUID, purpose: Purpose, at: datetime) -> None:

@@ -49,7 +49,7 @@ def parse_bundle(data: bytes) -> ParsedBundle:
     return ParsedBundle(
         person=work.person,
         reports=tuple(_reports(work, _source_system(document))),
-        not_read=Counter(resource.kind for resource in work.entries.resources if resource.kind not in _READ),
+        not_read=dict(Counter(r.kind for r in work.entries.resources if r.kind not in _READ)),
         without_value=work.without_value,
         taken_back=work.taken_back,
     )

@@ -60,6 +60,11 @@ class ReportCounts:
     def uncatalogued_count(self) -> int:
         return self.uncatalogued.total()
 
+    @property
+    def uncatalogued_by_code(self) -> list[tuple[str, int]]:
+        """The sender's codes with their numbers, the commonest first."""
+        return self.uncatalogued.most_common()
+
     def as_json(self) -> dict[str, Any]:
         """For sealed summaries."""
         return {name: getattr(self, name) for name in _NUMBERS} | {"uncatalogued": dict(self.uncatalogued)}

@@ -68,7 +68,7 @@ class Command(BaseCommand):
             for problem in error.problems if isinstance(error, ReportUnreadable) else ():
                 self.stderr.write(f"  {problem}")
             return False
-        self.stdout.write(f"{path}: {'(dry run) ' if dry_run else ''}{_in_words(result, dry_run=dry_run)}")
+        self.stdout.write(f"{path}: {'(dry run) ' if dry_run else ''}{_in_words(result)}")
         return True
 
 
@@ -78,15 +78,15 @@ def _read(path: Path) -> bytes:
         return file.read(MAX_BYTES + 1)
 
 
-def _in_words(result: ImportResult, *, dry_run: bool) -> str:
+def _in_words(result: ImportResult) -> str:
     counts = result.counts
-    card = result.patient.service_number if result.patient else "a new card"
-    opened = " would be opened" if dry_run and result.opens_card else " opened" if result.opens_card else ""
+    card = f"card {result.patient.service_number}" if result.patient else "a new card would be opened"
+    opened = " opened" if result.patient and result.opens_card else ""
     if not counts.stored:
-        return f"card {card}: nothing new, all {counts.same} results are there already."
+        return f"{card}: nothing new, all {counts.same} results are there already."
     codes = ", ".join(f"{code} x{number}" for code, number in sorted(counts.uncatalogued.items()))
     said = [
-        f"card {card}{opened}: {len(result.lines)} reports",
+        f"{card}{opened}: {len(result.lines)} reports",
         f"stored {counts.stored}",
         f"already there {counts.same}",
         f"flagged {counts.flagged}",
