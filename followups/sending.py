@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.conf import settings
+from django.db.models import Q
 
 from audit.access import access
 from audit.acting import acting
@@ -178,9 +179,8 @@ def _why_not(message: Message, patient: Patient, decision: Decision, at: datetim
 def _not_today(message: Message, patient: Patient, at: datetime) -> datetime | None:
     """The next morning, when the person has had enough messages today."""
     today = policy().day_of(at)
-    sent = Message.objects.filter(
-        patient=patient, state=MessageState.SENT, settled_at__gte=policy().midnight(today)
-    ).count()
+    had = Q(state=MessageState.SENT, settled_at__gte=policy().midnight(today)) | Q(state=MessageState.SENDING)
+    sent = Message.objects.filter(had, patient=patient).exclude(pk=message.pk).count()
     if sent < policy().most_per_day:
         return None
     return policy().not_before(policy().at_send_hour(today + timedelta(days=1)), message.pk)

@@ -96,5 +96,5 @@ def test_a_notice_is_published_once_with_the_fingerprint_of_its_words(clinic: Cl
 
 @pytest.mark.usefixtures("at_work")
 def test_a_notice_is_not_shown_before_it_is_in_force(clinic: Clinic) -> None:
-    early = MONDAY.replace(year=2026, month=10)
+    early = MONDAY.replace(year=2021, month=10)
     assert current_notices(clinic, list(Purpose), "en", early) == {}
