@@ -83,7 +83,7 @@ def cast(clinic: Clinic, other_clinic: Clinic) -> Cast:
     teams = [CareTeam.objects.create(clinic=each, name=name) for each in clinics for name in ("一组", "二组")]
     patients = []
     with acting(system_actor("worlds", None), *(each.pk for each in clinics)):
-        for number in range(14):
+        for number in range(10):
             here = clinics[number % 2]
             opened_at = OPENED_AT + timedelta(minutes=number // 4)
             patient = PatientFactory(
@@ -94,7 +94,7 @@ def cast(clinic: Clinic, other_clinic: Clinic) -> Cast:
             )
             patients.append(patient)
         CareRelationship.objects.all().delete()
-    users = [User.objects.create_user(f"staff{number}") for number in range(4)]
+    users = [User.objects.create_user(f"staff{number}") for number in range(3)]
     groups = [Group.objects.create(name=f"组{number}") for number in range(2)]
     return Cast(clinics, users, teams, groups, patients)
 
@@ -203,7 +203,7 @@ def test_every_way_of_looking_agrees_with_the_rules(cast: Cast) -> None:
                 for clinic in cast.clinics:
                     shown += check(dice, world, user, clinic, cast.patients)
 
-    assert shown > WORLDS * 4  # the worlds are not empty
+    assert shown > WORLDS * 2  # the worlds are not empty
 
 
 def check(dice: random.Random, world: World, user: User, clinic: Clinic, everybody: list[Patient]) -> int:
