@@ -1,11 +1,11 @@
 """The import page: upload, look, write or put aside; the file is kept sealed only until somebody decides."""
 
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
-from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -33,11 +33,9 @@ def desk(client: Client, nurse_account: User) -> Client:
     return client
 
 
-def upload(client: Client, data: bytes, name: str = "陈雅琴_体检.json") -> HttpResponse:
-    response: HttpResponse = client.post(
-        reverse(UPLOADS), {"file": SimpleUploadedFile(name, data)}, follow=True
-    )
-    return response
+def upload(client: Client, data: bytes, name: str = "陈雅琴_体检.json") -> Any:
+    """The page a reader sees after sending a file."""
+    return client.post(reverse(UPLOADS), {"file": SimpleUploadedFile(name, data)}, follow=True)
 
 
 def batch(clinic: Clinic) -> ImportBatch:
