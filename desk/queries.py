@@ -18,7 +18,7 @@ from followups.choices import FollowUpState, Outcome
 from followups.models import FollowUp
 from patients.choices import CareRole
 from patients.models import CareRelationship, Patient
-from patients.queries import ShownTag, tags_of, visible_patients
+from patients.queries import ShownTag, has_portal, tags_of, visible_patients
 
 ENDS_SOON: Final = timedelta(days=30)
 MOST_ENDING: Final = 5
@@ -61,6 +61,7 @@ class ChartHead:
     carers: list[Carer]
     allowed: list[PurposeStanding]
     not_allowed: list[PurposeStanding]
+    has_portal: bool
 
 
 def chart_head(actor: Actor, patient: Patient, at: datetime) -> ChartHead:
@@ -72,6 +73,7 @@ def chart_head(actor: Actor, patient: Patient, at: datetime) -> ChartHead:
         carers=carers_of(actor, patient),
         allowed=[standing for standing in asked if standing.granted],
         not_allowed=[standing for standing in asked if not standing.granted],
+        has_portal=has_portal(patient, at=at),
     )
 
 

@@ -61,3 +61,12 @@ class PhoneInvalid(ClinicError):
     message = _(
         "This is not a telephone number. A landline needs its area code, a foreign one its + and country code."
     )
+
+
+class NotTheirPhone(ClinicError):
+    """The portal opens by a code to the person's own phone, and this card has none."""
+
+    status = HTTPStatus.CONFLICT
+    message = _(
+        "The portal opens with a code to the person's own phone. Enter their own number on the card first."
+    )

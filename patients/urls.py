@@ -8,4 +8,5 @@ urlpatterns = [
     path("search/", views.search, name="search"),
     path("new/", views.new, name="new"),
     path("new/check/", views.check, name="check"),
+    path("<uuid:patient_id>/portal/", views.open_portal, name="open_portal"),
 ]

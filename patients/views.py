@@ -3,30 +3,33 @@
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from audit.kinds import Kind
 from audit.purposes import Purpose
 from clinics.guards import ClinicRequest, staff_page
 from clinics.roles import Permission
-from patients.choices import TwinReason
-from patients.errors import SearchTooShort
+from patients.choices import PhoneOwner, PortalRelation, TwinReason
+from patients.errors import NotTheirPhone, SearchTooShort
 from patients.forms import OpenCardForm, SearchForm, TypedForm, carried_over
 from patients.queries import (
     Place,
     Twin,
     count_of_visible,
     page_of_visible,
+    patient_for,
     patient_of_form,
     possible_twins,
     search_patients,
 )
 from patients.queries.access import COUNT_BOUND, PAGE_SIZE
-from patients.services import open_card
+from patients.services import give_portal_access, open_card
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -115,6 +118,20 @@ def check(request: ClinicRequest) -> HttpResponse:
         form.needs_twin_reason()
     form.errors.clear()
     return render(request, "patients/_beside.html", {"form": form, "twins": twins})
+
+
+@staff_page(Purpose.CARE, permission=Permission.RECORD_CONSENT)
+@require_POST
+def open_portal(request: ClinicRequest, patient_id: UUID) -> HttpResponse:
+    """Let the person see their own chart on their own phone. Raises NotTheirPhone where the number is somebody else's."""
+    patient = patient_for(request.actor, patient_id)
+    if not patient.identity.phone or patient.phone_owner != PhoneOwner.SELF:
+        raise NotTheirPhone
+    give_portal_access(patient, PortalRelation.SELF, request.actor, at=timezone.now())
+    messages.success(
+        request, _("The portal is open for this person: they sign in with this phone and a code.")
+    )
+    return redirect("desk:chart", patient_id=patient.pk)
 
 
 def _typed(request: ClinicRequest) -> dict[str, str]:

@@ -10,7 +10,7 @@ from patients.queries.access import (
     visible_patients,
 )
 from patients.queries.cards import patient_of_form
-from patients.queries.portal import portal_accounts_by_phone, portal_patients
+from patients.queries.portal import has_portal, portal_accounts_by_phone, portal_patients
 from patients.queries.search import Match, MatchedBy, search_patients
 from patients.queries.tags import ShownTag, tags_of
 from patients.queries.twins import Twin, TwinSign, possible_twins
@@ -25,6 +25,7 @@ __all__ = [
     "Twin",
     "TwinSign",
     "count_of_visible",
+    "has_portal",
     "page_of_visible",
     "patient_for",
     "patient_of_form",

@@ -8,9 +8,10 @@ from django.utils import timezone
 
 from clinics.models import Clinic
 from crypto.indexes import Index
+from patients.choices import PortalRelation
 from patients.errors import PhoneInvalid
 from patients.identity import read_phone
-from patients.models import PortalAccess
+from patients.models import Patient, PortalAccess
 from patients.queries.access import open_portal_access
 from patients.search_tokens import people_with
 
@@ -43,3 +44,11 @@ def portal_patients(user_id: UUID, clinic_id: UUID, *, at: datetime | None = Non
         .select_related("patient")
         .order_by("-relation")
     )
+
+
+def has_portal(patient: Patient, *, at: datetime) -> bool:
+    """Whether the person can see this chart on their own phone."""
+    own = PortalAccess.objects.filter(
+        patient=patient, relation=PortalRelation.SELF, given_at__lte=at, user__is_active=True
+    )
+    return own.exclude(valid_until__lte=at).exists()
