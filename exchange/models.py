@@ -29,7 +29,7 @@ class ImportBatch(SealedModel):
     uploaded_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+", verbose_name=_("uploaded by")
     )
-    decided_at = models.DateTimeField(_("decided at"), null=True, blank=True)
+    decided_at = models.DateTimeField(_("settled at"), null=True, blank=True)
     content = SealedText(
         _("file"), aad_name="import_batch.content", scope=Scope.IDENTITY, field_set="clinical", null=True
     )

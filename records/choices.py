@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 class Flag(TextChoices):
     """Where a value stands against the range in force when it was taken. Unflagged: no range, so nothing is said."""
 
-    NORMAL = "normal", _("Within range")
+    NORMAL = "normal", _("In range")
     LOW = "low", _("Low")
     HIGH = "high", _("High")
     CRITICAL_LOW = "critical_low", _("Critically low")

@@ -30,7 +30,7 @@ class Migration(migrations.Migration):
                 ('state', models.CharField(choices=[('tried', 'Tried, nothing written'), ('written', 'Written'), ('discarded', 'Put aside')], max_length=12, verbose_name='state')),
                 ('size', models.PositiveIntegerField(verbose_name='size in bytes')),
                 ('uploaded_at', models.DateTimeField(verbose_name='uploaded at')),
-                ('decided_at', models.DateTimeField(blank=True, null=True, verbose_name='decided at')),
+                ('decided_at', models.DateTimeField(blank=True, null=True, verbose_name='settled at')),
                 ('content', crypto.fields.SealedText(aad_name='import_batch.content', field_set='clinical', null=True, scope=1, verbose_name='file')),
                 ('outcome', crypto.fields.SealedJSON(aad_name='import_batch.outcome', editable=False, field_set='clinical', null=True, scope=2, verbose_name='outcome')),
                 ('clinic', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='clinics.clinic', verbose_name='clinic')),

@@ -66,7 +66,7 @@ class Migration(migrations.Migration):
                 ('sealed_by_clinic', models.UUIDField(editable=False)),
                 ('source_key', models.CharField(editable=False, max_length=64, verbose_name="digest of the sender's number")),
                 ('indicator', models.CharField(blank=True, max_length=32, verbose_name='item')),
-                ('flag', models.CharField(blank=True, choices=[('normal', 'Within range'), ('low', 'Low'), ('high', 'High'), ('critical_low', 'Critically low'), ('critical_high', 'Critically high'), ('unflagged', 'No range to compare with')], max_length=16, verbose_name='flag')),
+                ('flag', models.CharField(blank=True, choices=[('normal', 'In range'), ('low', 'Low'), ('high', 'High'), ('critical_low', 'Critically low'), ('critical_high', 'Critically high'), ('unflagged', 'No range to compare with')], max_length=16, verbose_name='flag')),
                 ('taken_at', models.DateTimeField(verbose_name='taken at')),
                 ('detail', crypto.fields.SealedJSON(aad_name='observation.detail', editable=False, field_set='clinical', scope=2, verbose_name='result')),
                 ('clinic', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='clinics.clinic', verbose_name='clinic')),
