@@ -129,14 +129,6 @@ def read_phone(text: str, region: str = "CN") -> str:
     return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
 
 
-def spoken_phone(e164: str) -> str:
-    """The phone as people of the country write it: 138 0000 1234; a foreign one keeps its country code."""
-    parsed = phonenumbers.parse(e164, None)
-    if parsed.country_code == 86:
-        return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.NATIONAL)
-    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.INTERNATIONAL)
-
-
 def mask_name(name: str | None) -> str:
     """First and last character: 张*芳, 张*, 欧阳*静, 阿*·*提, J* S*. The star never tells how much it hides."""
     tidy = tidy_name(name or "")

@@ -1,7 +1,6 @@
 """Who may see whom: care relationships, single grants, portal access, and the flat table lists are read from."""
 
 from typing import Any, ClassVar
-from uuid import UUID
 
 from django.conf import settings
 from django.db import models
@@ -173,11 +172,6 @@ class PatientAccess(models.Model):
 
     def __str__(self) -> str:
         return f"{self.grantee} sees {self.patient_id}"
-
-
-def group_grantee(group_id: int) -> UUID:
-    """A group's place among the grantees: its number as a UUID, which no account or team can have."""
-    return UUID(int=group_id)
 
 
 @audited

@@ -13,8 +13,8 @@ from crypto.fields import Scope, SealedParts
 from crypto.ids import uuid7
 from crypto.models import SealedModel
 from patients.choices import CardState, PhoneOwner, Sex, TwinReason
+from patients.identity import OLDEST_BIRTH_YEAR
 
-EARLIEST_BIRTH_YEAR = 1880
 LATEST_BIRTH_YEAR = 2200
 
 
@@ -66,7 +66,7 @@ class Patient(SealedModel):
             ),
             models.CheckConstraint(
                 name="patient_birth_year_possible",
-                condition=Q(birth_year=None) | Q(birth_year__range=(EARLIEST_BIRTH_YEAR, LATEST_BIRTH_YEAR)),
+                condition=Q(birth_year=None) | Q(birth_year__range=(OLDEST_BIRTH_YEAR, LATEST_BIRTH_YEAR)),
             ),
         ]
         indexes: ClassVar = [models.Index(fields=["clinic", "-created_at", "-id"], name="patient_newest")]

@@ -13,7 +13,6 @@ from patients.identity import (
     mask_phone,
     read_id_number,
     read_phone,
-    spoken_phone,
     tidy_name,
 )
 
@@ -83,11 +82,6 @@ def test_a_phone_is_kept_in_one_form(typed: str, e164: str) -> None:
 def test_what_cannot_be_called_is_no_phone(typed: str) -> None:
     with pytest.raises(PhoneInvalid):
         read_phone(typed)
-
-
-def test_a_phone_is_shown_as_people_write_it() -> None:
-    assert spoken_phone("+8613800001234") == "138 0000 1234"
-    assert spoken_phone("+85291234567") == "+852 9123 4567"
 
 
 @pytest.mark.parametrize(
