@@ -58,7 +58,7 @@ def record(request: ClinicRequest, patient_id: UUID) -> HttpResponse:
         request.clinic, [s.rule.purpose for s in asked], get_language() or "zh-hans", at
     )
     asked = [standing for standing in asked if standing.rule.purpose in notices]
-    form = RecordForm(request.POST or None, asked=asked)
+    form = RecordForm(request.POST if request.method == "POST" else None, asked=asked)
     if "send_code" in request.POST:
         form = RecordForm(initial=request.POST.dict(), asked=asked)
         _send_code(request, patient, at)

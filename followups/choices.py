@@ -38,7 +38,7 @@ class Outcome(TextChoices):
     DONE_ELSEWHERE = "done_elsewhere", _("Done elsewhere")
 
 
-ENDING_OUTCOMES = frozenset({Outcome.REACHED, Outcome.AGREED, Outcome.DECLINED, Outcome.DONE_ELSEWHERE})
+ENDING_OUTCOMES = frozenset({Outcome.REACHED, Outcome.DECLINED, Outcome.DONE_ELSEWHERE})
 """Outcomes that close a to-do. The others are an attempt: the to-do stays open, with the attempt on record."""
 
 

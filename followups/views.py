@@ -27,7 +27,7 @@ def done(request: ClinicRequest, follow_up_id: UUID) -> HttpResponse:
     """Write down what came of a to-do."""
     follow_up, at = follow_up_for(request.actor, follow_up_id), timezone.now()
     row = row_of(request.actor, follow_up, at)
-    form = OutcomeForm(request.POST or None, critical=row.is_critical)
+    form = OutcomeForm(request.POST if request.method == "POST" else None, critical=row.is_critical)
     if request.method == "POST" and form.is_valid():
         closed = complete_follow_up(
             follow_up_id,
