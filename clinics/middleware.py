@@ -121,7 +121,7 @@ class UnitOfWork:
         clinic_ids = (request.clinic.pk,) if request.clinic else ()
         failed = False
         try:
-            with acting(request.actor, *clinic_ids, address=address_of(request)), ExitStack() as stack:
+            with acting(request.actor, *clinic_ids, address=request.META.get("REMOTE_ADDR", "")), ExitStack() as stack:
                 if guard and guard.purpose:
                     stack.enter_context(access(guard.purpose, guard.kind))
                 response = self.get_response(request)
@@ -172,11 +172,3 @@ class UnitOfWork:
         """No log, no answer."""
         request.clinic_error = unavailable
         return HttpResponse(status=unavailable.status)
-
-
-def address_of(request: HttpRequest) -> str:
-    """Where the request came from: the peer, or what a proxy of ours says in the last element it added itself."""
-    peer = str(request.META.get("REMOTE_ADDR", ""))
-    if peer in settings.TRUSTED_PROXIES:
-        return str(request.META.get("HTTP_X_FORWARDED_FOR", peer)).rpartition(",")[2].strip()
-    return peer
