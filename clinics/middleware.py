@@ -121,7 +121,10 @@ class UnitOfWork:
         clinic_ids = (request.clinic.pk,) if request.clinic else ()
         failed = False
         try:
-            with acting(request.actor, *clinic_ids, address=request.META.get("REMOTE_ADDR", "")), ExitStack() as stack:
+            with (
+                acting(request.actor, *clinic_ids, address=request.META.get("REMOTE_ADDR", "")),
+                ExitStack() as stack,
+            ):
                 if guard and guard.purpose:
                     stack.enter_context(access(guard.purpose, guard.kind))
                 response = self.get_response(request)
