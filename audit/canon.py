@@ -18,6 +18,7 @@ from audit.configured import keys_folder
 from crypto.keyfiles import read_or_create_key
 from crypto.seals import MASK, Closed
 
+MAC_KEY = "audit-mac.key"
 LARGEST_INTEGER = 2**53 - 1  # what every reader of JSON keeps exact
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True, allow_nan=False).encode
 
@@ -59,14 +60,14 @@ def plain(value: Any) -> str | int | bool | None:
 
 
 @lru_cache(maxsize=4)
-def _key(path: Path) -> bytes:
-    return read_or_create_key(path)
+def _key(folder: str) -> bytes:
+    return read_or_create_key(Path(folder) / MAC_KEY)
 
 
 def mac(canon: bytes) -> bytes:
     """HMAC-SHA256 of an entry, made as it is written: an entry changed before it is sealed shows."""
-    return hmac.digest(_key(mac_key_file()), canon, "sha256")
+    return hmac.digest(_key(keys_folder()), canon, "sha256")
 
 
 def mac_key_file() -> Path:
-    return keys_folder() / "audit-mac.key"
+    return Path(keys_folder()) / MAC_KEY

@@ -13,8 +13,8 @@ def _text(name: str) -> str:
     return str(getattr(settings, name, "") or "")
 
 
-def keys_folder() -> Path:
-    return Path(_text("KEYS_DIR"))
+def keys_folder() -> str:
+    return _text("KEYS_DIR")
 
 
 def origin() -> str:
@@ -24,7 +24,7 @@ def origin() -> str:
 
 def _log_key_file() -> Path:
     given = _text("SEQUENCER_KEY_FILE")
-    return Path(given) if given else keys_folder() / "sequencer.key"
+    return Path(given) if given else Path(keys_folder()) / "sequencer.key"
 
 
 def log_signer() -> Signer:

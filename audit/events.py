@@ -77,8 +77,9 @@ def write(draft: Draft) -> AuditEvent:
         _insert(columns, draft.subjects)
     except DatabaseError as error:
         raise LogUnavailable(f"{draft.action}: {type(error).__name__}") from error
-    event = AuditEvent(**columns)
-    event._state.adding = False
+    event: AuditEvent = AuditEvent.from_db(
+        connection.alias, _ATTRIBUTES, [columns[name] for name in _ATTRIBUTES]
+    )
     return event
 
 
@@ -164,7 +165,8 @@ def _content_type_id(label: str) -> int | None:
 
 
 # txid is left to the database: the number it fills in must be the one inside `canon`.
-_COLUMNS = tuple(c for c in (f.column for f in AuditEvent._meta.concrete_fields) if c != "txid")
+_ATTRIBUTES = [f.attname for f in AuditEvent._meta.concrete_fields]
+_COLUMNS = tuple(name for name in _ATTRIBUTES if name != "txid")
 _INSERT = f"INSERT INTO audit_event ({', '.join(_COLUMNS)}) VALUES ({', '.join(['%s'] * len(_COLUMNS))})"  # noqa: S608
 _WITH_SUBJECTS = (
     f"WITH event AS ({_INSERT}) "
