@@ -125,15 +125,7 @@ def page_of_visible(
     at: datetime | None = None,
 ) -> Page:
     """One page of the patients the actor sees, newest first. The cost depends on the page, not on the clinic."""
-    place, moment = after or BEFORE_ALL, at or timezone.now()
-    patients = visible_patients(actor, clinic_id, at=moment).filter(
-        Q(created_at__lt=place.created_at) | Q(created_at=place.created_at, pk__lt=place.patient_id)
-    )
-    if actor.kind == "staff" and actor.user_id is not None and actor.clinic_id in (None, clinic_id):
-        rights: list[Any] = [actor.user_id, clinic_id, clinic_id, clinic_id, moment, moment]
-        newest = RawSQL(NEWEST, [*rights, place.created_at, place.patient_id, size + 1, size + 1])  # noqa: S611
-        patients = Patient.objects.filter(clinic_id=clinic_id, restricted_at=None, pk__in=newest)
-    rows = list(patients.order_by("-created_at", "-pk")[: size + 1])
+    rows = list(_newest(actor, clinic_id, after or BEFORE_ALL, size + 1, at or timezone.now()))
     shown = rows[:size]
     more = len(rows) > size
     return Page(shown, Place(shown[-1].created_at, shown[-1].pk) if more else None)
@@ -141,4 +133,17 @@ def page_of_visible(
 
 def count_of_visible(actor: Actor, clinic_id: UUID, *, bound: int = COUNT_BOUND) -> int:
     """How many patients the actor sees, counted no further than `bound` + 1: lists say “1,000+”."""
-    return visible_patients(actor, clinic_id)[: bound + 1].count()
+    return _newest(actor, clinic_id, BEFORE_ALL, bound + 1, timezone.now()).count()
+
+
+def _newest(actor: Actor, clinic_id: UUID, place: Place, limit: int, moment: datetime) -> QuerySet[Patient]:
+    """The newest `limit` patients the actor sees, from a place of the list on."""
+    patients = visible_patients(actor, clinic_id, at=moment)
+    if actor.kind == "staff" and actor.user_id is not None and actor.clinic_id in (None, clinic_id):
+        rights: list[Any] = [actor.user_id, clinic_id, clinic_id, clinic_id, moment, moment]
+        newest = RawSQL(NEWEST, [*rights, place.created_at, place.patient_id, limit, limit])  # noqa: S611
+        patients = Patient.objects.filter(clinic_id=clinic_id, restricted_at=None, pk__in=newest)
+    else:
+        later = Q(created_at__lt=place.created_at) | Q(created_at=place.created_at, pk__lt=place.patient_id)
+        patients = patients.filter(later)
+    return patients.order_by("-created_at", "-pk")[:limit]
