@@ -7,7 +7,7 @@ from django.contrib.auth.hashers import make_password
 
 from audit.acting import acting
 from audit.actors import system_actor
-from clinics.models import CareTeam, Chain, Clinic, StaffRole, User
+from clinics.models import CareTeam, Chain, Clinic, User
 from clinics.roles import Role
 from clinics.services import give_role, join_team, open_clinic
 
@@ -52,8 +52,8 @@ ACCOUNTS = (
 
 
 def open_house() -> dict[str, Clinic]:
-    """The clinics by code, with teams and staff. A second call changes nothing."""
-    chain, _ = Chain.objects.get_or_create(name=CHAIN)
+    """The clinics by code, with teams and staff; closed until `receive_visitors`."""
+    chain = Chain.objects.create(name=CHAIN)
     clinics = {code: _clinic(chain, code) for code in CLINICS}
     for account in ACCOUNTS:
         clinic = clinics[account.clinic]
@@ -80,8 +80,9 @@ def _hashed(password: str) -> str:
 
 def _clinic(chain: Chain, code: str) -> Clinic:
     name, phone = CLINICS[code]
-    found = Clinic.objects.filter(code=code).first()
-    return found or open_clinic(chain=chain, code=code, name=name, short_name=CHAIN, phone=phone)
+    clinic = open_clinic(chain=chain, code=code, name=name, short_name=CHAIN, phone=phone)
+    Clinic.objects.filter(pk=clinic.pk).update(is_active=False)
+    return clinic
 
 
 def _employ(account: DemoAccount, clinic: Clinic) -> None:

@@ -3,10 +3,10 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 from django.utils.timezone import now
 
-from exchange.demo.house import ACCOUNTS, CLINICS, PASSWORD, is_open, open_house
+from exchange.demo.house import ACCOUNTS, CLINICS, PASSWORD, is_begun, is_open, open_house, receive_visitors
 from exchange.demo.lives import portal_phones, settle
 
 
@@ -26,12 +26,17 @@ class Command(BaseCommand):
         if is_open():
             self.stdout.write("seed_demo: the demo's people are here already.")
             return
+        if is_begun():
+            raise CommandError(
+                "An earlier start was cut off while people were invented: run `make demo-reset`."
+            )
         at = now()
         clinics = open_house()
         for done, total in settle(clinics, count=options["patients"], at=at):
             if done % 50 == 0 or done == total:
                 self.stdout.write(f"seed_demo: {done} of {total} people")
                 self.stdout.flush()
+        receive_visitors()
 
     def _print_accounts(self) -> None:
         self.stdout.write(f"Accounts (all invented; every password is {PASSWORD}):")
