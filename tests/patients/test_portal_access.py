@@ -1,17 +1,24 @@
 """A phone finds the accounts of those who gave it; nothing is opened for somebody who has not signed in."""
 
+import re
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.db import IntegrityError, transaction
+from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 
 from audit.acting import acting
 from audit.actors import Actor
 from audit.models import AuditEvent
-from clinics.models import Clinic, UserKind
+from clinics.models import CareTeam, Clinic, User, UserKind
 from clinics.queries import anonymous_actor
-from patients.choices import PortalRelation
+from patients.choices import PhoneOwner, PortalRelation
+from patients.errors import NotTheirPhone
 from patients.models import PortalAccess
 from patients.queries import portal_accounts_by_phone, portal_patients
 from patients.services import give_portal_access
@@ -73,3 +80,54 @@ def test_a_person_has_one_account_of_their_own(clinic: Clinic, nurse: Actor) -> 
 
         shown = portal_patients(own.user_id, clinic.pk)
         assert [row.patient for row in shown] == [patient, other]
+
+
+def test_the_desk_opens_the_portal_for_a_person_once(
+    clinic: Clinic, nurse: Actor, nurse_account: User, client: Client
+) -> None:
+    client.force_login(nurse_account)
+    with acting(nurse):
+        patient = PatientFactory(clinic=clinic, by=nurse, phone=PHONE)
+    address = reverse("patients:open_portal", args=[patient.pk])
+
+    answers = [client.post(address).status_code for _ in range(2)]
+
+    assert answers == [302, 302]
+    with acting(nurse):
+        assert PortalAccess.objects.get().patient == patient
+    assert client.get(address).status_code == 405
+
+
+@pytest.mark.parametrize("card", [{"phone": None}, {"phone": PHONE, "phone_owner": PhoneOwner.CHILD}])
+def test_a_phone_that_is_not_the_persons_own_opens_no_portal(
+    clinic: Clinic, nurse: Actor, nurse_account: User, client: Client, card: dict[str, Any]
+) -> None:
+    client.force_login(nurse_account)
+    with acting(nurse):
+        patient = PatientFactory(clinic=clinic, by=nurse, **card)
+
+    answer = client.post(reverse("patients:open_portal", args=[patient.pk]))
+
+    assert answer.status_code == NotTheirPhone.status
+    with acting(nurse):
+        assert not PortalAccess.objects.exists()
+
+
+def test_the_portal_of_a_patient_in_other_care_looks_like_one_that_is_not_there(
+    clinic: Clinic, other_team: CareTeam, hire: Callable[..., User], nurse: Actor, client: Client
+) -> None:
+    client.force_login(hire(clinic, other_team))
+    with acting(nurse):
+        patient = PatientFactory(clinic=clinic, by=nurse, phone=PHONE)
+
+    answers = [client.post(reverse("patients:open_portal", args=[pk])) for pk in (patient.pk, uuid4())]
+
+    assert [answer.status_code for answer in answers] == [404, 404]
+    assert _without_tokens(answers[0]) == _without_tokens(answers[1])
+    with acting(nurse):
+        denied = AuditEvent.objects.filter(action="access.denied")
+        assert [event.object_pk for event in denied].count(str(patient.pk)) == 1
+
+
+def _without_tokens(answer: Any) -> str:
+    return re.sub(r'"[A-Za-z0-9]{64}"|nonce="[^"]+"', "", answer.content.decode())
