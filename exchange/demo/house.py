@@ -62,10 +62,17 @@ def open_house() -> dict[str, Clinic]:
     return clinics
 
 
+def is_begun() -> bool:
+    return Chain.objects.filter(name=CHAIN).exists()
+
+
 def is_open() -> bool:
-    return StaffRole.objects.filter(
-        user__username=ACCOUNTS[-1].username, clinic__code=ACCOUNTS[-1].clinic
-    ).exists()
+    """Whether everybody is there: the clinics receive nobody before."""
+    return Clinic.objects.filter(chain__name=CHAIN, is_active=True).exists()
+
+
+def receive_visitors() -> None:
+    Clinic.objects.filter(chain__name=CHAIN).update(is_active=True)
 
 
 def teams_in(clinic: Clinic) -> list[CareTeam]:
@@ -89,9 +96,9 @@ def _employ(account: DemoAccount, clinic: Clinic) -> None:
     user = User.objects.filter(username=account.username).first()
     if user is None:
         administers = account.role == Role.ADMINISTRATOR
-        user = User.objects.create_user(
-            account.username,
-            PASSWORD,
+        user = User.objects.create(
+            username=account.username,
+            password=_hashed(PASSWORD),
             display_name=account.name,
             is_staff=administers,
             is_superuser=administers,
