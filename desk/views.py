@@ -5,8 +5,10 @@ from uuid import UUID
 
 from django.http import HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from audit.access import access
@@ -62,6 +64,7 @@ def chart(request: ClinicRequest, patient_id: UUID) -> HttpResponse:
 
 
 @staff_page(None, permission=Permission.SEE_PATIENTS)
+@never_cache
 @require_POST
 def reveal(request: ClinicRequest, patient_id: UUID) -> HttpResponse:
     """One masked value in clear for 60 s, for a reason that goes to the log. Raises NotRevealed without one."""
@@ -77,7 +80,7 @@ def reveal(request: ClinicRequest, patient_id: UUID) -> HttpResponse:
         return render(request, "desk/_masked.html", {**context, "reasons": RevealReason})
     with access(Purpose.CARE, Kind.VIEWED):
         response = _chart(request, patient, revealed)
-    response["Refresh"] = str(REVEALED_FOR)
+    response["Refresh"] = f"{REVEALED_FOR};url={reverse('desk:chart', args=[patient.pk])}"
     return response
 
 

@@ -1,0 +1,64 @@
+"""What stands around every staff page: only the ways a role may go, the clinics a person works in, the way out."""
+
+import pytest
+from django.test import Client
+
+from clinics.models import Clinic, User
+from clinics.roles import Role
+from tests.desk.conftest import Hire
+from tests.factories.clinics import StaffRoleFactory
+
+
+@pytest.mark.parametrize(
+    ("role", "ways"),
+    [
+        (Role.HEALTH_MANAGER, ["/", "/patients/", "/patients/new/", "/import/"]),
+        (Role.NUTRITIONIST, ["/", "/patients/"]),
+        (Role.FRONT_DESK, ["/", "/patients/", "/patients/new/"]),
+        (Role.ADMINISTRATOR, ["/"]),
+    ],
+)
+def test_the_rail_has_only_ways_the_role_may_go(
+    role: Role, ways: list[str], hire: Hire, client: Client
+) -> None:
+    client.force_login(hire(role))
+
+    assert [stop.url for stop in client.get("/").context["frame"].stops] == ways
+
+
+def test_the_way_of_the_page_on_the_screen_is_marked(desk: Client) -> None:
+    stops = desk.get("/patients/").context["frame"].stops
+
+    assert [stop.url for stop in stops if stop.current] == ["/patients/"]
+
+
+def test_the_search_box_is_there_for_those_who_see_patients(hire: Hire, client: Client) -> None:
+    client.force_login(hire(Role.FRONT_DESK))
+    assert 'id="omnibox"' in client.get("/").content.decode()
+
+    client.force_login(hire(Role.MANAGER))
+    assert 'id="omnibox"' not in client.get("/").content.decode()
+
+
+def test_a_person_of_two_clinics_changes_between_them(
+    desk: Client, manager: User, clinic: Clinic, other_clinic: Clinic
+) -> None:
+    StaffRoleFactory.create(user=manager, clinic=other_clinic, role=Role.HEALTH_MANAGER)
+    assert [one.pk for one in desk.get("/").context["frame"].other_clinics] == [other_clinic.pk]
+
+    desk.post("/clinic/switch/", {"clinic": str(other_clinic.pk)})
+
+    assert desk.get("/").context["frame"].clinic == other_clinic
+
+
+def test_a_person_of_one_clinic_has_nothing_to_change(desk: Client) -> None:
+    assert desk.get("/").context["frame"].other_clinics == []
+
+
+def test_no_page_carries_an_inline_style_or_script(desk: Client) -> None:
+    for path in ("/", "/patients/", "/patients/new/"):
+        text = desk.get(path).content.decode()
+        assert " style=" not in text
+        assert "<style" not in text
+        assert "<script>" not in text
+        assert " onclick=" not in text

@@ -1,0 +1,105 @@
+"""A clinic, a patient with portal access, and a phone that receives texts."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+from django.core import mail
+from django.test import Client
+
+from audit.acting import acting
+from audit.actors import Actor, system_actor
+from clinics.models import Clinic, User
+from clinics.services import open_clinic
+from patients.choices import PortalRelation
+from patients.models import Patient
+from patients.services import give_portal_access
+from portal import services
+from tests.factories.clinics import ChainFactory
+from tests.factories.patients import OPENED_AT, PatientFactory
+
+PHONE = "+8613800000001"
+TYPED = "138 0000 0001"
+
+
+@dataclass(frozen=True)
+class Person:
+    """A patient and the account on their phone."""
+
+    patient: Patient
+    user: User
+
+
+Register = Callable[..., Person]
+
+
+@pytest.fixture
+def clinic(db: None) -> Clinic:
+    return open_clinic(
+        chain=ChainFactory.create(),
+        code="east",
+        name="云溪健康城东门诊",
+        short_name="云溪健康",
+        phone="010-5550 0100",
+    )
+
+
+@pytest.fixture
+def other_clinic(db: None) -> Clinic:
+    return open_clinic(
+        chain=ChainFactory.create(),
+        code="west",
+        name="云溪健康城西门诊",
+        short_name="云溪健康",
+        phone="010-5550 0200",
+    )
+
+
+def system(clinic: Clinic) -> Actor:
+    return system_actor("test", clinic.pk)
+
+
+@pytest.fixture
+def register() -> Register:
+    def register(clinic: Clinic, phone: str = PHONE, name: str = "邓淑英") -> Person:
+        with acting(system(clinic)):
+            patient = PatientFactory(clinic=clinic, phone=phone, name=name)
+            access = give_portal_access(patient, PortalRelation.SELF, by=system(clinic), at=OPENED_AT)
+        return Person(patient, access.user)
+
+    return register
+
+
+@pytest.fixture
+def person(clinic: Clinic, register: Register) -> Person:
+    return register(clinic)
+
+
+@pytest.fixture
+def phone_client(person: Person, client: Client) -> Client:
+    """The patient's phone, signed in."""
+    client.force_login(person.user)
+    return client
+
+
+@pytest.fixture(autouse=True)
+def prompt_postman(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Texts are posted at once instead of beside the answer, so that a test can read them."""
+
+    class Prompt:
+        def submit(self, post: Callable[..., None], *args: object) -> None:
+            post(*args)
+
+    monkeypatch.setattr(services, "_postman", Prompt())
+
+
+def texts() -> list[str]:
+    """What arrived on phones."""
+    return [str(message.body) for message in mail.outbox]
+
+
+def code_in(text: str) -> str:
+    found = re.search(r"\d{6}", text)
+    assert found, text
+    return found.group()

@@ -1,0 +1,270 @@
+"""A patient signs in with a code sent to the phone: it opens once, and nobody learns who is a patient here."""
+
+import re
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import time_machine
+from django.core import mail
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from audit.acting import acting
+from audit.models import AuditEvent
+from clinics.models import Clinic, User
+from portal.models import SignInCode
+from tests.factories.clinics import StaffFactory
+from tests.portal.conftest import TYPED, Person, Register, code_in, system, texts
+
+Capture = Callable[..., AbstractContextManager[list[Callable[[], None]]]]
+MORNING = datetime(2026, 11, 23, 0, 40, tzinfo=UTC)
+SIGN_IN = "/p/east/sign-in/"
+CODE = "/p/east/sign-in/code/"
+
+
+@pytest.fixture
+def ask(client: Client, django_capture_on_commit_callbacks: Capture) -> Callable[..., object]:
+    """Type a phone; what is sent after the commit is sent."""
+
+    def ask(phone: str = TYPED, path: str = SIGN_IN, by: Client = client) -> object:
+        with django_capture_on_commit_callbacks(execute=True):
+            return by.post(path, {"phone": phone})
+
+    return ask
+
+
+Ask = Callable[..., object]
+
+
+def is_signed_in(client: Client) -> bool:
+    return "_auth_user_id" in client.session
+
+
+def test_the_right_code_opens_the_portal(person: Person, client: Client, ask: Ask) -> None:
+    ask()
+    answer = client.post(CODE, {"code": code_in(texts()[0])})
+
+    assert answer.headers["Location"] == "/p/east/"
+    assert client.session["_auth_user_id"] == str(person.user.pk)
+
+
+def test_the_sign_in_is_in_the_log_under_the_persons_account(
+    person: Person, client: Client, ask: Ask, clinic: Clinic
+) -> None:
+    ask()
+    client.post(CODE, {"code": code_in(texts()[0])})
+
+    with acting(system(clinic)):
+        event = AuditEvent.objects.get(action="account.signed_in")
+    assert event.actor_ref == f"user:{person.user.pk}"
+
+
+def test_spaces_in_the_code_do_no_harm(person: Person, client: Client, ask: Ask) -> None:
+    ask()
+    code = code_in(texts()[0])
+
+    client.post(CODE, {"code": f"{code[:3]} {code[3:]}"})
+
+    assert is_signed_in(client)
+
+
+def test_a_code_opens_once(person: Person, client: Client, ask: Ask) -> None:
+    ask()
+    code = code_in(texts()[0])
+    session = dict(client.session)
+    client.post(CODE, {"code": code})
+
+    replayed = Client()
+    store = replayed.session
+    store.update({"portal_code": session["portal_code"]})
+    store.save()
+    answer = replayed.post(CODE, {"code": code})
+
+    assert not is_signed_in(replayed)
+    assert "portal/code_ended.html" in [template.name for template in answer.templates]
+
+
+def test_three_wrong_codes_end_it_even_for_the_right_one(person: Person, client: Client, ask: Ask) -> None:
+    ask()
+    code = code_in(texts()[0])
+    wrong = "000000" if code != "000000" else "111111"
+    session_code = client.session["portal_code"]
+    for _ in range(3):
+        client.post(CODE, {"code": wrong})
+
+    store = client.session
+    store["portal_code"] = session_code
+    store.save()
+    client.post(CODE, {"code": code})
+
+    assert not is_signed_in(client)
+
+
+def test_a_wrong_code_says_how_many_tries_are_left(person: Person, client: Client, ask: Ask) -> None:
+    ask()
+    code = code_in(texts()[0])
+    answer = client.post(CODE, {"code": "000000" if code != "000000" else "111111"})
+
+    assert answer.status_code == 200
+    assert answer.context["form"].errors["code"]
+    assert not is_signed_in(client)
+
+
+def test_a_code_ends_after_five_minutes(person: Person, client: Client, ask: Ask) -> None:
+    with time_machine.travel(MORNING, tick=False):
+        ask()
+    with time_machine.travel(MORNING + timedelta(minutes=5), tick=False):
+        client.post(CODE, {"code": code_in(texts()[0])})
+
+    assert not is_signed_in(client)
+
+
+def test_an_unknown_phone_gets_the_same_answers_and_no_text(clinic: Clinic, client: Client, ask: Ask) -> None:
+    known, unknown = ask("13900000009"), client.get(CODE)
+
+    assert known.headers["Location"] == CODE  # type: ignore[attr-defined]
+    assert unknown.status_code == 200
+    assert texts() == []
+
+
+def test_known_and_unknown_phones_see_the_same_pages(person: Person, ask: Ask) -> None:
+    def pages(phone: str) -> list[bytes]:
+        visitor = Client()
+        ask(phone, by=visitor)
+        first = visitor.get(CODE).content
+        second = visitor.post(CODE, {"code": "12345x"}).content
+        return [without_csrf(first), without_csrf(second)]
+
+    assert pages(TYPED) == pages("13900000009")
+
+
+def test_known_and_unknown_phones_cost_the_same_statements(person: Person, ask: Ask) -> None:
+    counts = []
+    for phone in (TYPED, "13900000009"):
+        with CaptureQueriesContext(connection) as statements:
+            ask(phone, by=Client())
+        counts.append(len(statements))
+
+    assert counts[0] == counts[1]
+
+
+def test_a_phone_shared_by_two_accounts_opens_neither(
+    person: Person, register: Register, clinic: Clinic, client: Client, ask: Ask
+) -> None:
+    register(clinic, name="邓小雨")
+    ask()
+
+    assert "010-5550 0100" in texts()[0]
+    for code in ("000000", "123456", "999999"):
+        client.post(CODE, {"code": code})
+    assert not is_signed_in(client)
+
+
+def test_another_clinics_portal_does_not_know_the_phone(
+    person: Person, other_clinic: Clinic, ask: Ask
+) -> None:
+    ask(path="/p/west/sign-in/")
+
+    assert texts() == []
+
+
+def test_a_code_of_one_clinic_does_not_open_another(
+    person: Person, other_clinic: Clinic, client: Client, ask: Ask
+) -> None:
+    ask()
+    client.post("/p/west/sign-in/code/", {"code": code_in(texts()[0])})
+
+    assert not is_signed_in(client)
+
+
+def test_a_clinic_that_does_not_exist_has_no_portal(clinic: Clinic, client: Client) -> None:
+    assert client.get("/p/nowhere/sign-in/").status_code == 404
+
+
+def test_a_closed_account_gets_no_code(person: Person, ask: Ask) -> None:
+    User.objects.filter(pk=person.user.pk).update(is_active=False)
+    ask()
+
+    assert texts() == []
+
+
+def test_asking_again_within_a_minute_sends_nothing_new(person: Person, ask: Ask) -> None:
+    ask()
+    ask()
+
+    assert len(texts()) == 1
+
+
+def test_after_five_codes_in_an_hour_no_more_are_sent(person: Person, client: Client, ask: Ask) -> None:
+    for minutes in range(5):
+        with time_machine.travel(MORNING + timedelta(minutes=2 * minutes), tick=False):
+            ask()
+    with time_machine.travel(MORNING + timedelta(minutes=12), tick=False):
+        answer = ask()
+
+    assert answer.status_code == 429  # type: ignore[attr-defined]
+    assert len(texts()) == 5
+
+
+def test_neither_phone_nor_code_is_kept_in_clear(
+    person: Person, client: Client, ask: Ask, clinic: Clinic
+) -> None:
+    ask()
+    code = code_in(texts()[0])
+
+    with acting(system(clinic)):
+        row = SignInCode.objects.get()
+    kept = " ".join([row.phone_hash, row.address_hash, row.code_hash, *map(str, client.session.values())])
+    assert "13800000001" not in kept
+    assert code not in row.code_hash
+
+
+def test_a_text_that_the_carrier_refuses_breaks_nothing(
+    person: Person, client: Client, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise OSError("no route")
+
+    monkeypatch.setattr(mail.EmailMessage, "send", refuse)
+    answer = ask()
+
+    assert answer.headers["Location"] == CODE  # type: ignore[attr-defined]
+
+
+def test_an_incomplete_phone_is_told_beside_the_field(clinic: Clinic, client: Client) -> None:
+    answer = client.post(SIGN_IN, {"phone": "138"})
+
+    assert answer.status_code == 200
+    assert answer.context["form"].errors["phone"]
+
+
+def test_the_code_page_without_a_code_leads_back(clinic: Clinic, client: Client) -> None:
+    assert client.get(CODE).headers["Location"] == SIGN_IN
+
+
+def test_signing_out_ends_the_session(person: Person, phone_client: Client) -> None:
+    phone_client.post("/p/east/sign-out/")
+
+    assert not is_signed_in(phone_client)
+
+
+def test_a_password_never_opens_a_patients_account(person: Person, client: Client) -> None:
+    person.user.set_password("a long enough sentence")
+    person.user.save()
+    client.post("/accounts/login/", {"login": person.user.username, "password": "a long enough sentence"})
+
+    assert not is_signed_in(client)
+
+
+def test_a_staff_phone_opens_nothing(clinic: Clinic, ask: Ask) -> None:
+    StaffFactory.create()
+    ask("13700000007")
+
+    assert texts() == []
+
+
+def without_csrf(page: bytes) -> bytes:
+    return re.sub(rb'(csrfmiddlewaretoken" value="|X-CSRFToken": "|nonce-)[^"]+', b"", page)
