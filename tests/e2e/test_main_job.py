@@ -12,6 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg2
 import pytest
+from django.utils import timezone
 from playwright.sync_api import Browser, expect
 
 from config.demo.__main__ import Demo
@@ -63,7 +64,7 @@ def verify(demo: Demo) -> subprocess.CompletedProcess[str]:
 
 def report_of_the_person() -> bytes:
     """The invented check-up of two days ago, about the person whose card is opened here."""
-    found = json.loads(fixture("checkup.json"))
+    found = json.loads(fixture("checkup", on=timezone.localdate()))
     for entry in found["entry"]:
         if entry["resource"]["resourceType"] == "Patient":
             entry["resource"].update(
