@@ -173,3 +173,20 @@ def test_what_was_decided_lately_is_listed_with_its_counts(desk: Client, clinic:
     desk.post(reverse("exchange:write", args=[batch(clinic).pk]))
     page = desk.get(reverse(UPLOADS)).content.decode()
     assert "17" in page
+
+
+def test_an_uploaded_file_never_touches_the_disk(
+    desk: Client, clinic: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise AssertionError("a temporary file was opened")
+
+    monkeypatch.setattr("tempfile.NamedTemporaryFile", refuse)
+    monkeypatch.setattr("django.core.files.uploadedfile.tempfile.NamedTemporaryFile", refuse)
+    padded = fixture("checkup") + b" " * (3 * 1024 * 1024)
+    assert "陈*琴" in upload(desk, padded).content.decode()
+
+
+def test_a_file_over_twenty_megabytes_is_refused_at_the_door(desk: Client) -> None:
+    page = upload(desk, b" " * (21 * 1024 * 1024 + 1))
+    assert b"is-bad" in page.content
