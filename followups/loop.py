@@ -22,10 +22,11 @@ from consent.decisions import Need
 from consent.gate import pass_gate
 from followups.choices import FollowUpState, Outcome, Urgency
 from followups.findings import Finding, action_findings, critical_findings, measured_since, tag_findings
+from followups.messaging import at_rest
 from followups.models import PENDING, RUNNING, Enrolment, FollowUp
 from followups.pathways import pathway_book, pathway_of
 from followups.planning import end, enrol
-from followups.sending import at_rest, send_queued
+from followups.sending import send_queued
 from followups.services import go_on
 from patients.errors import PatientNotFound
 from patients.models import Patient

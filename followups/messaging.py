@@ -1,4 +1,4 @@
-"""What a message says and when it may leave: `data/messaging.yaml`, read once and checked as it is read. Pure.
+"""What a message says and when it may leave: `data/messaging.yaml`, read once and checked as it is read.
 
 A template may use five words and hold none of the forbidden ones, so no message can tell anything about health.
 """
@@ -14,6 +14,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import yaml
+from django.conf import settings
 
 _FILE = Path(__file__).parent / "data" / "messaging.yaml"
 ALLOWED_WORDS = frozenset({"clinic", "salutation", "day", "link", "phone"})
@@ -108,6 +109,16 @@ def policy() -> Policy:
         most_per_day=written["most_per_person_per_day"],
         most_tries=written["most_tries"],
     )
+
+
+def at_rest(at: datetime) -> bool:
+    """Whether nothing is sent now. A machine without neighbours to wake may say otherwise (MESSAGES_AT_ANY_HOUR)."""
+    return policy().is_quiet(at) and not settings.MESSAGES_AT_ANY_HOUR
+
+
+def not_at_night(at: datetime, message_id: UUID) -> datetime:
+    """The moment, or the next morning where it would fall into a quiet time."""
+    return policy().not_before(at, message_id) if at_rest(at) else at
 
 
 @cache

@@ -19,10 +19,11 @@ AT_START = "at_start"
 
 @dataclass(frozen=True, slots=True)
 class Reminder:
-    """A message around the day a step is due; `days` is negative before it."""
+    """A message around the day a step is due; `days` is negative before it. `at_once`: as soon as the step opens."""
 
     template: str
     days: int
+    at_once: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,5 +128,7 @@ def _step(row: Mapping[str, Any]) -> Step:
         days=due.get("days"),
         opens=row["opens"],
         satisfied_by=row.get("satisfied", ""),
-        reminders=tuple(Reminder(r["template"], r["days"]) for r in row.get("reminders", ())),
+        reminders=tuple(
+            Reminder(r["template"], r["days"], r.get("at_once", False)) for r in row.get("reminders", ())
+        ),
     )

@@ -24,7 +24,7 @@ from followups.choices import (
     FollowUpState,
     MessageState,
 )
-from followups.messaging import newest_template, policy
+from followups.messaging import newest_template, not_at_night, policy
 from followups.models import PENDING, RUNNING, Enrolment, FollowUp, Message, Outbox
 from followups.pathways import AT_START, Pathway, Step, pathway_of
 from patients.choices import CareRole, PhoneOwner
@@ -126,7 +126,8 @@ def plan_reminders(
                 purpose=purpose,
                 due_at=at,
             )
-            message.due_at = policy().not_before(max(at, policy().at_send_hour(day)), message.pk)
+            wanted_at = at if reminder.at_once else max(at, policy().at_send_hour(day))
+            message.due_at = not_at_night(wanted_at, message.pk)
             messages.append(message)
     Message.objects.bulk_create(messages)
     if messages:

@@ -27,7 +27,7 @@ from clinics.models import Clinic
 from consent.decisions import Decision, Need
 from consent.gate import pass_gate
 from followups.choices import AttemptOutcome, CancelReason, Channel, MessageState
-from followups.messaging import Text, day_in_words, policy, salutation, templates
+from followups.messaging import Text, at_rest, day_in_words, not_at_night, policy, salutation, templates
 from followups.models import Attempt, Message, Outbox
 from followups.planning import may_text
 from patients.models import Patient
@@ -73,11 +73,6 @@ def send_queued(clinic: Clinic, at: datetime, *, limit: int = MESSAGES_A_BATCH) 
         fates[letter.attempt_id] = Fate(outcome, _now(at, began))
     settle(clinic, fates)
     return Counter(fate.outcome for fate in fates.values())[AttemptOutcome.ACCEPTED]
-
-
-def at_rest(at: datetime) -> bool:
-    """Whether nothing is sent now. An installation without neighbours to wake may say so (MESSAGES_AT_ANY_HOUR)."""
-    return policy().is_quiet(at) and not settings.MESSAGES_AT_ANY_HOUR
 
 
 def start(clinic: Clinic, at: datetime, *, limit: int = MESSAGES_A_BATCH) -> list[Letter]:
@@ -183,7 +178,7 @@ def _not_today(message: Message, patient: Patient, at: datetime) -> datetime | N
     sent = Message.objects.filter(had, patient=patient).exclude(pk=message.pk).count()
     if sent < policy().most_per_day:
         return None
-    return policy().not_before(policy().at_send_hour(today + timedelta(days=1)), message.pk)
+    return not_at_night(policy().at_send_hour(today + timedelta(days=1)), message.pk)
 
 
 def _address(message: Message, patient: Patient) -> str:

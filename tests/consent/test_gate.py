@@ -5,8 +5,9 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import pairwise
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 from django.db import connection
@@ -84,7 +85,7 @@ def test_the_gate_refuses_and_there_is_something_to_lock_even_for_who_was_never_
 
 
 def test_a_batch_passes_the_gate_in_three_statements(
-    at_work: Actor, clinic: Clinic, django_assert_num_queries: Callable[..., object]
+    at_work: Actor, clinic: Clinic, django_assert_num_queries: Callable[..., Any]
 ) -> None:
     people = [PatientFactory(clinic=clinic, by=at_work) for _number in range(6)]
     for person in people[:4]:
@@ -205,8 +206,8 @@ def test_in_random_races_nothing_starts_after_a_withdrawal_committed(agreed: Pat
                 too_late = over.is_set()
                 return too_late, passes(agreed, nurse)
 
-            withdrawing = pool.submit(on_its_own_connection(lambda d=delays[0]: take_back(d)))
-            starting = [pool.submit(on_its_own_connection(lambda d=d: start(d))) for d in delays[1:]]
+            withdrawing = pool.submit(on_its_own_connection(partial(take_back, delays[0])))
+            starting = [pool.submit(on_its_own_connection(partial(start, delay))) for delay in delays[1:]]
             withdrawing.result(timeout=10)
             for too_late, passed in (one.result(timeout=10) for one in starting):
                 assert not (too_late and passed)

@@ -1,32 +1,48 @@
 """One clinic, a health manager of its care team, and a patient in her care."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
+from itertools import count
 
 import pytest
 
 from audit.acting import acting
 from audit.actors import Actor, system_actor
 from audit.purposes import Purpose
-from clinics.models import CareTeam, Clinic, User
+from clinics.models import CareTeam, Chain, Clinic, StaffRole, TeamMember, User
 from clinics.roles import Role
 from clinics.services import open_clinic
 from patients.models import Patient
-from tests.factories.clinics import (
-    CareTeamFactory,
-    ChainFactory,
-    StaffFactory,
-    StaffRoleFactory,
-    TeamMemberFactory,
-)
 from tests.factories.consent import MONDAY, ConsentFactory
 from tests.factories.patients import PatientFactory, actor_for
 
+Hire = Callable[..., User]
+
 
 @pytest.fixture
-def clinic(db: None) -> Clinic:
+def hire(db: None) -> Hire:
+    """Give a clinic one more member of staff, in these care teams."""
+    numbers = count(1)
+
+    def hire(clinic: Clinic, *teams: CareTeam, role: Role = Role.NURSE) -> User:
+        user = User.objects.create_user(f"staff{next(numbers)}", display_name="林晓")
+        StaffRole.objects.create(user=user, clinic=clinic, role=role)
+        for team in teams:
+            TeamMember.objects.create(team=team, user=user)
+        return user
+
+    return hire
+
+
+@pytest.fixture
+def chain(db: None) -> Chain:
+    return Chain.objects.create(name="云溪健康")
+
+
+@pytest.fixture
+def clinic(chain: Chain) -> Clinic:
     return open_clinic(
-        chain=ChainFactory(),
+        chain=chain,
         code="east",
         name="云溪健康城东门诊",
         short_name="云溪健康",
@@ -36,16 +52,12 @@ def clinic(db: None) -> Clinic:
 
 @pytest.fixture
 def team(clinic: Clinic) -> CareTeam:
-    team: CareTeam = CareTeamFactory(clinic=clinic)
-    return team
+    return CareTeam.objects.create(clinic=clinic, name="一组")
 
 
 @pytest.fixture
-def manager_account(clinic: Clinic, team: CareTeam) -> User:
-    user: User = StaffFactory()
-    StaffRoleFactory(user=user, clinic=clinic, role=Role.HEALTH_MANAGER)
-    TeamMemberFactory(team=team, user=user)
-    return user
+def manager_account(clinic: Clinic, team: CareTeam, hire: Hire) -> User:
+    return hire(clinic, team, role=Role.HEALTH_MANAGER)
 
 
 @pytest.fixture
@@ -55,11 +67,8 @@ def manager(manager_account: User, clinic: Clinic) -> Actor:
 
 
 @pytest.fixture
-def colleague_account(clinic: Clinic, team: CareTeam) -> User:
-    user: User = StaffFactory()
-    StaffRoleFactory(user=user, clinic=clinic, role=Role.NURSE)
-    TeamMemberFactory(team=team, user=user)
-    return user
+def colleague_account(clinic: Clinic, team: CareTeam, hire: Hire) -> User:
+    return hire(clinic, team)
 
 
 @pytest.fixture

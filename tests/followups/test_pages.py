@@ -1,5 +1,6 @@
 """Pages of to-dos, as a browser without scripts sees them."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -15,12 +16,12 @@ from clinics.models import Clinic, User
 from clinics.roles import Role
 from followups.models import FollowUp
 from patients.models import Patient
-from tests.factories.clinics import StaffFactory, StaffRoleFactory
 from tests.factories.consent import ConsentFactory
 from tests.factories.followups import HIGH_LDL, file_results, take
 from tests.factories.patients import PatientFactory
 
 pytestmark = pytest.mark.django_db
+Hire = Callable[..., User]
 
 
 @pytest.fixture
@@ -102,13 +103,10 @@ def test_the_panel_shows_to_dos_and_reminders(desk: Client, busy: Patient) -> No
 
 
 def test_strangers_and_the_front_desk_are_refused(
-    client: Client, clinic: Clinic, busy: Patient, manager: Actor
+    client: Client, clinic: Clinic, busy: Patient, manager: Actor, hire: Hire
 ) -> None:
     where = page_of(busy, "notify", manager)
-    stranger, front_desk = StaffFactory(), StaffFactory()
-    StaffRoleFactory(user=stranger, clinic=clinic, role=Role.NURSE)
-    StaffRoleFactory(user=front_desk, clinic=clinic, role=Role.FRONT_DESK)
-    for user, status in ((stranger, 404), (front_desk, 403)):
+    for user, status in ((hire(clinic), 404), (hire(clinic, role=Role.FRONT_DESK), 403)):
         client.force_login(user)
         assert client.get(where).status_code == status
         assert client.post(where, {"outcome": "reached"}).status_code == status

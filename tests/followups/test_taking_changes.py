@@ -1,6 +1,8 @@
 """News of a record becomes work: once, for the right person, by the right clock, and only as far as it is permitted."""
 
 from datetime import timedelta
+from typing import Any
+from uuid import UUID
 
 import pytest
 from django.db import DatabaseError
@@ -17,6 +19,7 @@ from followups.models import Enrolment, FollowUp, Message
 from patients.choices import PhoneOwner
 from patients.models import Patient
 from records.models import RecordsChange
+from records.services import TagChange, apply_rules
 from tests.factories.consent import MONDAY, ConsentFactory
 from tests.factories.followups import HIGH_LDL, NORMAL_LDL, file_results, follow_ups_of, messages_of, take
 from tests.factories.patients import PatientFactory
@@ -269,12 +272,11 @@ def test_one_patients_trouble_does_not_stop_the_others_and_its_news_is_kept(
         ConsentFactory(other, purpose, by=at_work, at=MONDAY - DAY)
     file_results(patient, by=at_work, at=MONDAY - DAY, ldl=HIGH_LDL)
     file_results(other, by=at_work, ldl=HIGH_LDL)
-    whole = loop.apply_rules
 
-    def stumbles(patient_id: object, **facts: object) -> object:
+    def stumbles(patient_id: UUID, **facts: Any) -> list[TagChange]:
         if patient_id == patient.pk:
             raise ArithmeticError
-        return whole(patient_id, **facts)  # type: ignore[arg-type]
+        return apply_rules(patient_id, **facts)
 
     monkeypatch.setattr(loop, "apply_rules", stumbles)
     take(clinic)

@@ -12,20 +12,19 @@ from audit.actors import Actor
 from audit.kinds import Kind
 from audit.purposes import Purpose
 from clinics.models import Clinic, User
-from clinics.roles import Role
 from followups.choices import CancelReason, FollowUpState, Outcome, Urgency
 from followups.errors import AlreadyClosed, AlreadyTaken, FollowUpNotFound
 from followups.models import Enrolment, FollowUp
 from followups.queries import MOST_SHOWN, board_of, follow_up_for, open_count, plan_of, workbench
 from followups.services import claim_follow_up, complete_follow_up
 from patients.models import Patient
-from tests.factories.clinics import StaffFactory, StaffRoleFactory
 from tests.factories.consent import MONDAY
 from tests.factories.followups import HIGH_LDL, file_results, follow_ups_of, messages_of, take
 from tests.factories.patients import actor_for
 
 DAY = timedelta(days=1)
 Queries = Callable[..., Any]
+Hire = Callable[..., User]
 
 
 def groups(actor: Actor, clinic: Clinic, at: datetime = MONDAY) -> dict[str, list[str]]:
@@ -74,13 +73,11 @@ def test_each_to_do_stands_in_one_group_by_its_day(at_work: Actor, clinic: Clini
 
 
 def test_the_pool_of_a_team_is_its_own(
-    at_work: Actor, colleague: Actor, clinic: Clinic, busy: Patient
+    at_work: Actor, colleague: Actor, clinic: Clinic, busy: Patient, hire: Hire
 ) -> None:
     FollowUp.objects.filter(step="explain").update(assignee=None)
     assert groups(colleague, clinic)["pool"] == ["explain"]
-    outsider: User = StaffFactory()
-    StaffRoleFactory(user=outsider, clinic=clinic, role=Role.NURSE)
-    assert groups(actor_for(outsider, clinic), clinic) == {}
+    assert groups(actor_for(hire(clinic), clinic), clinic) == {}
 
 
 def test_a_critical_result_is_shown_to_everybody_who_may_see_the_patient(
@@ -226,10 +223,8 @@ def test_from_the_pool_one_takes_it(at_work: Actor, colleague: Actor, busy: Pati
         claim_follow_up(follow_up_id, by=at_work, at=MONDAY)
 
 
-def test_to_dos_of_strangers_do_not_exist(at_work: Actor, clinic: Clinic, busy: Patient) -> None:
-    outsider: User = StaffFactory()
-    StaffRoleFactory(user=outsider, clinic=clinic, role=Role.NURSE)
-    stranger = actor_for(outsider, clinic)
+def test_to_dos_of_strangers_do_not_exist(at_work: Actor, clinic: Clinic, busy: Patient, hire: Hire) -> None:
+    stranger = actor_for(hire(clinic), clinic)
     for follow_up in follow_ups_of(busy):
         with pytest.raises(FollowUpNotFound):
             follow_up_for(stranger, follow_up.pk)
