@@ -63,7 +63,7 @@ class StartedBy(TextChoices):
 
 class LegalBasis(TextChoices):
     CONTRACT = "contract", _("Contract")
-    CONSENT = "consent", _("Consent")
+    CONSENT = "consent", _("General consent")
     SEPARATE = "separate", _("Separate consent")
     WRITTEN = "written", _("Written consent")
     GUARDIAN = "guardian", _("Consent of a guardian")

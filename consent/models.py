@@ -141,7 +141,7 @@ class ConsentState(models.Model):
     valid_from = models.DateTimeField(_("valid from"), null=True, blank=True)
     valid_until = models.DateTimeField(_("valid until"), null=True, blank=True)
     notice_version = models.PositiveSmallIntegerField(_("notice version"), default=0)
-    decided_at = models.DateTimeField(_("decided at"), null=True, blank=True)
+    decided_at = models.DateTimeField(_("last word at"), null=True, blank=True)
     last_event_id = models.UUIDField(_("last event"), null=True, blank=True)
     version = models.PositiveBigIntegerField(_("events so far"), default=0)
 

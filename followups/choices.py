@@ -53,7 +53,7 @@ class CancelReason(TextChoices):
 
 class Channel(TextChoices):
     SMS = "sms", _("Text message")
-    EMAIL = "email", _("E-mail")
+    EMAIL = "email", _("E-mail message")
 
 
 class MessageState(TextChoices):

@@ -77,7 +77,7 @@ class FollowUp(SealedModel):
     state = models.CharField(
         _("state"), max_length=9, choices=FollowUpState.choices, default=FollowUpState.OPEN
     )
-    opened_at = models.DateTimeField(_("opened at"))
+    opened_at = models.DateTimeField(_("begun at"))
     due_on = models.DateField(_("due on"), null=True, blank=True)
     due_at = models.DateTimeField(_("clock ends at"), null=True, blank=True)
     assignee = models.ForeignKey(
@@ -86,7 +86,7 @@ class FollowUp(SealedModel):
         null=True,
         blank=True,
         related_name="+",
-        verbose_name=_("who"),
+        verbose_name=_("assigned to"),
     )
     team = models.ForeignKey(
         CareTeam, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("care team")
