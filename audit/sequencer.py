@@ -65,6 +65,7 @@ class Log:
     frontier: Frontier
     leaves: list[tuple[Any, ...]] = field(default_factory=list)
     nodes: list[tuple[Any, ...]] = field(default_factory=list)
+    damaged: bool = False
 
     def append(self, uid: UUID, source: str, data: bytes) -> None:
         hashed = leaf_hash(data)
@@ -191,10 +192,8 @@ class Sequencer:
         log = logs.get(entry.log_id)
         if log is None:
             log = logs[entry.log_id] = self._begin(cursor, entry.log_id, entry.year)
-        elif entry.year > log.year:
-            closing = self._close(cursor, log)
-            log = logs[entry.log_id] = self._begin(cursor, entry.log_id, entry.year)
-            log.append(uuid7(), CLOSING, closing.encode())
+        elif entry.year > log.year and not log.damaged:
+            log = logs[entry.log_id] = self._next_year(cursor, log, entry.year)
         return log
 
     def _begin(self, cursor: Any, log_id: UUID, year: int) -> Log:
@@ -203,10 +202,18 @@ class Sequencer:
         cursor.execute("INSERT INTO audit_state VALUES (%s, %s, %s, 0, '{}')", [log_id, year, log.origin])
         return log
 
-    def _close(self, cursor: Any, log: Log) -> str:
-        """Sign the year's last checkpoint; its text is the first leaf of the next year."""
+    def _next_year(self, cursor: Any, log: Log, year: int) -> Log:
+        """Sign the old year's last checkpoint, whose text is the first leaf of the new; a damaged log stays in its year."""
         self._store(cursor, log)
-        return self._sign(cursor, log.log_id, log.year, log.origin, log.frontier)
+        try:
+            closing = self._sign(cursor, log.log_id, log.year, log.origin, log.frontier)
+        except LogDamaged as error:
+            self._tell(f"{log.origin} is not closed: {error}")
+            log.damaged = True
+            return log
+        begun = self._begin(cursor, log.log_id, year)
+        begun.append(uuid7(), CLOSING, closing.encode())
+        return begun
 
     def _store(self, cursor: Any, log: Log) -> None:
         execute_values(

@@ -2,7 +2,7 @@
 was signed and witnessed. Whatever does not fit is named."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
@@ -19,9 +19,13 @@ from audit.notes import Checkpoint, Note, NoteRefused, Verifier
 from audit.sequencer import CLOSING, EVENT
 
 register_uuid()
+DAMAGED = "its canonical text is damaged"
 ROWS_IN_CANON = 500  # of a row change; a statement that touched more keeps the digest of all
 EVENT_COLUMNS = tuple(f.column for f in AuditEvent._meta.concrete_fields)
 ROW_CHANGE_COLUMNS = ("uid", "log_id", "txid", "timestamp", "actor_ref", "tbl", "op", "row_count", "canon")
+
+HORIZON = "SELECT sealed_below FROM audit_horizon WHERE cluster = (SELECT system_identifier::text FROM pg_control_system())"
+SUBJECTS = "ARRAY(SELECT s.subject_id FROM audit_event_subject s WHERE s.event_uid = e.uid ORDER BY 1)"
 
 
 class Problem(NamedTuple):
@@ -36,22 +40,32 @@ class Problem(NamedTuple):
 
 @dataclass(slots=True)
 class LogReport:
-    """One log in one year. `entries` were read and fit, `size` and `signed` are the newest checkpoint's."""
+    """One log in one year. `entries` were read, fit, and stand under the newest checkpoint, whose size is `size`."""
 
     origin: str
     entries: int = 0
     size: int = 0
     witnessed_size: int = 0
     witness: str = ""
-    waiting: int = 0
     problems: list[Problem] = field(default_factory=list)
 
     def __str__(self) -> str:
         witnessed = (
             f"witnessed by {self.witness} up to {self.witnessed_size}" if self.witness else "not witnessed"
         )
-        waiting = f"; {self.waiting} wait for their place" if self.waiting else ""
-        return f"{self.entries} entries verify under checkpoint {self.size} of {self.origin}, {witnessed}{waiting}"
+        return f"{self.entries} entries verify under checkpoint {self.size} of {self.origin}, {witnessed}"
+
+
+@dataclass(slots=True)
+class WaitingReport:
+    """Entries of a table that the sequencer has not come to yet."""
+
+    table: str
+    waiting: int = 0
+    problems: list[Problem] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        return f"{self.waiting} entries of {self.table} wait for their place"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +87,18 @@ class Verification:
             cursor.execute("SELECT id, app_label || '.' || model FROM django_content_type")
             self._models: dict[int, str] = dict(cursor.fetchall())
 
-    def run(self) -> Iterator[LogReport]:
-        """One report for each log and year."""
+    def run(self) -> Iterator[LogReport | WaitingReport]:
+        """One report for each log and year, and one for each table with entries that have no place yet."""
         for log_id, year, size in self._logs():
             report = LogReport(self._origin(log_id, year))
             self._verify_log(report, log_id, year, size)
             yield report
-        yield from self._unsealed()
+        for waiting in (
+            self._unsealed("audit_event", EVENT_COLUMNS, SUBJECTS),
+            self._unsealed("audit_row_change", ROW_CHANGE_COLUMNS, "NULL"),
+        ):
+            if waiting.waiting or waiting.problems:
+                yield waiting
 
     def _logs(self) -> list[tuple[UUID, int, int]]:
         """Every log that state, leaves or checkpoints speak of, and how many leaves the state says it has."""
@@ -105,7 +124,7 @@ class Verification:
                 report.problems.append(Problem(f"leaf {tree.size} of {report.origin}", "is missing"))
                 return  # what follows would only repeat it
             report.problems += problems
-            report.entries += not problems
+            report.entries += not problems and tree.size < report.size
             tree.append(hashed)
             if tree.size in promised and promised.pop(tree.size) != tree.root():
                 report.problems.append(
@@ -142,8 +161,8 @@ class Verification:
         ):
             report.size, promised[checkpoint.size] = checkpoint.size, checkpoint.root
         if witnessed and self.trust.witness:
-            note = Note.parse(witnessed[2])
-            cosigned = str(Note(note.text, tuple(witnessed[3].splitlines(keepends=True))))
+            text, blank, _ = witnessed[2].rpartition("\n\n")
+            cosigned = f"{text}{blank}{witnessed[3]}"
             if checkpoint := self._checked(
                 report, cosigned, self.trust.witness, witnessed[0], bytes(witnessed[1])
             ):
@@ -249,70 +268,53 @@ class Verification:
     # --- one entry ----------------------------------------------------------------------------------------------------
 
     def _event(self, name: str, row: dict[str, Any], subjects: list[UUID]) -> list[Problem]:
-        entry, problems = _entry(name, row)
-        if entry is None:
-            return problems
-        problems += _differences(name, row, columns_of(entry))
+        entry = _entry(row)
+        expected = _copies(columns_of, entry)
+        if entry is None or expected is None:
+            return [Problem(name, DAMAGED)]
+        problems = _differences(name, row, expected)
         if self.trust.codes and bytes(row["mac"]) != mac(bytes(row["canon"])):
             problems.append(Problem(name, "its code is wrong"))
         kind = self._models.get(row["content_type_id"])
         if kind is not None and kind != (entry["object"] or {}).get("type"):
             problems.append(Problem(name, "column content_type_id is not what the entry says"))
-        if [str(subject) for subject in subjects] != entry["subjects"]:
+        if [str(subject) for subject in subjects] != entry.get("subjects"):
             problems.append(Problem(name, "its rows of audit_event_subject are not what the entry says"))
         return problems
 
     def _row_change(self, name: str, row: dict[str, Any]) -> list[Problem]:
-        entry, problems = _entry(name, row)
-        if entry is None:
-            return problems
-        expected = {
-            "uid": UUID(entry["uid"]),
-            "log_id": UUID(entry["log"]),
-            "txid": entry["tx"],
-            "timestamp": datetime.fromisoformat(entry["at"]),
-            "actor_ref": entry["actor"],
-            "tbl": entry["table"],
-            "op": entry["op"],
-            "row_count": entry["count"],
-            "canon": canonical(entry),
-        }
-        problems += _differences(name, row, expected)
-        rows = b",".join(canonical(changed) for changed in entry["rows"])
-        if entry["count"] <= ROWS_IN_CANON and sha256(rows).hexdigest() != entry["digest"]:
+        entry = _entry(row)
+        expected = _copies(_row_change_columns, entry)
+        if entry is None or expected is None:
+            return [Problem(name, DAMAGED)]
+        problems = _differences(name, row, expected)
+        rows = b",".join(canonical(changed) for changed in entry.get("rows", []))
+        if entry["count"] <= ROWS_IN_CANON and sha256(rows).hexdigest() != entry.get("digest"):
             problems.append(Problem(name, "its digest is not that of its rows"))
         return problems
 
     # --- what has no place yet ----------------------------------------------------------------------------------------
 
-    def _unsealed(self) -> Iterator[LogReport]:
+    def _unsealed(self, table: str, columns: tuple[str, ...], subjects: str) -> WaitingReport:
         """Entries without a leaf: behind the horizon nobody may add any, before it they wait for the sequencer."""
-        for table, columns in (("audit_event", EVENT_COLUMNS), ("audit_row_change", ROW_CHANGE_COLUMNS)):
-            report = LogReport(f"{self.trust.log.name}/{table}")
-            with self.connection.cursor(name="unsealed") as cursor:
-                subjects = SUBJECTS if table == "audit_event" else "NULL"
-                cursor.execute(
-                    f"SELECT e.txid < coalesce((SELECT sealed_below FROM audit_horizon), 0), {subjects},"  # noqa: S608
-                    f" {', '.join(f'e.{c}' for c in columns)} FROM {table} e"
-                    " WHERE NOT EXISTS (SELECT FROM audit_leaf l WHERE l.uid = e.uid) ORDER BY e.txid, e.uid"
+        report = WaitingReport(table)
+        with self.connection.cursor(name="unsealed") as cursor:
+            cursor.execute(
+                f"SELECT e.txid < coalesce(({HORIZON}), 0), {subjects}, {', '.join(f'e.{c}' for c in columns)}"  # noqa: S608
+                f" FROM {table} e WHERE NOT EXISTS (SELECT FROM audit_leaf l WHERE l.uid = e.uid) ORDER BY e.txid, e.uid"
+            )
+            for late, concerned, *values in cursor:
+                row = dict(zip(columns, values, strict=True))
+                name = f"{table} {row['uid']}"
+                is_event = concerned is not None
+                report.problems += (
+                    self._event(name, row, concerned) if is_event else self._row_change(name, row)
                 )
-                for late, subjects_of, *values in cursor:
-                    row = dict(zip(columns, values, strict=True))
-                    name = f"{table} {row['uid']}"
-                    report.waiting += not late
-                    report.problems += (
-                        self._event(name, row, subjects_of)
-                        if table == "audit_event"
-                        else self._row_change(name, row)
-                    )
-                    if late:
-                        report.problems.append(
-                            Problem(name, "was added behind the sealed part and has no place in the log")
-                        )
-            yield report
-
-
-SUBJECTS = "ARRAY(SELECT s.subject_id FROM audit_event_subject s WHERE s.event_uid = e.uid ORDER BY 1)"
+                report.waiting += not late
+                if late:
+                    why = "was added behind the sealed part and has no place in the log"
+                    report.problems.append(Problem(name, why))
+        return report
 
 
 class Sealed(NamedTuple):
@@ -322,16 +324,38 @@ class Sealed(NamedTuple):
     hash: bytes
 
 
-def _entry(name: str, row: dict[str, Any]) -> tuple[dict[str, Any] | None, list[Problem]]:
-    """The entry inside `canon`; a problem where it is not canonical JSON."""
+def _entry(row: dict[str, Any]) -> dict[str, Any] | None:
+    """The entry inside `canon`; None where it is not canonical JSON."""
     raw = bytes(row["canon"])
     try:
         entry: dict[str, Any] = json.loads(raw)
-        if canonical(entry) == raw:
-            return entry, []
-    except (ValueError, TypeError, AttributeError):
-        pass
-    return None, [Problem(name, "its canonical text is damaged")]
+        return entry if canonical(entry) == raw else None
+    except (ValueError, TypeError):
+        return None
+
+
+def _copies(
+    derive: Callable[[dict[str, Any]], dict[str, Any]], entry: dict[str, Any] | None
+) -> dict[str, Any] | None:
+    """The columns an entry asks for; None where a part is missing or of another kind."""
+    try:
+        return None if entry is None else derive(entry)
+    except (LookupError, ValueError, TypeError, AttributeError):
+        return None
+
+
+def _row_change_columns(entry: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "uid": UUID(entry["uid"]),
+        "log_id": UUID(entry["log"]),
+        "txid": entry["tx"],
+        "timestamp": datetime.fromisoformat(entry["at"]),
+        "actor_ref": entry["actor"],
+        "tbl": entry["table"],
+        "op": entry["op"],
+        "row_count": entry["count"],
+        "canon": canonical(entry),
+    }
 
 
 def _differences(name: str, row: dict[str, Any], expected: dict[str, Any]) -> list[Problem]:

@@ -77,7 +77,7 @@ def test_entries_that_wait_for_their_place_are_counted_and_checked(
 ) -> None:
     with acting(SETUP):
         event = record("card.opened", object=("patients.card", "18"))
-    assert "1 wait for their place" in verify(capsys)
+    assert "1 entries of audit_event wait for their place" in verify(capsys)
     tamper(
         "audit_event",
         "UPDATE audit_event SET canon = replace(encode(canon, 'escape'), '18', '19')::bytea WHERE uid = %s",
@@ -109,6 +109,9 @@ EDITS = [
         "is not what was sealed",
     ),
     ("canon = canon || ' '::bytea", "its canonical text is damaged"),
+    ("canon = '{}'::bytea", "its canonical text is damaged"),
+    ("canon = '[1]'::bytea", "its canonical text is damaged"),
+    ("canon = '\\x'::bytea", "its canonical text is damaged"),
 ]
 
 

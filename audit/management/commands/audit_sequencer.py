@@ -5,7 +5,7 @@ import time
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from psycopg2 import OperationalError  # type: ignore[import-untyped]
+from psycopg2 import InterfaceError, OperationalError  # type: ignore[import-untyped]
 
 from audit import configured
 from audit.connections import as_role
@@ -59,7 +59,7 @@ class Command(BaseCommand):
                 while True:
                     sequencer.turn()
                     time.sleep(interval)
-            except OperationalError as error:
+            except (InterfaceError, OperationalError) as error:
                 logger.warning("audit: the database is away (%s)", type(error).__name__)
                 time.sleep(interval)
             except KeyboardInterrupt:

@@ -30,14 +30,15 @@ class Command(BaseCommand):
         """Raises CommandError (exit status 1) where anything does not fit."""
         trust = self._trust(checkpoint)
         connection = reader()
-        problems = []
         try:
-            for report in Verification(connection, trust).run():
-                if report.size or report.entries or report.waiting or report.problems:
-                    self.stdout.write(str(report))
-                problems += report.problems
+            reports = list(Verification(connection, trust).run())
         finally:
             connection.close()
+        for report in reports:
+            self.stdout.write(str(report))
+        if not reports:
+            self.stdout.write("The log is empty.")
+        problems = [problem for report in reports for problem in report.problems]
         for problem in problems[:SHOWN]:
             self.stderr.write(str(problem))
         if problems:
