@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import OperationalError, connection
 
 from audit.acting import acting
 from audit.actors import system_actor
@@ -98,6 +99,19 @@ def test_every_refusal_is_a_sentence(clinic: Clinic, folder: Path, arguments: li
     out, err = run(folder / arguments[0], *arguments[1:])
     assert said in err
     assert out == ""
+    assert counted(clinic) == (0, 0)
+
+
+def test_a_database_that_ends_the_work_is_said_in_a_sentence(
+    clinic: Clinic, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ends(*args: object, **kwargs: object) -> None:
+        raise OperationalError("terminating connection due to transaction timeout")
+
+    monkeypatch.setattr("exchange.management.commands.import_report.import_bundle", ends)
+    monkeypatch.setattr(connection, "close", lambda: None)  # the test's own transaction goes on
+    _out, err = run(folder / "child.json", "--clinic", "east", "--open-card")
+    assert "the database ended the work (OperationalError), so nothing of it was written" in err
     assert counted(clinic) == (0, 0)
 
 

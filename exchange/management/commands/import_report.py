@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, no_translations
+from django.db import Error as DatabaseTrouble
+from django.db import connection
 from django.utils import timezone
 
 from audit.acting import acting
@@ -62,6 +64,12 @@ class Command(BaseCommand):
                 )
         except OSError as error:
             self.stderr.write(f"{path}: {error.strerror}.")
+            return False
+        except DatabaseTrouble as trouble:
+            connection.close()
+            self.stderr.write(
+                f"{path}: the database ended the work ({type(trouble).__name__}), so nothing of it was written."
+            )
             return False
         except ClinicError as error:
             self.stderr.write(f"{path}: {error.message}")
