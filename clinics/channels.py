@@ -10,6 +10,8 @@ from django.utils.module_loading import import_string
 
 from clinics.models import Clinic
 
+PERMANENT = 500
+
 
 class CarrierUnavailable(Exception):
     """Nobody answered in time: whether the message left is unknown. The idempotency key makes a second try harmless."""
@@ -59,10 +61,16 @@ def send_mail_text(clinic: Clinic, to: str, subject: str, body: str, *, idempote
     )
     try:
         message.send(fail_silently=False)
-    except (smtplib.SMTPRecipientsRefused, smtplib.SMTPSenderRefused, smtplib.SMTPDataError) as error:
-        raise CarrierRefused(type(error).__name__) from None  # the text of the error may hold the address
     except (OSError, smtplib.SMTPException) as error:
-        raise CarrierUnavailable(type(error).__name__) from None
+        # Only the kind of the error: its text may hold the address.
+        raise (CarrierRefused if _is_final(error) else CarrierUnavailable)(type(error).__name__) from None
+
+
+def _is_final(error: Exception) -> bool:
+    """Whether the server said no for good (5xx); anything else is worth another try."""
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        return all(code >= PERMANENT for code, _ in error.recipients.values())
+    return isinstance(error, smtplib.SMTPResponseException) and error.smtp_code >= PERMANENT
 
 
 @cache

@@ -80,8 +80,7 @@ def reset() -> int:
 def _addresses(data: Path) -> dict[str, str]:
     witness = account_of_witness()
     witness_dir, mailbox_dir = data / "witness", data / "mailbox"
-    for folder in (witness_dir, mailbox_dir):
-        folder.mkdir(mode=0o700, exist_ok=True)
+    witness_dir.mkdir(mode=0o700, exist_ok=True)  # the mailbox makes its own folder, as a Maildir
     witness.own(witness_dir)
     smtp_port, mailbox_port, witness_port = free_port(), free_port(), free_port()
     port = os.environ.get("DEMO_PORT") or str(free_port())

@@ -22,6 +22,8 @@ class Letterbox:
     async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:
         if address.endswith("@closed.invalid"):
             return "550 no such person"
+        if address.endswith("@busy.invalid"):
+            return "451 come back later"
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
@@ -73,6 +75,13 @@ def test_a_refused_address_is_final_and_does_not_stand_in_the_error(letterbox: L
         )
 
     assert "person" not in str(refusal.value)
+
+
+def test_a_server_that_is_busy_is_worth_another_try(letterbox: Letterbox) -> None:
+    with pytest.raises(CarrierUnavailable):
+        send_mail_text(
+            ClinicFactory.build(), "person@busy.invalid", "云溪健康", "…", idempotency_key="message:4"
+        )
 
 
 def test_a_dead_carrier_is_worth_another_try(letterbox: Letterbox) -> None:
