@@ -21,7 +21,7 @@ from clinics.models import TeamMember
 from consent.purposes import Words
 from followups.choices import EnrolmentState, FollowUpState, MessageState, Urgency
 from followups.errors import FollowUpNotFound
-from followups.messaging import policy
+from followups.messaging import policy, templates
 from followups.models import PENDING, Enrolment, FollowUp, Message
 from followups.pathways import Pathway, Step, pathway_of
 from patients.models import Patient
@@ -211,12 +211,20 @@ def row_of(actor: Actor, follow_up: FollowUp, at: datetime) -> Row:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ShownMessage:
+    """A message and what it is about; its words were never kept."""
+
+    message: Message
+    about: Words
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PatientBoard:
     """What happens next for one patient, and what happened last."""
 
     pending: tuple[Row, ...]
     closed: tuple[Row, ...]
-    messages: tuple[Message, ...]
+    messages: tuple[ShownMessage, ...]
     paused: tuple[Pathway, ...]
 
 
@@ -230,9 +238,17 @@ def board_of(actor: Actor, patient: Patient, at: datetime) -> PatientBoard:
             _rows(own.filter(state__in=PENDING).order_by("due_on", "pk")[:MOST_SHOWN], actor, today)
         ),
         closed=tuple(_rows(own.exclude(state__in=PENDING).order_by("-closed_at", "pk")[:5], actor, today)),
-        messages=tuple(Message.objects.filter(patient=patient).order_by("-due_at", "pk")[:8]),
+        messages=tuple(
+            ShownMessage(message=message, about=_about(message))
+            for message in Message.objects.filter(patient=patient).order_by("-due_at", "pk")[:8]
+        ),
         paused=tuple(pathway_of(e.pathway, e.version) for e in paused),
     )
+
+
+def _about(message: Message) -> Words:
+    template = templates()[message.template, message.template_version]
+    return Words(template.zh.subject, template.en.subject)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
