@@ -16,6 +16,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, resolve_url
 from django.urls import Resolver404, ResolverMatch, resolve
+from django.utils.cache import add_never_cache_headers
 
 from audit.access import access
 from audit.acting import acting
@@ -137,6 +138,8 @@ class UnitOfWork:
         error = getattr(request, "clinic_error", None)
         if failed and (guard or error):
             return self._denied(request, match, response, error)
+        if guard:
+            add_never_cache_headers(response)  # the back button must not show a chart to the next person at this screen
         return response
 
     def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: dict[str, Any]) -> None:
