@@ -84,7 +84,7 @@ def _reasons(tag: ShownTag) -> list[TagReason]:
             name=Words(fact.get("name_zh", ""), fact.get("name_en", "")),
             value=str(fact.get("value", "")),
             unit=str(fact.get("unit", "")),
-            test=str(fact.get("test", "")),
+            test=str(fact.get("test", "")).replace(">=", "≥").replace("<=", "≤"),
             taken_at=datetime.fromisoformat(fact["taken_at"]) if "taken_at" in fact else None,
         )
         for fact in tag.facts.get("evidence", ())

@@ -8,7 +8,6 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from audit.access import access
@@ -64,7 +63,6 @@ def chart(request: ClinicRequest, patient_id: UUID) -> HttpResponse:
 
 
 @staff_page(None, permission=Permission.SEE_PATIENTS)
-@never_cache
 @require_POST
 def reveal(request: ClinicRequest, patient_id: UUID) -> HttpResponse:
     """One masked value in clear for 60 s, for a reason that goes to the log. Raises NotRevealed without one."""

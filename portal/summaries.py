@@ -91,11 +91,13 @@ class Summary:
         if self.concerns:
             names = _(", ").join(concern.newest.name for concern in self.concerns[:3])
             if len(self.concerns) > 3:
-                return _("%(names)s and others, %(count)s in all, are outside their range. Nothing has to be done at once.") % {
+                return _(
+                    "%(names)s and others, %(count)s in all, are outside their range. None of them is critical."
+                ) % {
                     "names": names,
                     "count": len(self.concerns),
                 }
-            return _("Outside the range: %(names)s. Nothing has to be done at once.") % {"names": names}
+            return _("Outside the range: %(names)s. Nothing among them is critical.") % {"names": names}
         return _("Nothing stands outside its range.") if self.in_range else ""
 
 

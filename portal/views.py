@@ -147,7 +147,9 @@ def permission(request: ClinicRequest, purpose: str) -> HttpResponse:
     at = timezone.now()
     access = on_screen(request).shown
     patient = access.patient
-    standing = next((s for s in states_of(patient, at).values() if s.rule.purpose == purpose and s.offered), None)
+    standing = next(
+        (s for s in states_of(patient, at).values() if s.rule.purpose == purpose and s.offered), None
+    )
     if standing is None:
         raise NoSuchPage
     answer = request.POST.get("answer")

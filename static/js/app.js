@@ -45,6 +45,18 @@
     if (box && !box.contains(event.target)) document.querySelector("#omnibox-results")?.replaceChildren();
   });
 
+  // An explanation opens to the side that has room.
+  document.addEventListener(
+    "toggle",
+    (event) => {
+      const box = event.target.matches?.("details[data-menu][open]") ? event.target.querySelector(".zz-pop") : null;
+      if (!box) return;
+      box.classList.remove("is-left");
+      box.classList.toggle("is-left", box.getBoundingClientRect().right > document.documentElement.clientWidth);
+    },
+    true,
+  );
+
   // A form is sent once: its button rests until the answer is here.
   document.addEventListener("submit", (event) => {
     const form = event.target;

@@ -62,3 +62,8 @@ def test_no_page_carries_an_inline_style_or_script(desk: Client) -> None:
         assert "<style" not in text
         assert "<script>" not in text
         assert " onclick=" not in text
+
+
+def test_no_page_of_a_patient_or_a_clinic_is_kept_by_the_browser(desk: Client, clinic: Clinic) -> None:
+    for path in ("/", "/patients/", "/p/east/sign-in/"):
+        assert "no-store" in desk.get(path).headers["Cache-Control"]
