@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Locator, Page
 
 from config.demo.__main__ import Demo, run_demo
 from config.demo.mailbox import letters
@@ -42,6 +42,11 @@ class Visit:
 
     def go(self, path: str) -> None:
         self.page.goto(self.base + path)
+
+    def press(self, button: Locator) -> None:
+        """Press something that leads to another page, and be there."""
+        with self.page.expect_navigation():
+            button.click()
 
     def look(self, name: str) -> None:
         """Checks the page as it stands, and again at the width of a phone."""

@@ -87,7 +87,8 @@ def test_the_main_job_from_the_first_sign_in_to_the_verified_log(
     visit.look("sign-in")
     page.locator("[name=login]").fill("linxiao")
     page.locator("[name=password]").fill(PASSWORD)
-    page.locator("[name=password]").press("Enter")
+    with page.expect_navigation():
+        page.locator("[name=password]").press("Enter")
     expect(page.get_by_role("heading", name="林晓")).to_be_visible()
     visit.look("workbench")
 
@@ -95,14 +96,15 @@ def test_the_main_job_from_the_first_sign_in_to_the_verified_log(
     visit.go("/patients/new/")
     visit.look("look first")
     page.locator("#main [name=q]").fill(PHONE)
-    page.locator("#main [name=q]").press("Enter")
-    page.locator("#main form[action='/patients/new/']:has([name=typed]) button").click()
+    with page.expect_navigation():
+        page.locator("#main [name=q]").press("Enter")
+    visit.press(page.locator("#main form[action='/patients/new/']:has([name=typed]) button"))
     page.locator("[name=name]").fill(NAME)
     page.locator("[name=sex]").select_option("female")
     page.locator("[name=birth_date]").fill(BORN)
     expect(page.locator("[name=phone]")).to_have_value(PHONE)
     visit.look("register")
-    page.locator("#card button[type=submit]").click()
+    visit.press(page.locator("#card button[type=submit]"))
 
     # 3 The notice is shown; consent is recorded, each purpose by itself
     expect(page).to_have_url(re.compile(r"/patients/[0-9a-f-]{36}/consent/$"))
@@ -115,7 +117,7 @@ def test_the_main_job_from_the_first_sign_in_to_the_verified_log(
     page.locator("[name=told]").check()
     page.locator("[name=method][value=verbal_witnessed]").check()
     page.locator("[name=witness]").fill("王敏")
-    page.locator(".zz-savebar button[type=submit]").click()
+    visit.press(page.locator(".zz-savebar button[type=submit]"))
     expect(page.locator("#standing")).to_be_visible()
     ledger = ask(
         demo, "SELECT DISTINCT purpose, event FROM consent_event WHERE patient_id = %s ORDER BY 1", patient_id
@@ -132,7 +134,7 @@ def test_the_main_job_from_the_first_sign_in_to_the_verified_log(
     # the portal is opened for the person's own phone
     visit.go(f"/patients/{patient_id}/")
     visit.look("chart before results")
-    page.locator(f"form[action='/patients/{patient_id}/portal/'] button").click()
+    visit.press(page.locator(f"form[action='/patients/{patient_id}/portal/'] button"))
     expect(page.get_by_role("status").first).to_be_visible()
 
     # 4 A report arrives: tried, written, and the same file again changes nothing
@@ -141,25 +143,25 @@ def test_the_main_job_from_the_first_sign_in_to_the_verified_log(
     visit.go("/import/")
     visit.look("import")
     page.locator("[name=file]").set_input_files(file)
-    page.locator("#main form[enctype] button").click()
+    visit.press(page.locator("#main form[enctype] button"))
     expect(page).to_have_url(re.compile(r"/import/[0-9a-f-]{36}/"))
     visit.look("trial")
-    page.locator("form[action$='/write/'] button").click()
+    visit.press(page.locator("form[action$='/write/'] button"))
     page.wait_for_load_state()
     stored = ask(demo, "SELECT count(*) FROM records_observation WHERE patient_id = %s", patient_id)
     assert stored[0][0]
     visit.go("/import/")
     page.locator("[name=file]").set_input_files(file)
-    page.locator("#main form[enctype] button").click()
+    visit.press(page.locator("#main form[enctype] button"))
     expect(page.locator("form[action$='/write/']")).to_have_count(0)
-    page.locator("form[action$='/discard/'] button").click()
+    visit.press(page.locator("form[action$='/discard/'] button"))
     assert ask(demo, "SELECT count(*) FROM records_observation WHERE patient_id = %s", patient_id) == stored
 
     broken = tmp_path / "broken.json"
     broken.write_bytes(report_of_the_person()[:-900])
     visit.go("/import/")
     page.locator("[name=file]").set_input_files(broken)
-    page.locator("#main form[enctype] button").click()
+    visit.press(page.locator("#main form[enctype] button"))
     expect(page.locator("#wrong")).to_be_visible()
     visit.look("broken file")
 
@@ -200,11 +202,11 @@ def test_the_main_job_from_the_first_sign_in_to_the_verified_log(
     theirs.go("/p/chengdong/")
     theirs.look("portal sign-in")
     theirs.page.locator("[name=phone]").fill(PHONE)
-    theirs.page.locator("#main button[type=submit]").first.click()
+    theirs.press(theirs.page.locator("#main button[type=submit]").first)
     theirs.look("portal code")
     in_time(lambda: bool(re.search(r"\d{6}", theirs.newest_letter_to(PHONE))), "no code arrived")
     theirs.page.locator("[name=code]").fill(theirs.newest_code_to(PHONE))
-    theirs.page.locator("#main button[type=submit]").first.click()
+    theirs.press(theirs.page.locator("#main button[type=submit]").first)
     expect(theirs.page.locator("#main")).to_contain_text("空腹复查血脂")
     theirs.look("portal home")
     theirs.go("/p/chengdong/results/")
@@ -216,9 +218,9 @@ def test_the_main_job_from_the_first_sign_in_to_the_verified_log(
     assert ask(demo, planned, patient_id)[0][0]
     theirs.go("/p/chengdong/permissions/")
     theirs.look("portal permissions")
-    theirs.page.locator("form[action$='/permissions/followup/'] button").click()
+    theirs.press(theirs.page.locator("form[action$='/permissions/followup/'] button"))
     theirs.look("portal withdraw")
-    theirs.page.locator("button[name=answer][value=no]").click()
+    theirs.press(theirs.page.locator("button[name=answer][value=no]"))
     expect(theirs.page.locator("#main")).to_contain_text("没发的提醒")
     assert ask(demo, planned, patient_id)[0][0] == 0
     theirs.look("portal stopped")
