@@ -53,9 +53,11 @@ def redeem_code(patient: Patient, digits: str, at: datetime) -> None:
     if not constant_time_compare(bytes(code.code_mac), _mac(code, digits)):
         code.tries += 1
         code.save(update_fields=["tries"])
+        record("consent.code_wrong", object=code, subjects=[patient.subject_id])
         raise CodeWrong(str(patient.pk))
     code.used_at = at
     code.save(update_fields=["used_at"])
+    record("consent.code_used", object=code, subjects=[patient.subject_id])
 
 
 def _newest(patient: Patient, *, lock: bool = False) -> ConfirmationCode | None:

@@ -105,7 +105,7 @@ class Permission:
     standing: Standing = field(default_factory=Standing)
 
 
-_AFTER = {
+AFTER: dict[str, State] = {
     EventKind.GRANTED: State.GRANTED,
     EventKind.RENEWED: State.GRANTED,
     EventKind.REFUSED: State.REFUSED,
@@ -132,7 +132,7 @@ def after(standing: Standing, line: Line) -> Standing:
     if kind is EventKind.REQUESTED:
         return replace(counted, state=State.REQUESTED) if standing.state is State.UNKNOWN else counted
     return Standing(
-        state=_AFTER[kind],
+        state=AFTER[kind],
         valid_from=line.valid_from,
         valid_until=line.valid_until,
         notice_version=line.notice_version,

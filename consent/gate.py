@@ -16,7 +16,7 @@ from audit.purposes import Purpose
 from consent.choices import ANY_CHANNEL, SELF_RECIPIENT, Operation
 from consent.decisions import Decision, Need
 from consent.errors import ConsentMissing
-from consent.locks import Key, lock_states
+from consent.locks import Key, share_states
 from consent.purposes import rule_of
 from consent.queries import decisions
 
@@ -47,17 +47,15 @@ def pass_gate(needs: Iterable[Need], at: datetime) -> dict[Need, Decision]:
     needs = list(needs)
     if not connection.in_atomic_block:
         raise RuntimeError("the gate holds a lock until the transaction ends, and there is none")
-    lock_states([key for need in needs for key in _keys(need)], exclusive=False)
+    share_states({key for need in needs for key in _keys(need)})
     return decisions(needs, at)
 
 
 def _keys(need: Need) -> list[Key]:
-    """The rows to lock: the general one and the channel's own. A permission by law has none."""
+    """The general rows of a need, which must be there to be locked. A permission by law has none."""
     if not rule_of(need.purpose).needs_consent:
         return []
-    channels = {ANY_CHANNEL, need.channel}
     return [
-        Key(need.patient_id, need.purpose.value, category, need.recipient, need.op, channel)
+        Key(need.patient_id, need.purpose.value, category, need.recipient, need.op, ANY_CHANNEL)
         for category in need.categories
-        for channel in channels
     ]

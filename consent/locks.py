@@ -1,10 +1,12 @@
 """The state rows as locks: made when missing, so that there is always something to lock, and taken in one order."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import connection
+
+from audit.services import record
 
 
 class Key(NamedTuple):
@@ -18,14 +20,20 @@ class Key(NamedTuple):
     channel: str
 
 
-_LOCK = """
-SELECT s.patient_id, s.purpose, s.data_category, s.recipient, s.operation, s.channel, s.id
+_IN_ORDER = "ORDER BY s.patient_id, s.purpose, s.data_category, s.recipient, s.operation, s.channel, s.id"
+_LOCK_KEYS = f"""
+SELECT s.patient_id, s.purpose, s.data_category, s.recipient, s.operation, s.channel
 FROM consent_state s
 JOIN unnest(%s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[])
   AS k (patient_id, purpose, data_category, recipient, operation, channel)
   USING (patient_id, purpose, data_category, recipient, operation, channel)
-ORDER BY s.patient_id, s.purpose, s.data_category, s.recipient, s.operation, s.channel, s.id
-"""
+{_IN_ORDER} FOR UPDATE OF s
+"""  # noqa: S608  # constants; every value is a parameter
+_SHARE = f"""
+SELECT s.patient_id, s.purpose, s.data_category, s.recipient, s.operation, s.channel
+FROM consent_state s WHERE s.patient_id = ANY (%s) AND s.purpose = ANY (%s)
+{_IN_ORDER} FOR SHARE
+"""  # noqa: S608  # constants; every value is a parameter
 _MAKE = """
 INSERT INTO consent_state (id, clinic_id, patient_id, subject_id, purpose, data_category, recipient, operation, channel,
                            state, notice_version, version)
@@ -39,30 +47,41 @@ ON CONFLICT (subject_id, purpose, data_category, recipient, operation, channel) 
 """
 
 
-def lock_states(keys: Collection[Key], *, exclusive: bool) -> list[UUID]:
-    """Locks these rows until the transaction ends; answers their ids in the order of the keys.
-
-    A shared lock does not make the row of a channel nobody spoke about: the general row stands for it.
-    """
+def lock_states(keys: Collection[Key]) -> None:
+    """Locks these rows for writing until the transaction ends, making those that are missing."""
     wanted = sorted(set(keys))
     if not wanted:
-        return []
-    found = _select(wanted, exclusive)
-    missing = sorted(
-        {key for key in wanted if key.channel == "any" or exclusive} - {Key(*row[:6]) for row in found}
-    )
-    if missing:
-        with connection.cursor() as cursor:
-            cursor.execute(_MAKE, _columns(missing))
-        found = _select(wanted, exclusive)
-    return [row[6] for row in found]
+        return
+    if missing := sorted(set(wanted) - _locked(_LOCK_KEYS, _columns(wanted))):
+        _make(missing)
+        _locked(_LOCK_KEYS, _columns(wanted))
 
 
-def _select(keys: Collection[Key], exclusive: bool) -> list[Any]:
+def share_states(keys: Collection[Key]) -> None:
+    """Locks all rows of these patients and purposes against writers; others may share the lock. Makes the rows named.
+
+    The row of a channel nobody spoke about is not among `keys`: the general row stands for it.
+    """
+    if not keys:
+        return
+    scope: list[list[Any]] = [list({key.patient_id for key in keys}), list({key.purpose for key in keys})]
+    if missing := sorted(set(keys) - _locked(_SHARE, scope)):
+        _make(missing)
+        _locked(_SHARE, scope)
+
+
+def _make(keys: Sequence[Key]) -> None:
     with connection.cursor() as cursor:
-        cursor.execute(_LOCK + ("FOR UPDATE OF s" if exclusive else "FOR SHARE OF s"), _columns(keys))
-        rows: list[Any] = cursor.fetchall()
-        return rows
+        cursor.execute(_MAKE, _columns(keys))
+        made = cursor.rowcount
+    if made:
+        record("consent.prepared", object=("consent.consentstate", str(keys[0].patient_id)), count=made)
+
+
+def _locked(statement: str, parameters: list[list[Any]]) -> set[Key]:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
+        return set(map(Key._make, cursor.fetchall()))
 
 
 def _columns(keys: Collection[Key]) -> list[list[Any]]:

@@ -26,14 +26,13 @@ from consent.choices import (
     State,
 )
 from consent.decisions import (
+    AFTER,
     NO,
     Decision,
-    Line,
     Need,
     Permission,
     Reason,
     Standing,
-    after,
     ask_again_on,
     decide,
     judge,
@@ -101,17 +100,14 @@ def _permission(row: tuple[Any, ...]) -> Permission:
     standing = Standing()
     if event is not None:
         valid_from, valid_until, notice_version, occurred_at, event_id, version = row[9:]
-        standing = after(
-            standing,
-            Line(
-                id=event_id,
-                event=event,
-                valid_from=valid_from,
-                valid_until=valid_until,
-                notice_version=notice_version,
-                occurred_at=occurred_at,
-                version=version,
-            ),
+        standing = Standing(
+            state=AFTER[event],
+            valid_from=valid_from,
+            valid_until=valid_until,
+            notice_version=notice_version,
+            decided_at=occurred_at,
+            last_event_id=event_id,
+            version=version,
         )
     return Permission(
         subject_id=subject,

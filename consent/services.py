@@ -293,12 +293,11 @@ def _lock(patient: Patient, rule: PurposeRule, channel: str, *, with_dependents:
         for category, operation in one.grants
         for via in {ANY_CHANNEL, channel}
     }
-    lock_states(keys, exclusive=True)
+    lock_states(keys)
     rows = ConsentState.objects.filter(patient=patient, purpose__in=[one.purpose for one in concerned])
     if with_dependents:
         lock_states(
-            [Key(patient.pk, s.purpose, s.data_category, s.recipient, s.operation, s.channel) for s in rows],
-            exclusive=True,
+            [Key(patient.pk, s.purpose, s.data_category, s.recipient, s.operation, s.channel) for s in rows]
         )
     return list(rows.order_by("data_category", "operation"))
 

@@ -20,7 +20,6 @@ SELECT crypto_sealed_row('followups_followup');
 SELECT audit_watch('followups_enrolment');
 SELECT audit_watch('followups_followup');
 SELECT audit_watch('followups_message');
-SELECT audit_watch('followups_attempt');
 """
 
 
