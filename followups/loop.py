@@ -145,7 +145,7 @@ def look_at(patient_id: UUID, at: datetime, *, by: Actor) -> list[Enrolment]:
 def close_satisfied(patient: Patient, at: datetime, *, permitted: bool, by: Actor) -> None:
     """To-dos that asked for a result which has come are done, without anybody's hand."""
     pending = FollowUp.objects.filter(patient=patient, state__in=PENDING, urgency=Urgency.ROUTINE)
-    for follow_up in pending.select_related("enrolment").defer("why", "note").order_by("pk"):
+    for follow_up in pending.select_related("enrolment").defer("note", "enrolment__why").order_by("pk"):
         enrolment = follow_up.enrolment
         step = pathway_of(enrolment.pathway, enrolment.version).step(follow_up.step)
         if not step.satisfied_by or not measured_since(patient, step.satisfied_by, follow_up.opened_at):

@@ -27,15 +27,15 @@ RUNNING = (EnrolmentState.ACTIVE, EnrolmentState.PAUSED)
 PENDING = (FollowUpState.OPEN, FollowUpState.WAITING)
 
 
-class Enrolment(models.Model):
-    """A patient on one version of one pathway, and what put them there."""
+class Enrolment(SealedModel):
+    """A patient on one version of one pathway, and what put them there: `cause` names it, `why` holds the values, sealed."""
 
-    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     clinic = models.ForeignKey(Clinic, models.PROTECT, related_name="+", verbose_name=_("clinic"))
     patient = models.ForeignKey(Patient, models.PROTECT, related_name="enrolments", verbose_name=_("patient"))
     pathway = models.SlugField(_("pathway"), max_length=40)
     version = models.PositiveSmallIntegerField(_("version"))
     cause = models.CharField(_("cause"), max_length=80, help_text=_("The tag or report that led here."))
+    why = SealedJSON(_("why"), aad_name="enrolment.why", scope=Scope.RECORD, field_set="clinical", null=True)
     one_at_a_time = models.BooleanField(_("one at a time"), default=True)
     state = models.CharField(
         _("state"), max_length=8, choices=EnrolmentState.choices, default=EnrolmentState.ACTIVE
@@ -91,7 +91,6 @@ class FollowUp(SealedModel):
     team = models.ForeignKey(
         CareTeam, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("care team")
     )
-    why = SealedJSON(_("why"), aad_name="followup.why", scope=Scope.RECORD, field_set="clinical", null=True)
     tries = models.PositiveSmallIntegerField(_("tries"), default=0)
     last_try_at = models.DateTimeField(_("last try at"), null=True, blank=True)
     outcome = models.CharField(_("outcome"), max_length=16, choices=Outcome.choices, blank=True)

@@ -56,8 +56,12 @@ def would_stop(*, patient_id: UUID, purpose: Purpose, at: datetime) -> list[Stop
     follow_ups = FollowUp.objects.filter(patient=patient, urgency__in=_STOPPABLE, state__in=PENDING)
     messages = Message.objects.filter(patient=patient, follow_up__urgency__in=_STOPPABLE, state__in=UNSENT)
     return _words(
-        list(follow_ups.select_related("enrolment").defer("why", "note")),
-        list(messages.select_related("follow_up__enrolment").defer("follow_up__why", "follow_up__note")),
+        list(follow_ups.select_related("enrolment").defer("note", "enrolment__why")),
+        list(
+            messages.select_related("follow_up__enrolment").defer(
+                "follow_up__note", "follow_up__enrolment__why"
+            )
+        ),
         list(_on_their_way(patient)),
     )
 

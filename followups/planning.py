@@ -50,9 +50,11 @@ def enrol(
     enrolment = Enrolment.objects.create(
         clinic_id=patient.clinic_id,
         patient=patient,
+        subject_id=patient.subject_id,
         pathway=pathway.code,
         version=pathway.version,
         cause=cause,
+        why=why,
         one_at_a_time=pathway.one_at_a_time,
         state=EnrolmentState.ACTIVE if permitted else EnrolmentState.PAUSED,
         started_at=at,
@@ -60,12 +62,12 @@ def enrol(
     )
     record("enrolment.started", object=enrolment, subjects=[patient.subject_id], purpose=pathway.purpose)
     if permitted:
-        open_steps(enrolment, patient, pathway.opening_after(AT_START), why=why, at=at)
+        open_steps(enrolment, patient, pathway.opening_after(AT_START), at=at)
     return enrolment
 
 
 def open_steps(
-    enrolment: Enrolment, patient: Patient, steps: Sequence[Step], *, why: Any, at: datetime
+    enrolment: Enrolment, patient: Patient, steps: Sequence[Step], *, at: datetime
 ) -> list[FollowUp]:
     """The to-dos of these steps, each with its reminders, for whoever looks after the patient."""
     if not steps:
@@ -92,7 +94,6 @@ def open_steps(
             due_at=due_at,
             assignee_id=staff_id,
             team_id=team_id,
-            why=why,
         )
         record("follow_up.opened", object=follow_up, subjects=[patient.subject_id], purpose=pathway.purpose)
         follow_ups.append(follow_up)
@@ -187,7 +188,7 @@ def resume(enrolment: Enrolment, patient: Patient, at: datetime) -> None:
         FollowUp.objects.filter(enrolment=enrolment, state=FollowUpState.DONE).values_list("step", flat=True)
     )
     ready = [s for s in pathway.steps if s.code not in done and s.opens in {AT_START, *done}]
-    open_steps(enrolment, patient, ready, why=None, at=at)
+    open_steps(enrolment, patient, ready, at=at)
 
 
 def end(enrolment: Enrolment, patient: Patient, at: datetime, *, by: str, finished: bool = False) -> None:
@@ -206,7 +207,7 @@ def cancel(
     pending = list(
         follow_ups.filter(state__in=PENDING)
         .select_related("enrolment")
-        .defer("why", "note")
+        .defer("note", "enrolment__why")
         .select_for_update(of=("self",))
         .order_by("pk")
     )

@@ -266,7 +266,7 @@ def plan_of(patient: Patient) -> list[PlanItem]:
     follow_ups = list(
         FollowUp.objects.filter(patient=patient, state__in=PENDING, urgency=Urgency.ROUTINE)
         .select_related("enrolment")
-        .defer("why", "note")
+        .defer("note", "enrolment__why")
         .order_by(F("due_on").asc(nulls_last=True), "pk")[:MOST_SHOWN]
     )
     waiting = Message.objects.filter(
@@ -335,7 +335,7 @@ def _step(follow_up: FollowUp) -> Step:
 
 
 def _facts(follow_up: FollowUp) -> tuple[Fact, ...]:
-    why: Mapping[str, Any] = follow_up.why or {}
+    why: Mapping[str, Any] = follow_up.enrolment.why or {}
     kept: Sequence[Mapping[str, Any]] = why.get("facts", ())
     return tuple(
         Fact(

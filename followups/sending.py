@@ -94,7 +94,7 @@ def start(clinic: Clinic, at: datetime, *, limit: int = MESSAGES_A_BATCH) -> lis
         entries = (
             ready.filter(pk__in=needs)
             .select_related("message__patient", "message__follow_up")
-            .defer("message__follow_up__why", "message__follow_up__note")
+            .defer("message__follow_up__note")
             .select_for_update(of=("self", "message"), skip_locked=True)
             .order_by("pk")
         )

@@ -96,7 +96,7 @@ def go_on(
     cancel_messages(patient, FollowUp.objects.filter(pk=follow_up.pk), CancelReason.ENDED, at)
     pathway = pathway_of(enrolment.pathway, enrolment.version)
     if permitted and enrolment.state == EnrolmentState.ACTIVE:
-        open_steps(enrolment, patient, pathway.opening_after(follow_up.step), why=None, at=at)
+        open_steps(enrolment, patient, pathway.opening_after(follow_up.step), at=at)
     if enrolment.state == EnrolmentState.ACTIVE and not _pending(enrolment):
         end(enrolment, patient, at, by=by.ref, finished=True)
 

@@ -16,6 +16,7 @@ SELECT zhizhi_same_clinic('followups_attempt', 'message_id', 'followups_message'
 """
 
 WATCH = """
+SELECT crypto_sealed_row('followups_enrolment');
 SELECT crypto_sealed_row('followups_followup');
 SELECT audit_watch('followups_enrolment');
 SELECT audit_watch('followups_followup');

@@ -97,7 +97,14 @@ def test_the_panel_shows_to_dos_and_reminders(desk: Client, busy: Patient) -> No
     where = reverse("followups:panel", args=[busy.pk])
     fragment = desk.get(where, headers={"HX-Request": "true"}).content.decode()
     assert fragment.lstrip().startswith("<section")
-    for words in ("Explain the lipid result", "Fasting lipid recheck", "4.60", "Text message", "Your visit tomorrow", "Planned"):
+    for words in (
+        "Explain the lipid result",
+        "Fasting lipid recheck",
+        "4.60",
+        "Text message",
+        "Your visit tomorrow",
+        "Planned",
+    ):
         assert words in fragment
     assert "<html" in desk.get(where).content.decode()
 

@@ -7,7 +7,9 @@ from uuid import UUID
 import pytest
 from django.db import DatabaseError
 
+from audit.access import access
 from audit.actors import Actor
+from audit.kinds import Kind
 from audit.models import AuditEvent
 from audit.purposes import Purpose
 from clinics.models import Clinic
@@ -16,6 +18,7 @@ from consent.services import withdraw_consent
 from followups import loop, planning
 from followups.choices import CancelReason, EnrolmentState, FollowUpState, MessageState, Outcome, Urgency
 from followups.models import Enrolment, FollowUp, Message
+from followups.queries import board_of
 from patients.choices import PhoneOwner
 from patients.models import Patient
 from records.models import RecordsChange
@@ -142,6 +145,9 @@ def test_without_consent_to_follow_up_the_pathway_waits_and_begins_when_it_is_gi
     assert Enrolment.objects.get().state == EnrolmentState.ACTIVE
     assert [f.step for f in follow_ups_of(silent_patient)] == ["explain", "recheck"]
     assert follow_ups_of(silent_patient)[0].due_on == (MONDAY + DAY).date()
+    with access(Purpose.CARE, Kind.VIEWED):
+        explain = board_of(at_work, silent_patient, MONDAY).pending[0]
+        assert [str(fact.value) for fact in explain.facts] == ["4.60"]
 
 
 def test_nobody_is_written_to_on_somebody_elses_phone(at_work: Actor, clinic: Clinic) -> None:

@@ -183,7 +183,10 @@ def test_the_note_is_sealed(at_work: Actor, clinic: Clinic, busy: Patient) -> No
 
     close(busy, "notify", at_work, note="打本人手机，已复述")
     with connection.cursor() as cursor:
-        cursor.execute("SELECT note, why FROM followups_followup WHERE state = 'done'")
+        cursor.execute(
+            "SELECT f.note, e.why FROM followups_followup f JOIN followups_enrolment e ON e.id = f.enrolment_id"
+            " WHERE f.state = 'done'"
+        )
         note, why = (bytes(column) for column in cursor.fetchone())
     assert "复述".encode() not in note
     assert b"6.80" not in why
