@@ -5,19 +5,26 @@ import threading
 import time
 from uuid import UUID
 
+CLOCK_CORRECTED = (
+    10_000 << 12
+)  # ten seconds, in the units of `_last`: less is jitter, more is a clock that was put right
+
 _lock = threading.Lock()
 _last = 0
 
 
 def uuid7() -> UUID:
-    """A UUID version 7 (RFC 9562) with 12 bits below the millisecond; strictly rising within this process.
+    """A UUID version 7 (RFC 9562) with 12 bits below the millisecond; rising within this process while the clock does.
 
-    It sorts together with PostgreSQL 18's `uuidv7()`.
+    It sorts together with PostgreSQL 18's `uuidv7()`. A clock that was wrong and is set back is believed, because an id of the
+    future would put its row into the wrong month of the log.
     """
     global _last
     with _lock:
         now = time.time_ns()
         ticks = (now // 1_000_000) << 12 | (now % 1_000_000) * 4096 // 1_000_000
-        _last = ticks = max(ticks, _last + 1)
+        if _last - ticks < CLOCK_CORRECTED:
+            ticks = max(ticks, _last + 1)
+        _last = ticks
     value = (ticks >> 12) << 80 | 0x7 << 76 | (ticks & 0xFFF) << 64 | 0b10 << 62
     return UUID(int=value | int.from_bytes(os.urandom(8), "big") >> 2)

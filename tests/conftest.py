@@ -55,5 +55,8 @@ def owner_flush() -> None:
         )
         (tables,) = cursor.fetchone()
         cursor.execute(
-            f"BEGIN; {guards_off or 'SELECT 1'}; TRUNCATE {tables} RESTART IDENTITY; {guards_on or 'SELECT 1'}; COMMIT"
+            f"BEGIN; {guards_off or 'SELECT 1'}; TRUNCATE {tables} RESTART IDENTITY;"
+            # the keys are gone: the database adopts a key folder anew, and every cache is emptied
+            " UPDATE crypto_epoch SET key_store = '', counter = counter + 1;"
+            f" {guards_on or 'SELECT 1'}; COMMIT"
         )

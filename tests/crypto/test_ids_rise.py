@@ -4,6 +4,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
 
+import pytest
+
 from crypto.ids import uuid7
 
 
@@ -26,3 +28,22 @@ def test_an_id_is_an_rfc_9562_version_7_of_this_millisecond() -> None:
     assert one.version == 7
     assert one.variant == "specified in RFC 4122"
     assert before - 1 <= one.int >> 80 <= after + 10
+
+
+def test_a_clock_that_ran_far_ahead_and_is_put_right_is_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = time.time_ns()
+    monkeypatch.setattr("crypto.ids.time.time_ns", lambda: right + 400 * 24 * 3600 * 10**9)
+    ahead = uuid7()
+    monkeypatch.setattr("crypto.ids.time.time_ns", lambda: right)
+
+    assert uuid7() < ahead
+    assert uuid7().int >> 80 == right // 1_000_000
+
+
+def test_a_clock_that_jitters_back_does_not_let_ids_fall(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = time.time_ns()
+    monkeypatch.setattr("crypto.ids.time.time_ns", lambda: now)
+    first = uuid7()
+    monkeypatch.setattr("crypto.ids.time.time_ns", lambda: now - 50_000_000)
+
+    assert uuid7() > first
