@@ -7,8 +7,6 @@ takes once. So a crash repeats nothing and loses nothing, and nothing starts aft
 
 import logging
 import time
-from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -52,27 +50,18 @@ class Letter:
     key: str
 
 
-@dataclass(frozen=True, slots=True)
-class Fate:
-    """How a letter ended, and when."""
-
-    outcome: AttemptOutcome
-    at: datetime
-
-
 def send_queued(clinic: Clinic, at: datetime, *, limit: int = MESSAGES_A_BATCH) -> int:
     """Sends what stands in the outbox; answers how many messages the carrier accepted. In quiet hours none."""
     if at_rest(at):
         return 0
     began = time.monotonic()
-    letters = start(clinic, at, limit=limit)
-    fates = {}
-    for letter in letters:
+    accepted = 0
+    for letter in start(clinic, at, limit=limit):
         late = _now(at, began) >= at + DEADLINE
         outcome = AttemptOutcome.GIVEN_UP if late else _hand_over(clinic, letter)
-        fates[letter.attempt_id] = Fate(outcome, _now(at, began))
-    settle(clinic, fates)
-    return Counter(fate.outcome for fate in fates.values())[AttemptOutcome.ACCEPTED]
+        settle(clinic, letter.attempt_id, outcome, _now(at, began))
+        accepted += outcome is AttemptOutcome.ACCEPTED
+    return accepted
 
 
 def start(clinic: Clinic, at: datetime, *, limit: int = MESSAGES_A_BATCH) -> list[Letter]:
@@ -103,14 +92,16 @@ def start(clinic: Clinic, at: datetime, *, limit: int = MESSAGES_A_BATCH) -> lis
     return [letter for letter in started if letter is not None]
 
 
-def settle(clinic: Clinic, fates: Mapping[UUID, Fate]) -> None:
-    """Writes down how these attempts ended. What was not accepted stands in the outbox again, later; what was, is done."""
-    if not fates:
-        return
+def settle(clinic: Clinic, attempt_id: UUID, outcome: AttemptOutcome, at: datetime) -> None:
+    """Writes down how an attempt ended. Unless its fate is known the message stands in the outbox again, for later.
+
+    Each letter by itself: a sender killed in between leaves one letter in doubt, and not its whole batch.
+    """
     with acting(system_actor("followups", clinic.pk), clinic.pk):
-        attempts = Attempt.objects.filter(pk__in=fates).select_related("message__patient")
-        for attempt in attempts.select_for_update(of=("self", "message")).order_by("pk"):
-            _settle(attempt, fates[attempt.pk])
+        message = (
+            Message.objects.select_related("patient").select_for_update(of=("self",)).get(attempts=attempt_id)
+        )
+        _settle(message, Attempt.objects.get(pk=attempt_id), outcome, at)
 
 
 def _now(at: datetime, began: float) -> datetime:
@@ -217,26 +208,22 @@ def _hand_over(clinic: Clinic, letter: Letter) -> AttemptOutcome:
     return AttemptOutcome.ACCEPTED
 
 
-def _settle(attempt: Attempt, fate: Fate) -> None:
-    message = attempt.message
-    attempt.outcome, attempt.finished_at = fate.outcome, fate.at
+def _settle(message: Message, attempt: Attempt, outcome: AttemptOutcome, at: datetime) -> None:
+    attempt.outcome, attempt.finished_at = outcome, at
     attempt.save(update_fields=["outcome", "finished_at"])
     if message.state != MessageState.SENDING:  # a later attempt under the same key knew its fate before us
         return
-    if fate.outcome in (AttemptOutcome.ACCEPTED, AttemptOutcome.REFUSED):
-        done = MessageState.SENT if fate.outcome is AttemptOutcome.ACCEPTED else MessageState.FAILED
-        _finish(message, done, fate.at)
+    if outcome in (AttemptOutcome.ACCEPTED, AttemptOutcome.REFUSED):
+        _finish(message, MessageState.SENT if outcome is AttemptOutcome.ACCEPTED else MessageState.FAILED, at)
         return
     entry = Outbox.objects.filter(message=message, tries=attempt.number).first()
     if entry is not None:
-        pause = PAUSE_AFTER_TROUBLE if fate.outcome is AttemptOutcome.UNAVAILABLE else timedelta()
-        entry.not_before = fate.at + pause * attempt.number
+        pause = PAUSE_AFTER_TROUBLE if outcome is AttemptOutcome.UNAVAILABLE else timedelta()
+        entry.not_before = at + pause * attempt.number
         entry.save(update_fields=["not_before"])
         message.state = MessageState.QUEUED
         message.save(update_fields=["state"])
-        record(
-            "message.waits", object=message, subjects=[message.patient.subject_id], reason=fate.outcome.value
-        )
+        record("message.waits", object=message, subjects=[message.patient.subject_id], reason=outcome.value)
 
 
 def _finish(

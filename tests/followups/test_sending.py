@@ -23,7 +23,7 @@ from followups import sending
 from followups.choices import AttemptOutcome, CancelReason, MessageState
 from followups.loop import claim_due, send_queued
 from followups.models import Attempt, Message, Outbox
-from followups.sending import CARRIER_LIMIT, DEADLINE, GRACE, Fate, settle, start
+from followups.sending import CARRIER_LIMIT, DEADLINE, GRACE, settle, start
 from patients.choices import PhoneOwner
 from patients.models import Patient
 from tests.factories.consent import MONDAY, ConsentFactory
@@ -274,7 +274,7 @@ def test_a_sender_that_comes_back_late_changes_nothing_that_is_settled(
     claim_due(clinic, MONDAY)
     (slow,) = start(clinic, MONDAY)
     send_queued(clinic, MONDAY + LEASE)
-    settle(clinic, {slow.attempt_id: Fate(AttemptOutcome.UNAVAILABLE, MONDAY + LEASE)})
+    settle(clinic, slow.attempt_id, AttemptOutcome.UNAVAILABLE, MONDAY + LEASE)
     assert state_of(news) == (MessageState.SENT, "")
     assert not Outbox.objects.exists()
 

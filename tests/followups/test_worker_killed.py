@@ -132,8 +132,9 @@ def test_a_worker_killed_again_and_again_loses_nothing_and_repeats_nothing(
         assert Enrolment.objects.count() == PEOPLE
         assert FollowUp.objects.count() == 2 * (PEOPLE - 1)
         assert not Message.objects.filter(patient=withdrawn).exists()
-        repeats = sum(keys.values()) - len(keys)
-        assert repeats <= Attempt.objects.filter(outcome="lost").count()
+        assert (
+            sum(keys.values()) - len(keys) <= KILLS
+        )  # in doubt is one letter a kill, offered again under its key
 
 
 def _person(clinic: Clinic, manager: Actor, at: datetime) -> Patient:
