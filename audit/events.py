@@ -11,7 +11,7 @@ from uuid import UUID
 from django.contrib.contenttypes.models import ContentType
 from django.db import DatabaseError, connection, models
 from django.utils.timezone import now
-from psycopg2.extras import Json  # type: ignore[import-untyped]
+from psycopg2.extras import Json
 
 from audit.actors import Unit
 from audit.canon import canonical, mac, moment, plain

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from psycopg2.extras import execute_values, register_uuid  # type: ignore[import-untyped]
+from psycopg2.extras import execute_values, register_uuid
 
 from audit.merkle import (
     Frontier,

@@ -9,7 +9,7 @@ from hashlib import sha256
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from psycopg2.extras import register_uuid  # type: ignore[import-untyped]
+from psycopg2.extras import register_uuid
 
 from audit.canon import canonical, mac
 from audit.events import columns_of

@@ -7,17 +7,12 @@ from django.http import HttpRequest
 
 
 def workplace(request: HttpRequest) -> dict[str, Any]:
-    roles = getattr(request, "roles", [])
-    clinics = {role.clinic_id: role.clinic for role in roles}
+    clinic, roles = getattr(request, "clinic", None), getattr(request, "roles", [])
     return {
-        "clinic": getattr(request, "clinic", None),
-        "clinics": list(clinics.values()),
+        "clinic": clinic,
+        "clinics": list({role.clinic_id: role.clinic for role in roles}.values()),
         "may": {permission.value: True for permission in getattr(request, "permissions", ())},
-        "role_names": [
-            role.get_role_display() for role in roles if role.clinic_id == getattr(request.clinic, "pk", None)
-        ]
-        if getattr(request, "clinic", None)
-        else [],
+        "role_names": [role.get_role_display() for role in roles if clinic and role.clinic_id == clinic.pk],
         "demo": settings.DEMO,
         "second_factor_optional": settings.DEMO and not settings.MFA_REQUIRED,
         "mailbox_url": settings.MAILBOX_URL,

@@ -139,7 +139,9 @@ class UnitOfWork:
         if failed and (guard or error):
             return self._denied(request, match, response, error)
         if guard:
-            add_never_cache_headers(response)  # the back button must not show a chart to the next person at this screen
+            add_never_cache_headers(
+                response
+            )  # the back button must not show a chart to the next person at this screen
         return response
 
     def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: dict[str, Any]) -> None:

@@ -6,7 +6,7 @@ from django.contrib.auth.signals import user_logged_in, user_logged_out, user_lo
 from django.http import HttpRequest
 
 from audit.acting import acting
-from audit.actors import Actor
+from audit.actors import Actor, ActorKind
 from audit.services import record
 from clinics.models import User, UserKind
 
@@ -39,7 +39,7 @@ def _record(action: str, request: HttpRequest, user: User) -> None:
     """The event belongs to the account that signs in or out, not to the anonymous visitor the request began as."""
     clinic = getattr(request, "clinic", None)
     clinic_id = clinic.pk if clinic else None
-    kind = "patient" if user.kind == UserKind.PATIENT else "staff"
+    kind: ActorKind = "patient" if user.kind == UserKind.PATIENT else "staff"
     actor = Actor(
         ref=f"user:{user.pk}", kind=kind, clinic_id=clinic_id, field_sets=frozenset(), user_id=user.pk
     )

@@ -36,7 +36,7 @@ def is_fresh(path: str) -> bool:
 
 
 def seals(variable: str) -> bool:
-    import psycopg2  # type: ignore[import-untyped]
+    import psycopg2
 
     from config.environment import Environment
 

@@ -25,7 +25,11 @@ def django_db_setup(
 
     with django_db_blocker.unblock(), as_owner():
         databases = setup_databases(
-            verbosity=0, interactive=False, aliases={"default"}, keepdb=django_db_keepdb
+            verbosity=0,
+            interactive=False,
+            aliases={"default": True},
+            serialized_aliases={},
+            keepdb=django_db_keepdb,
         )
     patch = pytest.MonkeyPatch()
     patch.setattr(TransactionTestCase, "_fixture_teardown", lambda case: owner_flush())

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import psycopg2  # type: ignore[import-untyped]
-from psycopg2.extensions import connection as Connection  # type: ignore[import-untyped]
+import psycopg2
+from psycopg2.extensions import connection as Connection
 
 from config.dbroles.roles import ROLES, create_roles_sql
 from config.embedded.accounts import Account

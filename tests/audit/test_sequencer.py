@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-import psycopg2  # type: ignore[import-untyped]
+import psycopg2
 import pytest
 import time_machine
 from django.core.management import CommandError, call_command

@@ -10,7 +10,7 @@ from aiosmtpd.controller import Controller
 from django.test import override_settings
 
 from clinics.channels import CarrierRefused, CarrierUnavailable, send_mail_text, send_sms
-from tests.factories.clinics import ClinicFactory
+from tests.factories.clinics import an_unsaved_clinic
 
 
 @dataclass
@@ -50,7 +50,7 @@ def letterbox() -> Iterator[Letterbox]:
 
 def test_a_mail_reaches_the_server_with_its_key(letterbox: Letterbox) -> None:
     send_mail_text(
-        ClinicFactory.build(),
+        an_unsaved_clinic(),
         "person@mailbox.invalid",
         "云溪健康",
         "您的报告已有更新。",
@@ -63,7 +63,7 @@ def test_a_mail_reaches_the_server_with_its_key(letterbox: Letterbox) -> None:
 
 
 def test_a_text_to_a_phone_arrives_in_the_demo_mailbox(letterbox: Letterbox) -> None:
-    send_sms(ClinicFactory.build(), "+8619900000001", "验证码 123456", idempotency_key="code:1")
+    send_sms(an_unsaved_clinic(), "+8619900000001", "验证码 123456", idempotency_key="code:1")
 
     assert letterbox.envelopes[0].rcpt_tos == ["8619900000001@sms.mailbox.invalid"]
 
@@ -71,7 +71,7 @@ def test_a_text_to_a_phone_arrives_in_the_demo_mailbox(letterbox: Letterbox) -> 
 def test_a_refused_address_is_final_and_does_not_stand_in_the_error(letterbox: Letterbox) -> None:
     with pytest.raises(CarrierRefused) as refusal:
         send_mail_text(
-            ClinicFactory.build(), "person@closed.invalid", "云溪健康", "…", idempotency_key="message:2"
+            an_unsaved_clinic(), "person@closed.invalid", "云溪健康", "…", idempotency_key="message:2"
         )
 
     assert "person" not in str(refusal.value)
@@ -80,12 +80,12 @@ def test_a_refused_address_is_final_and_does_not_stand_in_the_error(letterbox: L
 def test_a_server_that_is_busy_is_worth_another_try(letterbox: Letterbox) -> None:
     with pytest.raises(CarrierUnavailable):
         send_mail_text(
-            ClinicFactory.build(), "person@busy.invalid", "云溪健康", "…", idempotency_key="message:4"
+            an_unsaved_clinic(), "person@busy.invalid", "云溪健康", "…", idempotency_key="message:4"
         )
 
 
 def test_a_dead_carrier_is_worth_another_try(letterbox: Letterbox) -> None:
     with override_settings(EMAIL_PORT=1), pytest.raises(CarrierUnavailable):
         send_mail_text(
-            ClinicFactory.build(), "person@mailbox.invalid", "云溪健康", "…", idempotency_key="message:3"
+            an_unsaved_clinic(), "person@mailbox.invalid", "云溪健康", "…", idempotency_key="message:3"
         )

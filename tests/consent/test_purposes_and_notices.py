@@ -69,6 +69,13 @@ def test_both_languages_have_the_same_version_of_a_notice() -> None:
         assert len({notice_text(purpose, locale).version for locale in LOCALES}) == 1
 
 
+def test_a_notice_that_changed_materially_asks_everybody_again() -> None:
+    for purpose in purposes_with_notice():
+        notice = notice_text(purpose, "zh-hans")
+        assert rule_of(purpose).min_notice_version <= notice.version
+        assert not notice.material_change or rule_of(purpose).min_notice_version == notice.version
+
+
 def test_a_purpose_that_stops_something_unknown_does_not_load(monkeypatch: pytest.MonkeyPatch) -> None:
     row = {"code": "care", "stops": ["everything"]}
     with pytest.raises(ValueError, match="everything"):

@@ -31,7 +31,7 @@ Enter = Callable[..., Patient]
 @pytest.fixture
 def clinic(db: None) -> Clinic:
     return open_clinic(
-        chain=ChainFactory.create(),
+        chain=ChainFactory(),
         code="east",
         name="云溪健康城东门诊",
         short_name="云溪健康",
@@ -42,7 +42,7 @@ def clinic(db: None) -> Clinic:
 @pytest.fixture
 def other_clinic(db: None) -> Clinic:
     return open_clinic(
-        chain=ChainFactory.create(),
+        chain=ChainFactory(),
         code="west",
         name="云溪健康城西门诊",
         short_name="云溪健康",
@@ -52,17 +52,17 @@ def other_clinic(db: None) -> Clinic:
 
 @pytest.fixture
 def team(clinic: Clinic) -> CareTeam:
-    team: CareTeam = CareTeamFactory.create(clinic=clinic, name="一组")
+    team: CareTeam = CareTeamFactory(clinic=clinic, name="一组")
     return team
 
 
 @pytest.fixture
 def hire(clinic: Clinic, team: CareTeam) -> Hire:
     def hire(role: Role, *, in_team: bool = True, at: Clinic = clinic) -> User:
-        user: User = StaffFactory.create()
-        StaffRoleFactory.create(user=user, clinic=at, role=role)
+        user: User = StaffFactory()
+        StaffRoleFactory(user=user, clinic=at, role=role)
         if in_team:
-            TeamMemberFactory.create(team=team, user=user)
+            TeamMemberFactory(team=team, user=user)
         return user
 
     return hire

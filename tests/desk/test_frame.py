@@ -43,7 +43,7 @@ def test_the_search_box_is_there_for_those_who_see_patients(hire: Hire, client: 
 def test_a_person_of_two_clinics_changes_between_them(
     desk: Client, manager: User, clinic: Clinic, other_clinic: Clinic
 ) -> None:
-    StaffRoleFactory.create(user=manager, clinic=other_clinic, role=Role.HEALTH_MANAGER)
+    StaffRoleFactory(user=manager, clinic=other_clinic, role=Role.HEALTH_MANAGER)
     assert [one.pk for one in desk.get("/").context["frame"].other_clinics] == [other_clinic.pk]
 
     desk.post("/clinic/switch/", {"clinic": str(other_clinic.pk)})

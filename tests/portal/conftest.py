@@ -37,7 +37,7 @@ Register = Callable[..., Person]
 @pytest.fixture
 def clinic(db: None) -> Clinic:
     return open_clinic(
-        chain=ChainFactory.create(),
+        chain=ChainFactory(),
         code="east",
         name="云溪健康城东门诊",
         short_name="云溪健康",
@@ -48,7 +48,7 @@ def clinic(db: None) -> Clinic:
 @pytest.fixture
 def other_clinic(db: None) -> Clinic:
     return open_clinic(
-        chain=ChainFactory.create(),
+        chain=ChainFactory(),
         code="west",
         name="云溪健康城西门诊",
         short_name="云溪健康",

@@ -114,8 +114,8 @@ def test_a_visitor_who_is_not_signed_in_is_led_to_sign_in(person: Person, client
 
 
 def test_staff_find_nothing_on_the_patients_pages(person: Person, clinic: Clinic, client: Client) -> None:
-    staff: User = StaffFactory.create()
-    StaffRoleFactory.create(user=staff, clinic=clinic, role=Role.DOCTOR)
+    staff: User = StaffFactory()
+    StaffRoleFactory(user=staff, clinic=clinic, role=Role.DOCTOR)
     client.force_login(staff)
 
     for path in (HOME, RESULTS, "/p/east/permissions/"):

@@ -260,7 +260,7 @@ def test_a_password_never_opens_a_patients_account(person: Person, client: Clien
 
 
 def test_a_staff_phone_opens_nothing(clinic: Clinic, ask: Ask) -> None:
-    StaffFactory.create()
+    StaffFactory()
     ask("13700000007")
 
     assert texts() == []

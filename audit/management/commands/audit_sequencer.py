@@ -5,7 +5,7 @@ import time
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from psycopg2 import InterfaceError, OperationalError  # type: ignore[import-untyped]
+from psycopg2 import InterfaceError, OperationalError
 
 from audit import configured
 from audit.connections import as_role
