@@ -1,10 +1,35 @@
 """Clinics, roles and teams are edited here; accounts too. Nothing of a patient stands in these tables."""
 
+from typing import Any, TypeVar
+
 from django.contrib import admin
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.admin import UserAdmin
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
+from audit.services import record
 from clinics.models import CareTeam, Chain, Clinic, StaffRole, TeamMember, User
+
+_M = TypeVar("_M", bound=Model)
+
+
+class RecordedAdmin(admin.ModelAdmin[_M]):
+    """What is done here is an event of the log as well: Django's own list of changes can be edited by whoever owns it."""
+
+    def log_addition(self, request: HttpRequest, obj: _M, message: Any) -> LogEntry:
+        record("admin.added", object=obj)
+        return super().log_addition(request, obj, message)
+
+    def log_change(self, request: HttpRequest, obj: _M, message: Any) -> LogEntry:
+        record("admin.changed", object=obj)
+        return super().log_change(request, obj, message)
+
+    def log_deletions(self, request: HttpRequest, queryset: QuerySet[_M]) -> Any:
+        for obj in queryset:
+            record("admin.deleted", object=obj)
+        return super().log_deletions(request, queryset)
 
 
 class StaffRoleInline(admin.TabularInline[StaffRole, User]):
@@ -19,7 +44,7 @@ class TeamMemberInline(admin.TabularInline[TeamMember, CareTeam]):
 
 
 @admin.register(User)
-class AccountAdmin(UserAdmin):  # type: ignore[type-arg]  # not generic at run time
+class AccountAdmin(RecordedAdmin[User], UserAdmin[User]):
     list_display = ["username", "display_name", "kind", "is_active", "is_staff"]
     list_filter = ["kind", "is_active", "is_staff"]
     search_fields = ["username", "display_name"]
@@ -42,18 +67,27 @@ class AccountAdmin(UserAdmin):  # type: ignore[type-arg]  # not generic at run t
 
 
 @admin.register(Clinic)
-class ClinicAdmin(admin.ModelAdmin[Clinic]):
+class ClinicAdmin(RecordedAdmin[Clinic]):
     list_display = ["code", "name", "chain", "is_active"]
     list_select_related = ["chain"]
     search_fields = ["code", "name"]
 
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """A clinic needs keys, which `manage.py open_clinic` makes with it."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Clinic | None = None) -> bool:
+        return False
+
 
 @admin.register(CareTeam)
-class CareTeamAdmin(admin.ModelAdmin[CareTeam]):
+class CareTeamAdmin(RecordedAdmin[CareTeam]):
     list_display = ["name", "clinic"]
     list_select_related = ["clinic"]
     list_filter = ["clinic"]
     inlines = [TeamMemberInline]
 
 
-admin.site.register(Chain)
+@admin.register(Chain)
+class ChainAdmin(RecordedAdmin[Chain]):
+    list_display = ["name"]

@@ -1,0 +1,85 @@
+"""Administrators give accounts and roles in Django admin; each deed is an event, and no patient's data is in reach."""
+
+import pytest
+from django.core.management import call_command
+from django.core.management.base import CommandError
+from django.test import Client
+
+from audit.acting import acting
+from audit.actors import system_actor
+from audit.models import AuditEvent
+from clinics.models import Clinic, StaffRole, User
+from clinics.roles import Role
+from clinics.services import open_clinic
+from config.dbroles.owner import as_owner
+from crypto.models import IndexKey, Kek
+from tests.factories.clinics import ChainFactory, StaffFactory
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def clinic() -> Clinic:
+    return open_clinic(
+        chain=ChainFactory(), code="east", name="城东门诊", short_name="云溪健康", phone="010-5550 0100"
+    )
+
+
+@pytest.fixture
+def administrator(client: Client) -> Client:
+    account = User.objects.create_superuser("administrator", "a-long-password-2026")
+    client.force_login(account, backend="allauth.account.auth_backends.AuthenticationBackend")
+    return client
+
+
+def actions() -> list[str]:
+    """What stands in the system's log, which the application writes and cannot read."""
+    with as_owner():
+        return list(AuditEvent.objects.filter(action__startswith="admin.").values_list("action", flat=True))
+
+
+def test_a_role_given_in_admin_is_given_and_told(clinic: Clinic, administrator: Client) -> None:
+    person = StaffFactory()
+    form = {
+        "username": person.username, "display_name": person.display_name, "kind": "staff", "is_active": "on",
+        "staff_roles-TOTAL_FORMS": "1", "staff_roles-INITIAL_FORMS": "0",
+        "staff_roles-0-clinic": str(clinic.pk), "staff_roles-0-role": Role.NURSE,
+    }  # fmt: skip
+
+    answer = administrator.post(f"/admin/clinics/user/{person.pk}/change/", form)
+
+    assert answer.status_code == 302, answer.context["errors"] if answer.context else answer.content
+    assert StaffRole.objects.filter(user=person, clinic=clinic, role=Role.NURSE).exists()
+    assert actions() == ["admin.changed"]
+
+
+@pytest.mark.parametrize(
+    "page", ["", "clinics/user/", "clinics/clinic/", "clinics/careteam/", "clinics/chain/"]
+)
+def test_the_pages_open(clinic: Clinic, administrator: Client, page: str) -> None:
+    assert administrator.get(f"/admin/{page}").status_code == 200
+
+
+def test_a_clinic_cannot_be_made_without_its_keys(administrator: Client) -> None:
+    assert administrator.get("/admin/clinics/clinic/add/").status_code == 403
+
+
+def test_staff_without_the_right_are_sent_to_the_sign_in_with_lock_out(
+    clinic: Clinic, client: Client
+) -> None:
+    client.force_login(StaffFactory(), backend="allauth.account.auth_backends.AuthenticationBackend")
+
+    assert client.get("/admin/").status_code == 302
+
+
+def test_a_clinic_is_opened_with_its_keys_by_a_command() -> None:
+    words = {"chain": "云溪健康", "name": "城北门诊", "short_name": "云溪健康", "phone": "010-5550 0103"}
+
+    call_command("open_clinic", "north", **words)
+
+    clinic = Clinic.objects.get(code="north")
+    with acting(system_actor("test", clinic.pk), clinic.pk):
+        assert Kek.objects.filter(clinic_id=clinic.pk).exists()
+        assert IndexKey.objects.filter(clinic_id=clinic.pk).exists()
+    with pytest.raises(CommandError, match="north"):
+        call_command("open_clinic", "north", **words)
