@@ -3,6 +3,7 @@
 from argparse import ArgumentParser
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.utils.timezone import now
 
@@ -45,4 +46,5 @@ class Command(BaseCommand):
             self.stdout.write(f"  {account.username:<14}{account.name}  {role}  {CLINICS[account.clinic][0]}")
         for code, phones in portal_phones().items():
             shown = ", ".join(phones)
-            self.stdout.write(f"  portal /p/{code}/  phones {shown} (the code arrives in the mailbox)")
+            self.stdout.write(f"  portal /p/{code}/  phones {shown}")
+        self.stdout.write(f"Codes and reminders arrive in the mailbox: {settings.MAILBOX_URL}")
