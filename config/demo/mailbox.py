@@ -5,7 +5,7 @@ import html
 import os
 import signal
 import threading
-from email.message import EmailMessage
+from email.message import EmailMessage, Message
 from email.policy import default
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -45,9 +45,21 @@ def page(folder: Path) -> bytes:
     return PAGE.format(letters="".join(shown) or "<p>还没有信。</p>").encode()
 
 
+class OnceMailbox(Mailbox):
+    """Keeps each message once: a sender that died after handing it over sends it again under the same key."""
+
+    def handle_message(self, message: Message) -> None:
+        key = message["X-Idempotency-Key"]
+        if key is None or key not in self._keys():
+            super().handle_message(message)
+
+    def _keys(self) -> set[str]:
+        return {str(letter["X-Idempotency-Key"]) for letter in self.mailbox}
+
+
 def serve(folder: Path, smtp_port: int, page_port: int) -> None:
     """Both servers until SIGTERM."""
-    smtp = Controller(Mailbox(folder), hostname="127.0.0.1", port=smtp_port)
+    smtp = Controller(OnceMailbox(folder), hostname="127.0.0.1", port=smtp_port)
     smtp.start()
 
     class Page(BaseHTTPRequestHandler):
