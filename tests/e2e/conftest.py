@@ -1,5 +1,6 @@
 """The whole product, started as `make demo` starts it, on services of its own, and a real browser in front of it."""
 
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -13,6 +14,10 @@ from playwright.sync_api import Browser, BrowserContext, Locator, Page
 from config.demo.__main__ import Demo, run_demo
 from config.demo.mailbox import letters
 from tools.browser import find_browser
+
+# Playwright keeps an event loop in this thread until the session ends; the tests that follow in the same process use the
+# database as they always do, and Django would take them for coroutines.
+os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
 
 PATIENTS = 12
 VIOLATIONS = "window.__violations = []; addEventListener('securitypolicyviolation', e => window.__violations.push(e.violatedDirective + ' ' + e.blockedURI));"
