@@ -19,6 +19,7 @@ from patients.search_tokens import people_with
 def portal_accounts_by_phone(clinic: Clinic, phone: str, *, at: datetime | None = None) -> list[PortalAccess]:
     """The accounts of the persons who gave this phone to the clinic; several where a family shares it, none for nonsense.
 
+    Each person's own account alone: the phone of somebody who is looked after must not sign in as who looks after them.
     Nothing is opened: whoever asks has not signed in. The token of a whole phone has 64 bits.
     """
     try:
@@ -29,6 +30,7 @@ def portal_accounts_by_phone(clinic: Clinic, phone: str, *, at: datetime | None 
     access = PortalAccess.objects.filter(
         clinic=clinic,
         patient_id__in=people_with(clinic.pk, Index.PHONE_EQ, number),
+        relation=PortalRelation.SELF,
         patient__restricted_at=None,
         user__is_active=True,
         given_at__lte=moment,

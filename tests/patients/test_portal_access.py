@@ -42,6 +42,22 @@ def test_a_phone_finds_every_account_of_the_family_that_shares_it(clinic: Clinic
         assert not AuditEvent.objects.filter(action="access", actor_kind="anonymous").exists()
 
 
+@pytest.mark.parametrize("relation", [PortalRelation.PROXY, PortalRelation.GUARDIAN])
+def test_the_phone_of_somebody_who_is_looked_after_never_opens_the_account_of_who_looks_after_them(
+    clinic: Clinic, nurse: Actor, relation: PortalRelation
+) -> None:
+    with acting(nurse):
+        daughter = PatientFactory(clinic=clinic, by=nurse, phone="+8613800005678")
+        mother = PatientFactory(clinic=clinic, by=nurse, phone=PHONE)
+        own = give_portal_access(daughter, PortalRelation.SELF, nurse, at=OPENED_AT)
+        give_portal_access(mother, relation, nurse, at=OPENED_AT, user=own.user)
+
+        assert portal_accounts_by_phone(clinic, PHONE) == []
+        mothers = give_portal_access(mother, PortalRelation.SELF, nurse, at=OPENED_AT)
+        assert portal_accounts_by_phone(clinic, PHONE) == [mothers]
+        assert portal_accounts_by_phone(clinic, "13800005678") == [own]
+
+
 def test_an_account_says_nothing_of_whose_it_is(clinic: Clinic, nurse: Actor) -> None:
     with acting(nurse):
         patient = PatientFactory(clinic=clinic, by=nurse)
