@@ -52,16 +52,19 @@ def record(
     return event
 
 
-def record_denial(actor: Actor, *, view: str, object_id: str = "", reason: str = "") -> None:
+def record_denial(
+    actor: Actor, *, view: str, object_id: str = "", reason: str = "", address: str = ""
+) -> None:
     """Write that `actor` was refused, in a transaction of its own: after a rollback, or when the unit in hand is over.
 
-    `view` is the page or task that refused, `object_id` what they asked for, `reason` the refusal's code. Raises LogUnavailable.
+    `view` is the page or task that refused, `object_id` what they asked for, `reason` the refusal's code, `address` where they
+    asked from. Raises LogUnavailable.
     """
     unit = unit_or_none()
     if unit is not None:
         unit.owed.append(_denial(unit, view, object_id, reason))
         return
-    with acting(actor):
+    with acting(actor, address=address):
         write(_denial(current_unit(), view, object_id, reason))
 
 

@@ -5,6 +5,7 @@ inside the transaction (sealed values open lazily in templates), commits, and on
 400 or more is rolled back; the denial and whatever had been opened are then written in a transaction of their own.
 """
 
+import re
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
@@ -29,6 +30,26 @@ from clinics.models import Clinic, User, UserKind
 from crypto.errors import ClinicError
 
 SESSION_CLINIC = "clinic"
+_MEANS_NOTHING = re.compile(r"[0-9A-Za-z_.-]{1,64}")
+# The packages' pages that staff use. The others would keep an e-mail address in clear, or open a second way in.
+PACKAGE_PAGES = frozenset(
+    {
+        "account_login",
+        "account_logout",
+        "account_inactive",
+        "account_signup",  # closed, and says so
+        "account_change_password",
+        "account_reauthenticate",
+        "mfa_index",
+        "mfa_authenticate",
+        "mfa_reauthenticate",
+        "mfa_activate_totp",
+        "mfa_deactivate_totp",
+        "mfa_view_recovery_codes",
+        "mfa_generate_recovery_codes",
+        "mfa_download_recovery_codes",
+    }
+)
 
 
 class _RollBack(Exception):
@@ -69,9 +90,7 @@ class UnitOfWork:
             self._place_staff(request, user)
         if guard is not None:
             return self._admit(request, user, guard)
-        if match.app_name == "admin" and user.is_authenticated:
-            return self._ask_for_second_factor(user)
-        return None  # the packages' sign-in pages: a unit of work with nothing to open
+        return self._admit_to_package(user, match)
 
     @staticmethod
     def _clinic_of_portal(code: str) -> Clinic:
@@ -97,6 +116,16 @@ class UnitOfWork:
             if user.is_authenticated:
                 raise NoSuchPage
             return redirect("portal:sign_in", clinic_code=request.clinic.code)
+        return None
+
+    def _admit_to_package(self, user: Any, match: ResolverMatch) -> HttpResponse | None:
+        """The pages of sign-in and of Django admin: units of work with nothing to open, and none of them for patients."""
+        if user.is_authenticated and user.kind == UserKind.PATIENT:
+            raise NoSuchPage
+        if match.app_name == "admin":
+            return self._ask_for_second_factor(user) if user.is_authenticated else None
+        if match.view_name not in PACKAGE_PAGES:
+            raise NoSuchPage
         return None
 
     @staticmethod
@@ -138,10 +167,8 @@ class UnitOfWork:
         error = getattr(request, "clinic_error", None)
         if failed and (guard or error):
             return self._denied(request, match, response, error)
-        if guard:
-            add_never_cache_headers(
-                response
-            )  # the back button must not show a chart to the next person at this screen
+        # The back button must not show a chart, or the seed of a second factor, to the next person at this screen.
+        add_never_cache_headers(response)
         return response
 
     def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: dict[str, Any]) -> None:
@@ -168,9 +195,17 @@ class UnitOfWork:
         self, request: Any, match: ResolverMatch, response: HttpResponse, error: Exception | None
     ) -> HttpResponse:
         asked_for = next((str(value) for key, value in match.kwargs.items() if key != "clinic_code"), "")
+        if not _MEANS_NOTHING.fullmatch(asked_for):  # typed by a visitor: it may be a person's name
+            asked_for = ""
         reason = type(error).__name__ if error else str(response.status_code)
         try:
-            record_denial(request.actor, view=match.view_name, object_id=asked_for, reason=reason)
+            record_denial(
+                request.actor,
+                view=match.view_name,
+                object_id=asked_for,
+                reason=reason,
+                address=request.META.get("REMOTE_ADDR", ""),
+            )
         except LogUnavailable as unavailable:
             return self._unlogged(request, unavailable)
         return response
