@@ -263,9 +263,11 @@ def history_of(patient: Patient, limit: int = 200) -> list[HistoryEntry]:
     return list(told.values())[:limit]
 
 
-def was_recorded(clinic_id: UUID, idem_key: str) -> bool:
-    """Whether a deed with this repeat key is already in the ledger."""
-    return (
-        bool(idem_key)
-        and ConsentEvent.objects.filter(clinic_id=clinic_id, idem_key__startswith=f"{idem_key}:").exists()
-    )
+def was_recorded(patient: Patient, form_token: str) -> bool:
+    """Whether the form with this token was recorded for the patient already; a token that is none was not."""
+    try:
+        token = UUID(form_token)
+    except ValueError:
+        return False
+    recorded = ConsentEvent.objects.filter(clinic_id=patient.clinic_id, patient=patient)
+    return recorded.filter(idem_key__startswith=f"{token}:").exists()

@@ -62,7 +62,7 @@ def record(request: ClinicRequest, patient_id: UUID) -> HttpResponse:
     if "send_code" in request.POST:
         form = RecordForm(initial=request.POST.dict(), asked=asked)
         _send_code(request, patient, at)
-    elif request.method == "POST" and was_recorded(request.clinic.pk, request.POST.get("form_token", "")):
+    elif request.method == "POST" and was_recorded(patient, request.POST.get("form_token", "")):
         return redirect("consent:record", patient_id=patient.pk)  # the form was sent twice
     elif request.method == "POST" and form.is_valid() and _save(request, patient, form, notices, at):
         messages.success(request, _("Recorded. What was agreed takes effect at once."))

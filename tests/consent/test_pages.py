@@ -95,6 +95,15 @@ def test_sending_the_form_twice_is_harmless(desk: Client, patient: Patient, nurs
         assert ConsentEvent.objects.filter(purpose="care").count() == 3
 
 
+@pytest.mark.parametrize("token", ["portal", "%", "a\x00b", "x" * 100_000, ""])
+def test_a_form_token_that_is_none_is_told_and_never_breaks_the_page(
+    desk: Client, patient: Patient, nurse: Actor, token: str
+) -> None:
+    assert desk.post(address(patient), answers(Purpose.CARE, form_token=token)).status_code == 200
+    with acting(nurse):
+        assert not ConsentEvent.objects.exists()
+
+
 @pytest.mark.parametrize(
     ("changed", "complaint"),
     [
