@@ -6,11 +6,11 @@ from django import template
 from django.template import RequestContext
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from followups.queries import open_count
 
 from clinics.guards import ClinicRequest
 from clinics.models import Clinic
 from clinics.roles import Permission
+from followups.queries import open_count
 
 register = template.Library()
 
