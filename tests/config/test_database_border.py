@@ -83,13 +83,12 @@ def of_a_patient() -> set[str]:
 
 
 def test_every_table_of_a_clinic_or_a_patient_shows_the_rows_of_the_clinic_in_hand_alone() -> None:
-    guarded = {
-        name: policy
-        for name, policy in ask(
+    guarded = dict(
+        ask(
             "SELECT c.relname, pg_get_expr(p.polqual, p.polrelid) FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid"
             " WHERE c.relrowsecurity AND p.polname = 'clinic' AND p.polpermissive AND p.polroles = ARRAY['zhizhi_app'::regrole]::oid[]"
         )
-    }
+    )
     wanted = (tables(with_columns=("clinic_id",)) | of_a_patient()) - OUTSIDE_BORDER - VIEWS
 
     assert {"patients_patient", "records_observation", "portal_signincode", "audit_event"} <= wanted
