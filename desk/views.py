@@ -20,7 +20,7 @@ from desk.errors import NotRevealed
 from desk.forms import RevealForm, RevealPart, RevealReason
 from desk.queries import chart_head, ending_permissions, week_of
 from followups.queries import workbench as workbench_of
-from patients.identity import mask_id_number, mask_name, mask_phone
+from patients.identity import MAINLAND_MOBILE, mask_id_number, mask_name, mask_phone
 from patients.models import Patient
 from patients.queries import patient_for
 
@@ -72,7 +72,7 @@ def reveal(request: ClinicRequest, patient_id: UUID) -> HttpResponse:
     patient, part = patient_for(request.actor, patient_id), RevealPart(form.cleaned_data["part"])
     with access(Purpose.CARE, Kind.REVEALED, reason=form.cleaned_data["reason"]):
         value: str = getattr(patient.identity, part) or ""
-    revealed = {"part": part.value, "value": value, "seconds": REVEALED_FOR}
+    revealed = {"part": part.value, "value": _as_dialled(part, value), "seconds": REVEALED_FOR}
     if request.headers.get("HX-Request"):
         context = {"patient": patient, "part": part.value, "masked": MASKS[part](value), "revealed": revealed}
         return render(request, "desk/_masked.html", {**context, "reasons": RevealReason})
@@ -80,6 +80,12 @@ def reveal(request: ClinicRequest, patient_id: UUID) -> HttpResponse:
         response = _chart(request, patient, revealed)
     response["Refresh"] = f"{REVEALED_FOR};url={reverse('desk:chart', args=[patient.pk])}"
     return response
+
+
+def _as_dialled(part: RevealPart, value: str) -> str:
+    """A mobile of this country as it is dialled here, without its +86; anything else as it is."""
+    national = value.removeprefix("+86")
+    return national if part is RevealPart.PHONE and MAINLAND_MOBILE.fullmatch(national) else value
 
 
 def _chart(

@@ -37,7 +37,10 @@ class OpenCardForm(forms.Form):
     """The fewest fields the purpose needs: a name, and an ID number or a birth date with sex."""
 
     name = forms.CharField(
-        label=_("Name"), max_length=60, widget=forms.TextInput(attrs={"autocomplete": "off"})
+        label=_("Name"),
+        max_length=60,
+        error_messages={"required": _("Type the name.")},
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )
     id_number = forms.CharField(
         label=_("ID number"),
