@@ -1,0 +1,233 @@
+"""Every address of ours, walked by those who may not come and by those who type nonsense. A new page is found by itself."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from django.test import Client
+from django.urls import URLPattern, reverse
+from django.utils import timezone
+
+from audit.acting import acting
+from audit.actors import Actor, system_actor
+from audit.models import AuditEvent
+from audit.purposes import Purpose
+from clinics.guards import guard_of
+from clinics.models import Clinic, User
+from clinics.roles import Role
+from clinics.services import give_role, join_team, open_clinic
+from exchange.fhir import parse_bundle
+from exchange.services import try_file
+from followups.loop import take_changes
+from followups.models import FollowUp
+from patients.choices import PortalRelation
+from patients.models import Patient
+from patients.services import give_portal_access
+from records.services import file_report
+from tests.clinics.test_guards import our_views
+from tests.factories.clinics import CareTeamFactory, ChainFactory, StaffFactory
+from tests.factories.consent import ConsentFactory
+from tests.factories.patients import PatientFactory, actor_for
+from tests.factories.records import fixture
+
+pytestmark = pytest.mark.django_db
+NONSENSE = ["", "a\x00b", "%'", "💥" * 30, "9" * 400, "-1", "0001-01-01", "９９９"]
+MEANT = {
+    "part": "name",
+    "reason": "call",
+    "outcome": "reached",
+    "answer": "no",
+}  # a form that would do something
+FIELDS = (
+    "q", "typed", "opening", "name", "id_number", "sex", "birth_date", "phone", "phone_owner", "email", "twin_reason",
+    "form_token", "part", "reason", "outcome", "again_on", "note", "read_back", "told", "expressed_by", "method",
+    "witness", "code", "yes_care", "send_code_", "answer", "token", "patient", "clinic", "file", "after", "purpose",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class House:
+    """A clinic with a doctor, a patient in their care with results, a to-do and an upload."""
+
+    clinic: Clinic
+    doctor: User
+    patient: Patient
+    portal_user: User
+    ids: dict[str, UUID]
+
+
+def doctor_of(clinic: Clinic, name: str = "") -> User:
+    """A doctor who may do everything, with a care team."""
+    user = StaffFactory()
+    with acting(system_actor("test", clinic.pk)):
+        give_role(user, clinic.pk, Role.DOCTOR)
+        join_team(user, CareTeamFactory(clinic=clinic))
+    return user
+
+
+@pytest.fixture
+def house(db: None) -> House:
+    chain = ChainFactory()
+    clinic = open_clinic(
+        chain=chain, code="east", name="云溪健康城东门诊", short_name="云溪健康", phone="010-5550 0100"
+    )
+    doctor = doctor_of(clinic)
+    actor: Actor = actor_for(doctor, clinic)
+    now = timezone.now()
+    with acting(actor):
+        patient = PatientFactory(clinic=clinic, by=actor, name="陈雅琴")
+        for purpose in (Purpose.CARE, Purpose.REPORT, Purpose.FOLLOWUP, Purpose.RISK):
+            ConsentFactory(patient, purpose, by=actor, at=now)
+        portal_user = give_portal_access(patient, PortalRelation.SELF, actor, at=now).user
+        for report in parse_bundle(fixture("checkup", on=timezone.localdate())).reports:
+            file_report(patient, report, by=actor, at=now)
+        batch = try_file(fixture("checkup", on=timezone.localdate()), clinic=clinic, by=actor, at=now)
+    take_changes(clinic, now)
+    with acting(actor):
+        todo = FollowUp.objects.filter(patient=patient).defer("note").order_by("pk")[0]
+    ids = {"patient_id": patient.pk, "follow_up_id": todo.pk, "batch_id": batch.pk}
+    return House(clinic, doctor, patient, portal_user, ids)
+
+
+def addresses(ids: dict[str, UUID], *, audience: str) -> Iterator[tuple[str, str]]:
+    """Every page of ours for this audience: its name, and its address with these ids."""
+    for _path, pattern in our_views():
+        guard = guard_of(pattern.callback)
+        if guard is None or guard.audience != audience:
+            continue
+        yield str(pattern.name), reverse(_name(pattern), kwargs=dict(_arguments(pattern, ids)))
+
+
+def _name(pattern: URLPattern) -> str:
+    app = str(pattern.callback.__module__).split(".")[0]
+    return "health" if app == "config" else f"{app}:{pattern.name}"
+
+
+def _arguments(pattern: URLPattern, ids: dict[str, UUID]) -> Iterator[tuple[str, Any]]:
+    words = {"purpose": "followup", "indicator": "ldl"}
+    if _path_of(pattern).startswith("p/"):
+        yield "clinic_code", "east"
+    for name in pattern.pattern.converters:
+        yield name, ids[name] if name in ids else words[name]
+
+
+def _path_of(pattern: URLPattern) -> str:
+    return next(path for path, one in our_views() if one is pattern)
+
+
+def signed_in(user: User) -> Client:
+    client = Client()
+    client.force_login(user)
+    client.raise_request_exception = False
+    return client
+
+
+def comparable(answer: Any) -> tuple[int, str]:
+    return answer.status_code, re.sub(r'"[A-Za-z0-9]{64}"|nonce="[^"]+"', "", answer.content.decode())
+
+
+def with_ids(house: House) -> list[tuple[str, str, str]]:
+    """Every staff page about one thing: its name, its address for the real thing, and for one that does not exist."""
+    nowhere = {name: uuid4() for name in house.ids}
+    real = list(addresses(house.ids, audience="staff"))
+    missing = list(addresses(nowhere, audience="staff"))
+    return [
+        (name, address, other)
+        for (name, address), (_name, other) in zip(real, missing, strict=True)
+        if address != other
+    ]
+
+
+def test_the_walk_opens_what_is_there(house: House) -> None:
+    desk = signed_in(house.doctor)
+    answers = {name: desk.get(address).status_code for name, address, _missing in with_ids(house)}
+
+    assert len(answers) >= 12
+    assert set(answers.values()) == {200, 405}
+
+
+@pytest.mark.parametrize("where", ["other care team", "other clinic", "both clinics"])
+def test_whoever_does_not_care_for_a_patient_cannot_tell_them_from_nobody(house: House, where: str) -> None:
+    if where == "other care team":
+        stranger = doctor_of(house.clinic)
+    else:
+        west = open_clinic(
+            chain=house.clinic.chain, code="west", name="城西", short_name="云溪", phone="010-5550 0200"
+        )
+        stranger = doctor_of(west)
+        if where == "both clinics":  # works in the patient's clinic too, and is in the other one now
+            with acting(system_actor("test", house.clinic.pk)):
+                give_role(stranger, house.clinic.pk, Role.DOCTOR)
+    desk = signed_in(stranger)
+    if where == "both clinics":
+        desk.post(reverse("clinics:switch"), {"clinic": str(west.pk)})
+
+    for name, real, missing in with_ids(house):
+        for method in (desk.get, desk.post):
+            found, nothing = comparable(method(real, MEANT)), comparable(method(missing, MEANT))
+            assert found == nothing, name
+            assert found[0] in (404, 405), name
+
+
+def test_what_a_stranger_tried_changed_nothing(house: House) -> None:
+    desk = signed_in(doctor_of(house.clinic))
+
+    def written() -> int:
+        with acting(system_actor("test", house.clinic.pk)):
+            return int(AuditEvent.objects.exclude(action="access.denied").count())
+
+    before = written()
+    for _name, real, _missing in with_ids(house):
+        desk.post(real, MEANT)
+    assert written() == before
+
+
+def test_a_patient_finds_no_page_of_the_staff(house: House) -> None:
+    phone = signed_in(house.portal_user)
+
+    for name, address in addresses(house.ids, audience="staff"):
+        assert phone.get(address).status_code == 404, name
+        assert phone.post(address).status_code == 404, name
+
+
+def test_staff_and_patients_of_other_clinics_find_no_page_of_a_patient(house: House) -> None:
+    open_clinic(chain=house.clinic.chain, code="west", name="城西", short_name="云溪", phone="010-5550 0200")
+    phone, desk = signed_in(house.portal_user), signed_in(house.doctor)
+
+    for name, address in addresses(house.ids, audience="patient"):
+        assert phone.get(address).status_code in (200, 405), name
+        elsewhere = address.replace("/east/", "/west/")
+        for visitor, path in ((phone, elsewhere), (desk, address)):
+            assert visitor.get(path).status_code in (404, 405), (name, path)
+            assert visitor.post(path).status_code in (404, 405), (name, path)
+
+
+def test_nobody_signed_in_is_sent_to_sign_in_from_everywhere(house: House) -> None:
+    for audience, door in (("staff", "/accounts/login/"), ("patient", "/p/east/sign-in/")):
+        for name, address in addresses(house.ids, audience=audience):
+            for method in (Client().get, Client().post):
+                assert method(address)["Location"].startswith(door), name
+
+
+@pytest.mark.parametrize("audience", ["staff", "patient", "portal_entry"])
+def test_nonsense_is_answered_and_never_an_error_of_the_server(house: House, audience: str) -> None:
+    visitor = {"staff": signed_in(house.doctor), "patient": signed_in(house.portal_user)}.get(
+        audience, Client()
+    )
+    visitor.raise_request_exception = False
+    for name, address in addresses(house.ids, audience=audience):
+        for nonsense in NONSENSE:
+            assert visitor.post(address, dict.fromkeys(FIELDS, nonsense)).status_code < 500, (name, nonsense)
+        assert visitor.get(address, dict.fromkeys(FIELDS, "a\x00b")).status_code < 500, name
+
+
+def test_no_address_of_ours_sends_anybody_to_another_house(house: House) -> None:
+    elsewhere = {"next": "https://elsewhere.example/", "after": "//elsewhere.example"}
+    for audience, user in (("staff", house.doctor), ("patient", house.portal_user), ("portal_entry", None)):
+        visitor = signed_in(user) if user else Client()
+        for name, address in addresses(house.ids, audience=audience):
+            for answer in (visitor.get(address, elsewhere), visitor.post(address, elsewhere)):
+                assert "elsewhere.example" not in answer.headers.get("Location", ""), name
