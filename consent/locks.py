@@ -7,6 +7,7 @@ from uuid import UUID
 from django.db import connection
 
 from audit.services import record
+from consent.models import ConsentState
 
 
 class Key(NamedTuple):
@@ -45,6 +46,14 @@ JOIN patients_patient p ON p.id = k.patient_id
 ORDER BY k.patient_id, k.purpose, k.data_category, k.recipient, k.operation, k.channel
 ON CONFLICT (subject_id, purpose, data_category, recipient, operation, channel) DO NOTHING
 """
+_MOVE = """
+UPDATE consent_state s
+SET state = k.state, valid_from = k.valid_from, valid_until = k.valid_until, notice_version = k.notice_version,
+    decided_at = k.decided_at, last_event_id = k.last_event_id, version = k.version
+FROM unnest(%s::uuid[], %s::text[], %s::timestamptz[], %s::timestamptz[], %s::int[], %s::timestamptz[], %s::uuid[], %s::bigint[])
+  AS k (id, state, valid_from, valid_until, notice_version, decided_at, last_event_id, version)
+WHERE s.id = k.id
+"""
 
 
 def lock_states(keys: Collection[Key]) -> None:
@@ -68,6 +77,25 @@ def share_states(keys: Collection[Key]) -> None:
     if missing := sorted(set(keys) - _locked(_SHARE, scope)):
         _make(missing)
         _locked(_SHARE, scope)
+
+
+def move_states(states: Sequence[ConsentState]) -> None:
+    """Write where these locked rows stand now, in one statement."""
+    rows = [
+        (
+            state.pk,
+            state.state,
+            state.valid_from,
+            state.valid_until,
+            state.notice_version,
+            state.decided_at,
+            state.last_event_id,
+            state.version,
+        )
+        for state in states
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(_MOVE, [list(column) for column in zip(*rows, strict=True)])
 
 
 def _make(keys: Sequence[Key]) -> None:

@@ -34,7 +34,7 @@ from consent.choices import (
 )
 from consent.decisions import Line, Standing, after, ask_again_on
 from consent.errors import AskedTooSoon, GuardianNeeded, NoticeMissing, NotWithdrawable
-from consent.locks import Key, lock_states
+from consent.locks import Key, lock_states, move_states
 from consent.models import ConsentEvent, ConsentNotice, ConsentState
 from consent.notices import NoticeText, notice_text, purposes_with_notice
 from consent.purposes import PurposeRule, Words, carries, rule_of
@@ -409,7 +409,7 @@ def _append(
     ConsentEvent.objects.sealed_bulk_create(events)
     for state, event in zip(states, events, strict=True):
         _move(state, after(standing_of(state), line_of(event)))
-    ConsentState.objects.bulk_update(states, _STANDING)
+    move_states(states)
     subjects = {state.subject_id for state in states}
     record(
         f"consent.{kind}",
