@@ -30,7 +30,7 @@ DECIMALS = {
 def invent_checkups(person: InventedPerson, *, number: int, until: datetime) -> list[ParsedReport]:
     """One to five yearly check-ups before `until`, oldest first. `number` tells the person's files apart."""
     random = Random(f"checkups {number}")  # noqa: S311 (the same values every time is the point)
-    years = random.choice((1, 2, 3, 5, 5, 5))
+    years = random.choice((1, 2, 3, 5, 5))
     last = until - timedelta(days=random.randrange(2, 150))
     height = random.gauss(171 if person.sex == "male" else 159, 5)
     reports = []
