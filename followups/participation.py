@@ -117,5 +117,5 @@ def _to_do_in_words(follow_up: FollowUp) -> Stopped:
 def _message_in_words(message: Message) -> Stopped:
     due = localtime(message.due_at)
     return Stopped(
-        Words(f"{due.month} 月 {due.day} 日没发的提醒", f"the unsent reminder of {due:%Y-%m-%d}"),
+        Words(f"{due.month} 月 {due.day} 日要发的提醒", f"the unsent reminder of {due:%Y-%m-%d}"),
     )

@@ -221,7 +221,7 @@ def test_the_main_job_from_the_first_sign_in_to_the_verified_log(
     theirs.press(theirs.page.locator("form[action$='/permissions/followup/'] button"))
     theirs.look("portal withdraw")
     theirs.press(theirs.page.locator("button[name=answer][value=no]"))
-    expect(theirs.page.locator("#main")).to_contain_text("没发的提醒")
+    expect(theirs.page.locator("#main")).to_contain_text("要发的提醒")
     assert ask(demo, planned, patient_id)[0][0] == 0
     theirs.look("portal stopped")
     phone.close()

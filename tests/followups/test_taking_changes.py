@@ -208,9 +208,9 @@ def test_a_withdrawal_cancels_what_waits_pauses_the_pathway_and_says_what_stoppe
     assert said == [
         "11 月 23 日我们为“解释血脂结果，约复查”找您的电话",
         "2 月 21 日我们为“空腹复查血脂”找您的电话",
-        "11 月 23 日没发的提醒",
-        "2 月 14 日没发的提醒",
-        "2 月 20 日没发的提醒",
+        "11 月 23 日要发的提醒",
+        "2 月 14 日要发的提醒",
+        "2 月 20 日要发的提醒",
     ]
 
 
