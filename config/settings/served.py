@@ -24,6 +24,7 @@ def read_services(env: Environment, transaction_limits: str) -> dict[str, Any]:
             "default": {
                 "BACKEND": "django.core.cache.backends.redis.RedisCache",
                 "LOCATION": f"{redis_url}/1",
+                "OPTIONS": {"serializer": "config.cache.JsonSerializer"},
             }
         },
         "KEYS_DIR": env.folder(
