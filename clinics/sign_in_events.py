@@ -1,7 +1,12 @@
-"""Signing in and out, and failing to, are events of the log. Django's signals are the only place that hears of all ways."""
+"""Signing in and out, failing to, and changing what opens an account are events of the log.
+
+Signals are the only place that hears of all ways.
+"""
 
 from typing import Any
 
+from allauth.account.signals import password_changed
+from allauth.mfa.signals import authenticator_added, authenticator_removed, authenticator_reset
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
 from django.http import HttpRequest
 
@@ -15,6 +20,10 @@ def connect() -> None:
     user_logged_in.connect(_signed_in, dispatch_uid="clinics.signed_in")
     user_logged_out.connect(_signed_out, dispatch_uid="clinics.signed_out")
     user_login_failed.connect(_failed, dispatch_uid="clinics.sign_in_failed")
+    password_changed.connect(_password_changed, dispatch_uid="clinics.password_changed")
+    authenticator_added.connect(_second_factor_added, dispatch_uid="clinics.second_factor_added")
+    authenticator_removed.connect(_second_factor_removed, dispatch_uid="clinics.second_factor_removed")
+    authenticator_reset.connect(_second_factor_reset, dispatch_uid="clinics.second_factor_reset")
 
 
 def _signed_in(sender: Any, request: HttpRequest, user: User, **kwargs: Any) -> None:
@@ -33,6 +42,22 @@ def _failed(
     username = str(credentials.get("username", ""))
     known = User.objects.filter(username=username).values_list("pk", flat=True).first()
     record("account.sign_in_failed", object=("clinics.user", str(known or "unknown")), result="refused")
+
+
+def _password_changed(sender: Any, request: HttpRequest, user: User, **kwargs: Any) -> None:
+    _record("account.password_changed", request, user)
+
+
+def _second_factor_added(sender: Any, request: HttpRequest, user: User, **kwargs: Any) -> None:
+    _record("account.second_factor_added", request, user)
+
+
+def _second_factor_removed(sender: Any, request: HttpRequest, user: User, **kwargs: Any) -> None:
+    _record("account.second_factor_removed", request, user)
+
+
+def _second_factor_reset(sender: Any, request: HttpRequest, user: User, **kwargs: Any) -> None:
+    _record("account.recovery_codes_made", request, user)
 
 
 def _record(action: str, request: HttpRequest, user: User) -> None:

@@ -1,0 +1,70 @@
+"""Whatever changes what opens an account is told by the log."""
+
+import base64
+import hmac
+import struct
+import time
+from hashlib import sha1
+
+import pytest
+from django.core.cache import cache
+from django.test import Client
+
+from audit.acting import acting
+from audit.actors import system_actor
+from audit.models import SYSTEM_LOG, AuditEvent
+from clinics.models import User
+from tests.factories.clinics import StaffFactory
+
+pytestmark = pytest.mark.django_db
+OLD, NEW = "a long enough sentence", "another sentence of some length"
+
+
+@pytest.fixture
+def account() -> User:
+    user = StaffFactory(username="linxiao")
+    user.set_password(OLD)
+    user.save()
+    cache.clear()  # counts of attempts
+    return user
+
+
+@pytest.fixture
+def desk(client: Client, account: User) -> Client:
+    client.post("/accounts/login/", {"login": "linxiao", "password": OLD})
+    return client
+
+
+def told(account: User) -> list[str]:
+    with acting(system_actor("test", SYSTEM_LOG)):
+        events = AuditEvent.objects.filter(actor_ref=f"user:{account.pk}").order_by("uid")
+        return [event.action for event in events]
+
+
+def test_a_new_password_is_an_event(desk: Client, account: User) -> None:
+    desk.post("/accounts/password/change/", {"oldpassword": OLD, "password1": NEW, "password2": NEW})
+
+    account.refresh_from_db()
+    assert account.check_password(NEW)
+    assert told(account) == ["account.signed_in", "account.password_changed"]
+
+
+@pytest.mark.django_db(transaction=True)  # the package tells of it once it is committed
+def test_a_second_factor_that_comes_and_goes_is_told(desk: Client, account: User) -> None:
+    desk.post("/accounts/reauthenticate/", {"password": OLD})
+    page = desk.get("/accounts/2fa/totp/activate/")
+    desk.post("/accounts/2fa/totp/activate/", {"code": code_of(page.context["form"].secret)})
+    desk.post("/accounts/2fa/recovery-codes/generate/")
+    desk.post("/accounts/2fa/totp/deactivate/")
+
+    actions = told(account)
+    assert actions[0] == "account.signed_in"
+    assert {"account.second_factor_added", "account.second_factor_removed"} <= set(actions)
+
+
+def code_of(seed: str) -> str:
+    """RFC 6238 with the defaults of every authenticator app."""
+    key = base64.b32decode(seed + "=" * (-len(seed) % 8))
+    digest = hmac.digest(key, struct.pack(">Q", int(time.time()) // 30), sha1)
+    start = digest[-1] & 15
+    return f"{(struct.unpack('>I', digest[start : start + 4])[0] & 0x7FFFFFFF) % 1_000_000:06}"
