@@ -30,6 +30,7 @@ BETWEEN = timedelta(seconds=60)
 HOUR = timedelta(hours=1)
 KEPT_FOR = timedelta(days=1)
 MOST_PER_PHONE = 5  # in an hour
+MOST_PER_PHONE_A_DAY = 10  # three guesses each: a stranger who keeps asking has 30 of a million
 MOST_PER_ADDRESS = 60  # in an hour: a whole waiting room shares one
 
 # A text takes as long as the carrier takes, and only a known phone gets one: it is sent beside the answer, not before it.
@@ -58,10 +59,13 @@ def send_code(clinic: Clinic, phone: str, *, address: str, at: datetime) -> Sign
     """
     phone_hash, address_hash = _keyed("phone", clinic.pk, phone), _keyed("address", clinic.pk, address)
     SignInCode.objects.filter(clinic=clinic, sent_at__lt=at - KEPT_FOR).delete()
-    recent = list(SignInCode.objects.sent_to(clinic.pk, phone_hash, since=at - HOUR)[:MOST_PER_PHONE])
+    recent = list(
+        SignInCode.objects.sent_to(clinic.pk, phone_hash, since=at - KEPT_FOR)[:MOST_PER_PHONE_A_DAY]
+    )
     if recent and recent[0].sent_at > at - BETWEEN and recent[0].is_open(at):
         return recent[0]
-    if len(recent) == MOST_PER_PHONE:
+    in_this_hour = sum(code.sent_at > at - HOUR for code in recent)
+    if in_this_hour >= MOST_PER_PHONE or len(recent) == MOST_PER_PHONE_A_DAY:
         raise TooManyCodes
     if SignInCode.objects.asked_from(clinic.pk, address_hash, since=at - HOUR).count() >= MOST_PER_ADDRESS:
         raise TooManyCodes

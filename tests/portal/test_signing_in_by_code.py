@@ -209,6 +209,17 @@ def test_after_five_codes_in_an_hour_no_more_are_sent(person: Person, client: Cl
     assert len(texts()) == 5
 
 
+def test_after_ten_codes_in_a_day_no_more_are_sent_until_the_next(person: Person, ask: Ask) -> None:
+    for hours in range(10):
+        with time_machine.travel(MORNING + timedelta(hours=hours), tick=False):
+            ask()
+    with time_machine.travel(MORNING + timedelta(hours=11), tick=False):
+        assert ask().status_code == 429  # type: ignore[attr-defined]
+    with time_machine.travel(MORNING + timedelta(hours=25), tick=False):
+        assert ask().status_code == 302  # type: ignore[attr-defined]
+    assert len(texts()) == 11
+
+
 def test_neither_phone_nor_code_is_kept_in_clear(
     person: Person, client: Client, ask: Ask, clinic: Clinic
 ) -> None:
