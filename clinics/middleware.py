@@ -67,7 +67,7 @@ class UnitOfWork:
             return self.get_response(request)
         guard = guard_of(match.func)
         if guard and guard.audience == "public":
-            return self.get_response(request)  # it knows nobody and opens nothing, so it needs no unit of work
+            return self.get_response(request)  # knows nobody and opens nothing: no unit of work
         try:
             early = self._place(request, match, guard)
         except ClinicError as error:
