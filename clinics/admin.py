@@ -2,6 +2,8 @@
 
 from typing import Any, TypeVar
 
+from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.admin import UserAdmin
@@ -91,3 +93,8 @@ class CareTeamAdmin(RecordedAdmin[CareTeam]):
 @admin.register(Chain)
 class ChainAdmin(RecordedAdmin[Chain]):
     list_display = ["name"]
+
+
+# The packages' own windows: nobody edits a second factor or an address here.
+for model in (EmailAddress, Authenticator):
+    admin.site.unregister(model)

@@ -7,7 +7,7 @@ from django.test import Client
 
 from audit.acting import acting
 from audit.actors import system_actor
-from audit.models import AuditEvent
+from audit.models import AuditEvent, RowChange
 from clinics.models import Clinic, StaffRole, User
 from clinics.roles import Role
 from clinics.services import open_clinic
@@ -83,3 +83,15 @@ def test_a_clinic_is_opened_with_its_keys_by_a_command() -> None:
         assert IndexKey.objects.filter(clinic_id=clinic.pk).exists()
     with pytest.raises(CommandError, match="north"):
         call_command("open_clinic", "north", **words)
+
+
+def test_a_role_slipped_in_beside_the_application_is_a_row_change_of_the_log(clinic: Clinic) -> None:
+    person = StaffFactory()
+    with as_owner() as owner, owner.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO clinics_staffrole (id, user_id, clinic_id, role) VALUES (gen_random_uuid(), %s, %s, 'doctor')",
+            [person.pk, clinic.pk],
+        )
+
+    with acting(system_actor("test", clinic.pk), clinic.pk):
+        assert RowChange.objects.filter(tbl="clinics_staffrole", op="I").exists()
