@@ -129,6 +129,9 @@ def _say(words: str) -> None:
 
 
 def _stop(signum: int, frame: FrameType | None) -> None:
+    """The first signal stops everything; a second one must not cut the stopping short."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
     raise SystemExit(0)
 
 

@@ -85,6 +85,7 @@ def _run(command: list[str], environment: dict[str, str]) -> int:
 
 
 def _stop(signum: int, frame: FrameType | None) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one must not cut the stopping short
     raise SystemExit(143)
 
 

@@ -32,8 +32,10 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[s
 
 @pytest.fixture(scope="session")
 def demo() -> Iterator[Demo]:
+    """Afterwards every process it started is gone."""
     with run_demo(None, patients=PATIENTS) as running:
         yield running
+    assert [process.name for process in running.processes.running if not process.ended] == []
 
 
 @dataclass
