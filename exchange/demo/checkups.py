@@ -11,7 +11,7 @@ from records.parsed import Coding, ParsedObservation, ParsedReport, PrintedNumbe
 
 CLINIC_TIME = ZoneInfo("Asia/Shanghai")
 YEARS = 5
-URGENT = (4, 7)  # of every sixty, in either clinic
+URGENT = (4, 7, 8)  # of every hundred and twenty, in both clinics
 DECIMALS = {
     "fpg": 2,
     "tc": 2,
@@ -43,9 +43,9 @@ def invent_checkups(person: InventedPerson, *, number: int, until: datetime) -> 
         taken_at = datetime.combine(day, time(8, random.randrange(60)), CLINIC_TIME)
         values = _values(random, person, height, drift=(years - 1 - ago) * random.uniform(-0.02, 0.05))
         reports.append(_report(person, values, number, taken_at))
-    if number % 60 in URGENT:  # somebody whose result the visitor has to tell at once
+    if number % 120 in URGENT:  # somebody whose result the visitor has to tell at once
         taken_at = until - timedelta(minutes=70)
-        values = {**_values(random, person, height, drift=0), "k": 6.6 + number % 5 / 10}
+        values = {**_values(random, person, height, drift=0), "k": 6.6 + number // 120 / 10}
         reports.append(_report(person, values, number, taken_at))
     return reports
 

@@ -79,6 +79,13 @@ def teams_in(clinic: Clinic) -> list[CareTeam]:
     return [CareTeam.objects.get_or_create(clinic=clinic, name=name)[0] for name in TEAMS]
 
 
+def health_manager_of(team: CareTeam) -> User:
+    """Who is responsible for the patients of a team."""
+    return User.objects.get(
+        teams=team, staff_roles__clinic_id=team.clinic_id, staff_roles__role=Role.HEALTH_MANAGER
+    )
+
+
 @cache
 def _hashed(password: str) -> str:
     """Hashed once for all: Argon2 is slow on purpose."""

@@ -12,20 +12,20 @@ from django.db import connections
 from audit.acting import acting
 from audit.actors import Actor, system_actor
 from audit.purposes import Purpose
-from clinics.models import CareTeam, Clinic
+from clinics.models import CareTeam, Clinic, User
 from consent.choices import GivenThrough, Method
 from consent.services import current_notice, record_consent, withdraw_consent
 from exchange.demo.checkups import CLINIC_TIME, invent_checkups
-from exchange.demo.house import CLINICS, teams_in
+from exchange.demo.house import CLINICS, health_manager_of, teams_in
 from exchange.demo.people import InventedPerson, invent_people
 from followups.choices import Outcome
 from followups.loop import look_at
 from followups.models import PENDING, FollowUp
 from followups.services import complete_follow_up
-from patients.choices import PhoneOwner, PortalRelation, Sex, TwinReason
+from patients.choices import CareRole, PhoneOwner, PortalRelation, Sex, TwinReason
 from patients.identity import NewIdentity
 from patients.models import Patient
-from patients.services.access import give_portal_access
+from patients.services.access import begin_care, give_portal_access
 from patients.services.cards import open_card
 from records.models import RecordsChange
 from records.parsed import ParsedReport
@@ -38,6 +38,7 @@ REPORT_TAKES = timedelta(hours=6)
 PHONES_SHOWN = 2
 MOST_STEPS = 3  # of one pathway
 WORKED_OFF = 0.75
+HAS_RESPONSIBLE = 0.7  # the others are everybody's in the team
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,19 +58,28 @@ class Life:
         return self.person.phone_owner == "self"
 
 
+@dataclass(frozen=True, slots=True)
+class Home:
+    """Where a person belongs: clinic, care team, and who is responsible."""
+
+    clinic: Clinic
+    team: CareTeam
+    responsible: User
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settling:
     """What a process needs to know to settle any of the people."""
 
     lives: Sequence[Life]
-    homes: Sequence[tuple[Clinic, CareTeam]]
+    homes: Sequence[Home]
     shared_phones: frozenset[str]
     at: datetime
 
     def settle(self, number: int) -> None:
         life = self.lives[number]
-        clinic, team = self.homes[number % len(self.homes)]
-        _settle_one(life, clinic, team, portal=life.person.phone not in self.shared_phones, at=self.at)
+        home = self.homes[number % len(self.homes)]
+        _settle_one(life, home, portal=life.person.phone not in self.shared_phones, at=self.at)
 
 
 def settle(clinics: Mapping[str, Clinic], *, count: int, at: datetime) -> Iterator[tuple[int, int]]:
@@ -80,7 +90,11 @@ def settle(clinics: Mapping[str, Clinic], *, count: int, at: datetime) -> Iterat
     ]
     work = Settling(
         lives=lives,
-        homes=[(clinic, team) for clinic in clinics.values() for team in teams_in(clinic)],
+        homes=[
+            Home(clinic, team, health_manager_of(team))
+            for clinic in clinics.values()
+            for team in teams_in(clinic)
+        ],
         shared_phones=frozenset(life.person.phone for life in lives if not life.alone_on_the_phone),
         at=at,
     )
@@ -105,14 +119,17 @@ def portal_phones() -> dict[str, list[str]]:
     return found
 
 
-def _settle_one(life: Life, clinic: Clinic, team: CareTeam, *, portal: bool, at: datetime) -> None:
+def _settle_one(life: Life, home: Home, *, portal: bool, at: datetime) -> None:
     """Each step commits by itself: no transaction of the application may last longer than a few seconds."""
+    clinic = home.clinic
     by = system_actor("demo", clinic.pk)
     random = Random(f"life {life.number}")  # noqa: S311 (the same lives every time is the point)
     asked_at = at - ASKED_AGO + timedelta(days=random.randrange(12))
     seen_at = max(asked_at, min(life.reports[-1].taken_at + REPORT_TAKES, at - timedelta(minutes=20)))
     with acting(by, clinic.pk):
-        patient = _open(life, clinic, team, by)
+        patient = _open(life, clinic, home.team, by)
+        if random.random() < HAS_RESPONSIBLE:
+            begin_care(patient, role=CareRole.RESPONSIBLE, staff=home.responsible, by=by, at=life.opened_at)
         if portal and life.person.phone:
             give_portal_access(patient, PortalRelation.SELF, by, at=life.opened_at)
     with acting(by, clinic.pk):
