@@ -11,7 +11,7 @@ from records.parsed import Coding, ParsedObservation, ParsedReport, PrintedNumbe
 
 CLINIC_TIME = ZoneInfo("Asia/Shanghai")
 YEARS = 5
-URGENT = (4, 7, 8)  # of every hundred and twenty, in both clinics
+URGENT = (4, 6)  # of every hundred and twenty, one in either clinic
 DECIMALS = {
     "fpg": 2,
     "tc": 2,
@@ -59,7 +59,7 @@ def _values(random: Random, person: InventedPerson, height: float, drift: float)
     bmi = 18.2 + 14 * min(1, body.weight + drift)
     sugar, lipids, pressure = body.sugar + drift, body.lipids + drift, body.pressure + drift
     tg = max(0.4, near(0.6 + 2.6 * lipids * body.weight * 2, 0.3))
-    ldl = max(1.2, near(1.8 + 3.2 * lipids, 0.25))
+    ldl = max(1.2, near(2.0 + 3.2 * lipids, 0.25))
     hdl = max(0.6, near(1.65 - 0.6 * body.weight - (0.15 if male else 0), 0.12))
     fpg = max(3.6, near(4.5 + 3.4 * max(0.0, sugar - 0.25), 0.3))
     sbp = near(104 + 58 * pressure, 5)

@@ -37,7 +37,7 @@ ASKED_AGO = timedelta(days=15)  # the notices in force are not older than that
 REPORT_TAKES = timedelta(hours=6)
 PHONES_SHOWN = 2
 MOST_STEPS = 3  # of one pathway
-WORKED_OFF = 0.75
+WORKED_OFF = 0.5
 HAS_RESPONSIBLE = 0.7  # the others are everybody's in the team
 
 
