@@ -3,14 +3,13 @@
 import base64
 import json
 import logging
-import os
 import re
 from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from django.conf import LazySettings
+from django.conf import LazySettings, settings
 from django.contrib.sessions.models import Session
 from django.core import mail
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -261,8 +260,8 @@ def _in(canary: str, texts: list[str]) -> bool:
 
 def valkey_says() -> Iterator[str]:
     """Every key of both databases and what it holds, as far as it is text."""
-    for number in (0, 1):  # wake-ups, cache
-        with Redis.from_url(f"{os.environ['REDIS_URL']}/{number}") as valkey:
+    for address in (settings.CELERY_BROKER_URL, settings.CACHES["default"]["LOCATION"]):
+        with Redis.from_url(address) as valkey:
             for key in valkey.scan_iter():
                 kept = valkey.get(key) if valkey.type(key) == b"string" else valkey.dump(key)
                 yield f"{key.decode('utf-8', 'replace')} {(kept or b'').decode('utf-8', 'replace')}"

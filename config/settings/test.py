@@ -27,8 +27,10 @@ STORAGES = {
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
 # One test is one transaction, on a machine that may be busy: the limit is wider here, never off.
-locals().update(
-    read_services(_env, "-c transaction_timeout=120s -c idle_in_transaction_session_timeout=120s")
-)
+_services = read_services(_env, "-c transaction_timeout=120s -c idle_in_transaction_session_timeout=120s")
+# Each process of the run counts and caches in a database of its own: what one forgets is not the other's.
+_process = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_services["CACHES"]["default"]["LOCATION"] = f"{_env.text('REDIS_URL')}/{1 + _process}"
+locals().update(_services)
 locals().update(read_mail(_env))
 _env.finish()

@@ -1,6 +1,5 @@
 """A session goes on with its cookie alone; table and cache hold nothing that continues it, and nothing that runs."""
 
-import os
 import pickle
 
 import pytest
@@ -72,7 +71,7 @@ class Intruder:
 
 def test_what_somebody_else_wrote_into_the_cache_is_read_and_never_run() -> None:
     cache.set("planted", "x")
-    with Redis.from_url(f"{os.environ['REDIS_URL']}/1") as valkey:
+    with Redis.from_url(settings.CACHES["default"]["LOCATION"]) as valkey:
         valkey.set(cache.make_key("planted"), pickle.dumps(Intruder()))
 
     with pytest.raises(ValueError, match="can't decode"):
