@@ -23,7 +23,6 @@ from audit.acting import acting
 from audit.actors import system_actor
 from clinics.models import Clinic, User
 from clinics.roles import Role
-from clinics.services import open_clinic
 from config.dbroles.owner import as_owner
 from followups.loop import claim_due, send_queued, take_changes
 from followups.models import FollowUp
@@ -31,7 +30,7 @@ from patients.models import Patient
 from portal import services as portal_services
 from tests.factories.clinics import (
     CareTeamFactory,
-    ChainFactory,
+    ClinicFactory,
     StaffFactory,
     StaffRoleFactory,
     TeamMemberFactory,
@@ -87,13 +86,7 @@ def went(answer: Any) -> str:
 
 @pytest.fixture
 def clinic() -> Clinic:
-    return open_clinic(
-        chain=ChainFactory(),
-        code="east",
-        name="云溪健康城东门诊",
-        short_name="云溪健康",
-        phone="010-5550 0100",
-    )
+    return ClinicFactory("east")
 
 
 @pytest.fixture

@@ -10,19 +10,16 @@ from audit.actors import system_actor
 from audit.models import AuditEvent, RowChange
 from clinics.models import Clinic, StaffRole, User
 from clinics.roles import Role
-from clinics.services import open_clinic
 from config.dbroles.owner import as_owner
 from crypto.models import IndexKey, Kek
-from tests.factories.clinics import ChainFactory, StaffFactory
+from tests.factories.clinics import ClinicFactory, StaffFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
 def clinic() -> Clinic:
-    return open_clinic(
-        chain=ChainFactory(), code="east", name="城东门诊", short_name="云溪健康", phone="010-5550 0100"
-    )
+    return ClinicFactory("east")
 
 
 @pytest.fixture

@@ -11,8 +11,7 @@ from django.test import Client, override_settings
 
 from clinics.models import Clinic, User
 from clinics.roles import Role
-from clinics.services import open_clinic
-from tests.factories.clinics import ChainFactory, StaffRoleFactory
+from tests.factories.clinics import ClinicFactory, StaffRoleFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PASSWORD = "ein-langes-passwort-2026"
@@ -20,9 +19,7 @@ PASSWORD = "ein-langes-passwort-2026"
 
 @pytest.fixture
 def clinic() -> Clinic:
-    return open_clinic(
-        chain=ChainFactory(), code="east", name="城东门诊", short_name="云溪健康", phone="010-5550 0100"
-    )
+    return ClinicFactory("east")
 
 
 @pytest.fixture

@@ -13,11 +13,16 @@ from audit.actors import system_actor
 from audit.models import AuditEvent
 from clinics.models import Clinic, User
 from clinics.roles import Role
-from clinics.services import give_role, open_clinic
+from clinics.services import give_role
 from patients.identity import NewIdentity
 from patients.models import Patient
 from patients.services.cards import open_card
-from tests.factories.clinics import CareTeamFactory, ChainFactory, StaffFactory, TeamMemberFactory
+from tests.factories.clinics import (
+    CareTeamFactory,
+    ClinicFactory,
+    StaffFactory,
+    TeamMemberFactory,
+)
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.urls("tests.clinics.pages")]
 AT = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -32,9 +37,7 @@ class Place:
 
 @pytest.fixture
 def place() -> Place:
-    clinic = open_clinic(
-        chain=ChainFactory(), code="east", name="城东门诊", short_name="云溪健康", phone="010-5550 0100"
-    )
+    clinic = ClinicFactory("east")
     doctor = StaffFactory()
     team = CareTeamFactory(clinic=clinic)
     TeamMemberFactory(team=team, user=doctor)
@@ -85,9 +88,7 @@ def test_a_role_without_the_permission_is_refused_and_the_refusal_is_told(
 
 
 def test_a_missing_patient_and_a_forbidden_one_look_the_same(place: Place, doctor: Client) -> None:
-    stranger = open_clinic(
-        chain=ChainFactory(), code="west", name="城西门诊", short_name="云溪健康", phone="010-5550 0102"
-    )
+    stranger = ClinicFactory("west")
     by = system_actor("test", stranger.pk)
     with acting(by, stranger.pk):
         theirs = open_card(clinic=stranger, identity=NewIdentity(name="周宁"), by=by, at=AT)
@@ -153,9 +154,7 @@ def test_nobody_signed_in_is_sent_to_sign_in_and_comes_back(place: Place, client
 
 
 def test_staff_act_in_one_clinic_at_a_time_and_may_change_it(place: Place, doctor: Client) -> None:
-    west = open_clinic(
-        chain=ChainFactory(), code="west", name="城西门诊", short_name="云溪健康", phone="010-5550 0102"
-    )
+    west = ClinicFactory("west")
     with acting(system_actor("test", west.pk), west.pk):
         give_role(place.doctor, west.pk, Role.FRONT_DESK)
 
@@ -168,9 +167,7 @@ def test_staff_act_in_one_clinic_at_a_time_and_may_change_it(place: Place, docto
 
 
 def test_a_clinic_where_one_has_no_role_cannot_be_chosen(place: Place, doctor: Client) -> None:
-    west = open_clinic(
-        chain=ChainFactory(), code="west", name="城西门诊", short_name="云溪健康", phone="010-5550 0102"
-    )
+    west = ClinicFactory("west")
 
     assert doctor.post("/clinic/switch/", {"clinic": str(west.pk)}).status_code == 404
     assert doctor.get("/t/who/").json()["clinic"] == "east"

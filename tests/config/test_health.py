@@ -10,10 +10,9 @@ from django.utils import timezone
 from audit.acting import acting
 from audit.actors import system_actor
 from clinics.models import Clinic
-from clinics.services import open_clinic
 from records.choices import Cause
 from records.models import RecordsChange
-from tests.factories.clinics import ChainFactory
+from tests.factories.clinics import ClinicFactory
 from tests.factories.patients import PatientFactory
 
 pytestmark = pytest.mark.django_db
@@ -21,9 +20,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def clinic() -> Clinic:
-    return open_clinic(
-        chain=ChainFactory(), code="east", name="城东门诊", short_name="云溪健康", phone="010-5550 0100"
-    )
+    return ClinicFactory("east")
 
 
 def news(clinic: Clinic, *, minutes_ago: float) -> None:

@@ -11,11 +11,10 @@ from audit.actors import Actor, system_actor
 from audit.purposes import Purpose
 from clinics.models import CareTeam, Clinic, User
 from clinics.roles import Role
-from clinics.services import open_clinic
 from patients.models import Patient
 from tests.factories.clinics import (
     CareTeamFactory,
-    ChainFactory,
+    ClinicFactory,
     StaffFactory,
     StaffRoleFactory,
     TeamMemberFactory,
@@ -30,24 +29,12 @@ Enter = Callable[..., Patient]
 
 @pytest.fixture
 def clinic(db: None) -> Clinic:
-    return open_clinic(
-        chain=ChainFactory(),
-        code="east",
-        name="云溪健康城东门诊",
-        short_name="云溪健康",
-        phone="010-5550 0100",
-    )
+    return ClinicFactory("east")
 
 
 @pytest.fixture
 def other_clinic(db: None) -> Clinic:
-    return open_clinic(
-        chain=ChainFactory(),
-        code="west",
-        name="云溪健康城西门诊",
-        short_name="云溪健康",
-        phone="010-5550 0200",
-    )
+    return ClinicFactory("west")
 
 
 @pytest.fixture

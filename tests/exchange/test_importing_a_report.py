@@ -14,7 +14,6 @@ from audit.kinds import Kind
 from audit.models import AuditEvent
 from audit.purposes import Purpose
 from clinics.models import Clinic
-from clinics.services import open_clinic
 from crypto.errors import ClinicError
 from exchange.errors import CardContradicts, NobodyMatches, PersonIncomplete, ReportUnreadable, SeveralMatch
 from exchange.identity import Note
@@ -23,7 +22,7 @@ from patients.choices import Sex
 from patients.models import Patient
 from records.errors import ReportChanged
 from records.models import ExamReport, Observation, RecordsChange
-from tests.factories.clinics import ChainFactory
+from tests.factories.clinics import ClinicFactory
 from tests.factories.patients import PatientFactory
 from tests.factories.records import NOW, bundle, fixture, observation_resource, patient_resource, quantity
 
@@ -227,9 +226,7 @@ def test_a_patient_outside_the_importers_care_is_found_all_the_same(
 
 
 def test_a_card_of_another_clinic_is_never_found(bring: Bring, at_work: Actor) -> None:
-    west = open_clinic(
-        chain=ChainFactory(), code="west", name="城西门诊", short_name="城西", phone="010-5550 0200"
-    )
+    west = ClinicFactory("west")
     house = system_actor("test", west.pk)
     with acting(house, west.pk):
         PatientFactory(clinic=west, by=house, name="陈雅琴", birth_date=date(1968, 5, 17))

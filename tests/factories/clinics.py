@@ -4,6 +4,7 @@ from itertools import count
 
 from clinics.models import CareTeam, Chain, Clinic, StaffRole, TeamMember, User
 from clinics.roles import Role
+from clinics.services import open_clinic
 
 _numbers = count()
 
@@ -12,8 +13,17 @@ def ChainFactory() -> Chain:
     return Chain.objects.get_or_create(name="云溪健康")[0]
 
 
+CLINICS = {"east": ("云溪健康城东门诊", "010-5550 0100"), "west": ("云溪健康城西门诊", "010-5550 0200")}
+
+
+def ClinicFactory(code: str = "east") -> Clinic:
+    """A whole clinic, with its keys, opened by the real service."""
+    name, phone = CLINICS[code]
+    return open_clinic(chain=ChainFactory(), code=code, name=name, short_name="云溪健康", phone=phone)
+
+
 def an_unsaved_clinic() -> Clinic:
-    """Enough of a clinic to sign a message. `clinics.services.open_clinic` makes a whole one, with keys."""
+    """Enough of a clinic to sign a message."""
     return Clinic(code="east", name="城东门诊", short_name="云溪健康", phone="010-5550 0100")
 
 

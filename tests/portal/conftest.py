@@ -11,12 +11,11 @@ from django.test import Client
 from audit.acting import acting
 from audit.actors import Actor, system_actor
 from clinics.models import Clinic, User
-from clinics.services import open_clinic
 from patients.choices import PortalRelation
 from patients.models import Patient
 from patients.services import give_portal_access
 from portal import services
-from tests.factories.clinics import ChainFactory
+from tests.factories.clinics import ClinicFactory
 from tests.factories.patients import OPENED_AT, PatientFactory
 
 PHONE = "+8613800000001"
@@ -36,24 +35,12 @@ Register = Callable[..., Person]
 
 @pytest.fixture
 def clinic(db: None) -> Clinic:
-    return open_clinic(
-        chain=ChainFactory(),
-        code="east",
-        name="云溪健康城东门诊",
-        short_name="云溪健康",
-        phone="010-5550 0100",
-    )
+    return ClinicFactory("east")
 
 
 @pytest.fixture
 def other_clinic(db: None) -> Clinic:
-    return open_clinic(
-        chain=ChainFactory(),
-        code="west",
-        name="云溪健康城西门诊",
-        short_name="云溪健康",
-        phone="010-5550 0200",
-    )
+    return ClinicFactory("west")
 
 
 def system(clinic: Clinic) -> Actor:

@@ -9,11 +9,10 @@ from audit.acting import acting
 from audit.actors import Actor, system_actor
 from clinics.models import Clinic, User
 from clinics.roles import Role
-from clinics.services import open_clinic
 from patients.models import Patient
 from tests.factories.clinics import (
     CareTeamFactory,
-    ChainFactory,
+    ClinicFactory,
     StaffFactory,
     StaffRoleFactory,
     TeamMemberFactory,
@@ -23,13 +22,7 @@ from tests.factories.patients import PatientFactory, actor_for
 
 @pytest.fixture
 def clinic(db: None) -> Clinic:
-    return open_clinic(
-        chain=ChainFactory(),
-        code="east",
-        name="云溪健康城东门诊",
-        short_name="云溪健康",
-        phone="010-5550 0100",
-    )
+    return ClinicFactory("east")
 
 
 @pytest.fixture
