@@ -83,6 +83,15 @@ def test_the_second_factor_is_set_up_first_and_asked_for_ever_after(nurse: User,
     assert elsewhere.get("/").status_code == 302
 
 
+def test_asking_for_the_password_again_offers_no_way_that_is_closed(nurse: User, client: Client) -> None:
+    sign_in(client)
+
+    page = client.get("/accounts/reauthenticate/")
+
+    assert page.status_code == 200
+    assert "/accounts/password/reset/" not in page.content.decode()
+
+
 @override_settings(MFA_REQUIRED=False)
 def test_the_demo_works_without_a_second_factor(nurse: User, client: Client) -> None:
     assert sign_in(client) == "/"
