@@ -3,7 +3,7 @@ PYTHON ?= python3
 RUN := .venv/bin/python
 SERVICES := $(RUN) -m config.embedded --ephemeral
 
-.PHONY: setup demo demo-reset test e2e lint messages bench
+.PHONY: setup demo demo-reset test e2e lint messages
 
 setup:
 	@$(PYTHON) tools/bootstrap.py

@@ -40,10 +40,6 @@ class AccessScope:
 _scope: ContextVar[AccessScope | None] = ContextVar("access_scope", default=None)
 
 
-def scope_or_none() -> AccessScope | None:
-    return _scope.get()
-
-
 def current_scope() -> AccessScope:
     """The scope that is open now. Raises NoAccessScope."""
     scope = _scope.get()

@@ -160,7 +160,6 @@ class Catalogue:
     adults_from_age: int
     groups: Mapping[str, Group]
     indicators: Mapping[str, Indicator]
-    panels: frozenset[str]
     _by_loinc: Mapping[str, Indicator] = field(repr=False)
 
     def by_code(self, system: str, code: str) -> Indicator | None:
@@ -168,10 +167,6 @@ class Catalogue:
         if system == INDICATOR_SYSTEM:
             return self.indicators.get(code)
         return self._by_loinc.get(code) if system in LOINC_SYSTEMS else None
-
-    def is_panel(self, system: str, code: str) -> bool:
-        """Whether the code only groups components, each of which has its own."""
-        return system in LOINC_SYSTEMS and code in self.panels
 
 
 class _Loader(yaml.SafeLoader):
@@ -210,7 +205,6 @@ def catalogue() -> Catalogue:
         adults_from_age=facts["adults_from_age"],
         groups=groups,
         indicators=indicators,
-        panels=frozenset(panel["loinc"] for panel in facts["panels"]),
         _by_loinc=by_loinc,
     )
 

@@ -69,10 +69,6 @@ class Result:
     def sealed_whole(self) -> bool:
         return self.detail.meant is not None and self.detail.meant.sealed
 
-    @property
-    def is_concern(self) -> bool:
-        return self.flag.is_out_of_range
-
     @cached_property
     def value(self) -> str:
         """The value in the catalogue's unit, rounded for reading; as printed where there is none."""

@@ -81,12 +81,6 @@ def time_left(moment: datetime | None) -> str:
 
 
 @register.filter
-def overdue_by(due_on: date | None) -> int:
-    """Whole days a day lies in the past; 0 for today, the future and no day."""
-    return max(0, (timezone.localdate() - due_on).days) if due_on else 0
-
-
-@register.filter
 def age(born: date | int | None) -> str:
     """Age in years; in months below three years, when the day of birth is known. A bare number is a year of birth."""
     today = timezone.localdate()
