@@ -47,3 +47,10 @@ class KeysMissing(ClinicError):
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
     message = _("The keys of this installation are not available. Please tell your administrator.")
+
+
+class KeysInUse(ClinicError):
+    """Keys were changed or destroyed, and a process that may still hold the old ones did not let go in time."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    message = _("The change of keys is not finished everywhere yet. Please try again in a minute.")

@@ -19,6 +19,7 @@ from crypto.seals import raw_seals
 class KekState(models.TextChoices):
     ACTIVE = "active", _("in use")
     DECRYPT = "decrypt", _("opens old keys only")
+    HOLD = "hold", _("legal hold: the application cannot open what it wraps")
     DESTROYED = "destroyed", _("destroyed")
 
 
@@ -115,6 +116,82 @@ class IndexKey(models.Model):
 
     def __str__(self) -> str:
         return f"{self.clinic_id} v{self.version}"
+
+
+class SealedFile(models.Model):
+    """A file sealed in chunks under a key of its own, which hangs on the clinic's KEK: a recording, an attachment.
+
+    `place` is where its bytes stand below FILES_DIR; `size` counts the bytes before sealing. Destroying the key erases it.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    subject_id = models.UUIDField()
+    patient_id = models.UUIDField(db_index=True)
+    sealed_by_clinic = models.UUIDField()
+    clinic_id = models.UUIDField()
+    scope = models.SmallIntegerField()
+    suite = models.SmallIntegerField()
+    kek = models.ForeignKey(Kek, models.PROTECT, related_name="+")
+    wrapped = models.BinaryField(null=True)
+    size = models.BigIntegerField()
+    place = models.CharField(max_length=120, unique=True)
+    created_at = models.DateTimeField(db_default=Now())
+    destroyed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "sealed_file"
+        verbose_name = _("sealed file")
+        verbose_name_plural = _("sealed files")
+        constraints = (
+            models.CheckConstraint(
+                name="sealed_file_scope", condition=Q(scope__in=[int(scope) for scope in Scope])
+            ),
+            models.CheckConstraint(name="sealed_file_size", condition=Q(size__gte=0)),
+            models.CheckConstraint(
+                name="sealed_file_wrapped_or_destroyed",
+                condition=Q(destroyed_at=None, wrapped__isnull=False)
+                | Q(destroyed_at__isnull=False, wrapped=None),
+            ),
+        )
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+
+class JobKind(models.TextChoices):
+    REWRAP = "rewrap", _("wrapping keys under the new key-encryption key")
+    RESEAL = "reseal", _("sealing values under the newest data keys")
+    INDEX = "index", _("building search tokens")
+
+
+class KeyJob(models.Model):
+    """How far a change of keys has come in one table of one clinic: whoever goes on after a crash begins at `position`."""
+
+    clinic_id = models.UUIDField()
+    kind = models.CharField(max_length=8, choices=JobKind)
+    target = models.CharField(max_length=100)
+    position = models.CharField(max_length=40, default="")
+    done = models.BigIntegerField(default=0)
+    total = models.BigIntegerField()
+    started_at = models.DateTimeField(db_default=Now())
+    updated_at = models.DateTimeField(db_default=Now())
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "crypto_job"
+        verbose_name = _("change of keys")
+        verbose_name_plural = _("changes of keys")
+        constraints = (
+            models.CheckConstraint(name="crypto_job_kind", condition=Q(kind__in=JobKind.values)),
+            models.UniqueConstraint(
+                name="crypto_job_one_open",
+                fields=["clinic_id", "kind", "target"],
+                condition=Q(finished_at=None),
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.target}: {self.done} of {self.total}"
 
 
 class CryptoEpoch(models.Model):

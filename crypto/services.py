@@ -54,7 +54,7 @@ def open_clinic_keys(clinic_id: UUID, *, suite: Suite = Suite.AES_256_GCM) -> No
                 clinic_id=clinic_id,
                 suite=suite,
                 provider=provider().name,
-                provider_ref=provider().generate(suite),
+                provider_ref=provider().generate(suite, clinic_id=clinic_id),
                 not_after=now() + EPOCH,
             )
         if not IndexKey.objects.filter(clinic_id=clinic_id, destroyed_at=None).exists():

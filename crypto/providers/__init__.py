@@ -1,7 +1,7 @@
 """Where the keys that wrap other keys live. Their bytes never enter the database."""
 
-from crypto.providers.base import Clear, Provider, Wrapped
+from crypto.providers.base import Clear, Provider, Rewrap, Wrapped
 from crypto.providers.file import FileProvider
 from crypto.providers.select import provider
 
-__all__ = ["Clear", "FileProvider", "Provider", "Wrapped", "provider"]
+__all__ = ["Clear", "FileProvider", "Provider", "Rewrap", "Wrapped", "provider"]

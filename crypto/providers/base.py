@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
+from uuid import UUID
 
 from crypto.core.suites import Suite
 
@@ -24,11 +25,20 @@ class Wrapped(NamedTuple):
     aad: bytes
 
 
+class Rewrap(NamedTuple):
+    """A wrapped key, and the KEK and binding it is to have next."""
+
+    old: Wrapped
+    reference: str
+    suite: Suite
+    aad: bytes
+
+
 class Provider(Protocol):
     name: str
 
-    def generate(self, suite: Suite) -> str:
-        """Make a KEK and return its reference."""
+    def generate(self, suite: Suite, *, clinic_id: UUID) -> str:
+        """Make the clinic's next KEK and return its reference. Raises KeysMissing, also for a suite it does not offer."""
         ...
 
     def wrap(self, items: Sequence[Clear]) -> list[bytes]:
@@ -37,6 +47,10 @@ class Provider(Protocol):
 
     def unwrap(self, items: Sequence[Wrapped]) -> list[bytes]:
         """Raises KeysMissing, and Broken when a wrapped key or what it is bound to was changed."""
+        ...
+
+    def rewrap(self, items: Sequence[Rewrap]) -> list[bytes]:
+        """Open each under its old KEK and wrap it under the new one. Raises KeysMissing and Broken."""
         ...
 
     def exists(self, reference: str) -> bool: ...

@@ -10,12 +10,13 @@ import stat
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from uuid import UUID
 
 from crypto.core.suites import Aead, Broken, Suite, aead, derive, new_key
 from crypto.core.wrap import kek_file_aad, unwrap, wrap
 from crypto.errors import KeysMissing
 from crypto.keyfiles import read_key, read_or_create_key, read_private, sync_folder, write_once
-from crypto.providers.base import Clear, Wrapped
+from crypto.providers.base import Clear, Rewrap, Wrapped
 
 SECONDS_KEPT = 15 * 60.0
 KEKS_KEPT = 512
@@ -32,7 +33,7 @@ class FileProvider:
         self._keks = folder / "keks"
         self._handles: dict[str, tuple[float, Aead]] = {}
 
-    def generate(self, suite: Suite) -> str:
+    def generate(self, suite: Suite, *, clinic_id: UUID) -> str:
         root = aead(ROOT_SUITE, self._root(make=True))
         reference, key = secrets.token_hex(16), new_key(suite)
         sealed = wrap(root, key, kek_file_aad(reference, suite))
@@ -46,6 +47,12 @@ class FileProvider:
 
     def unwrap(self, items: Sequence[Wrapped]) -> list[bytes]:
         return [unwrap(self._handle(item.reference), item.wrapped, item.aad) for item in items]
+
+    def rewrap(self, items: Sequence[Rewrap]) -> list[bytes]:
+        keys = self.unwrap([item.old for item in items])
+        return self.wrap(
+            [Clear(item.reference, item.suite, key, item.aad) for item, key in zip(items, keys, strict=True)]
+        )
 
     def exists(self, reference: str) -> bool:
         return self._path(reference).exists()

@@ -22,6 +22,7 @@ NOT_WATCHED = {
 # What holds the two clinics equal where no foreign key does.
 OTHERWISE_HELD = {
     ("index_key", "kek_id", "crypto_kek"): "the clinic is bound into the wrap",
+    ("sealed_file", "kek_id", "crypto_kek"): "the clinic is bound into the wrap",
     ("subject_key", "kek_id", "crypto_kek"): "the clinic is bound into the wrap",
     ("patient_search", "search_id", "patient_search_person"): "row security of the table it leads to",
 }
@@ -40,11 +41,13 @@ RIGHTS_OF_APP = {
     "consent_event": {"SELECT", "INSERT"},
     "consent_notice": {"SELECT", "INSERT"},
     "crypto_epoch": {"SELECT", "UPDATE"},
+    "crypto_job": {"SELECT", "INSERT"},
     "crypto_kek": {"SELECT", "INSERT"},
     "django_migrations": {"SELECT"},
     "index_key": {"SELECT", "INSERT"},
     "patient_access": {"SELECT"},
     "patient_access_wanted": {"SELECT"},
+    "sealed_file": {"SELECT", "INSERT"},
     "subject_key": {"SELECT", "INSERT"},
 }
 ROWS = {"SELECT", "INSERT", "UPDATE", "DELETE"}

@@ -31,7 +31,7 @@ class Specimen(SealedModel):
 
     class Meta:
         app_label = "crypto"
-        db_table = "test_specimen"
+        db_table = "crypto_tests_specimen"
         apps: Any = Apps()  # not among the product's models: nothing that looks through those finds it
 
     def __str__(self) -> str:
@@ -43,5 +43,5 @@ def create_table() -> None:
     with connection.schema_editor() as editor:
         editor.create_model(Specimen)
         editor.execute(
-            "SELECT zhizhi_clinic_only('test_specimen'); SELECT crypto_sealed_row('test_specimen')"
+            "SELECT zhizhi_clinic_only('crypto_tests_specimen'); SELECT crypto_sealed_row('crypto_tests_specimen')"
         )

@@ -4,6 +4,7 @@ import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from pytest_django import Settings
@@ -13,6 +14,8 @@ from crypto.core.suites import Broken, Suite, new_key
 from crypto.errors import KeysMissing
 from crypto.keyfiles import read_or_create_key, write_once
 from crypto.providers import Clear, FileProvider, Wrapped
+
+CLINIC = UUID("01990000-0000-7000-8000-000000000001")
 
 
 @pytest.fixture
@@ -36,12 +39,15 @@ def sealed_by(store: FileProvider, reference: str, suite: Suite = Suite.AES_256_
 @pytest.mark.parametrize("suite", Suite)
 def test_a_key_wrapped_by_one_process_opens_in_another(folder: Path, suite: Suite) -> None:
     store = FileProvider(folder)
-    key, wrapped = sealed_by(store, store.generate(suite), suite)
+    key, wrapped = sealed_by(store, store.generate(suite, clinic_id=CLINIC), suite)
     assert FileProvider(folder).unwrap([wrapped]) == [key]
 
 
 def test_a_wrapped_key_does_not_open_for_anything_else(store: FileProvider) -> None:
-    reference, other = store.generate(Suite.AES_256_GCM), store.generate(Suite.AES_256_GCM)
+    reference, other = (
+        store.generate(Suite.AES_256_GCM, clinic_id=CLINIC),
+        store.generate(Suite.AES_256_GCM, clinic_id=CLINIC),
+    )
     _key, wrapped = sealed_by(store, reference)
     for changed in (wrapped._replace(aad=b"for that"), wrapped._replace(reference=other)):
         with pytest.raises(Broken):
@@ -53,7 +59,7 @@ def test_key_files_are_for_their_owner_alone_and_hold_no_key_in_clear(
 ) -> None:
     usual = os.umask(0)
     try:
-        store.generate(Suite.AES_256_GCM)
+        store.generate(Suite.AES_256_GCM, clinic_id=CLINIC)
     finally:
         os.umask(usual)
     files = [path for path in folder.rglob("*") if path.is_file()]
@@ -64,7 +70,7 @@ def test_key_files_are_for_their_owner_alone_and_hold_no_key_in_clear(
 
 
 def test_a_destroyed_key_is_gone_and_destroying_twice_is_harmless(folder: Path, store: FileProvider) -> None:
-    reference = store.generate(Suite.AES_256_GCM)
+    reference = store.generate(Suite.AES_256_GCM, clinic_id=CLINIC)
     _key, wrapped = sealed_by(store, reference)
     store.destroy(reference)
     store.destroy(reference)
@@ -98,7 +104,7 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     assert str(tmp_path / "absent") in sentence
     assert "does not exist" in sentence
     with pytest.raises(KeysMissing, match="does not exist"):
-        absent.generate(Suite.AES_256_GCM)
+        absent.generate(Suite.AES_256_GCM, clinic_id=CLINIC)
     assert not (tmp_path / "absent").exists()
 
 
@@ -113,19 +119,19 @@ def test_a_folder_others_may_write_into_is_refused(folder: Path) -> None:
 
 
 def test_key_files_others_may_read_are_refused(folder: Path, store: FileProvider) -> None:
-    store.generate(Suite.AES_256_GCM)
+    store.generate(Suite.AES_256_GCM, clinic_id=CLINIC)
     (folder / "root.key").chmod(0o644)
     assert "chmod 600" in FileProvider(folder).health()[0]
 
 
 def test_a_store_that_lost_its_root_is_refused_and_gets_no_new_one(folder: Path, store: FileProvider) -> None:
-    reference = store.generate(Suite.AES_256_GCM)
+    reference = store.generate(Suite.AES_256_GCM, clinic_id=CLINIC)
     (folder / "root.key").unlink()
     fresh = FileProvider(folder)
     assert "root.key is missing" in fresh.health()[0]
     for attempt in (
         fresh.fingerprint,
-        lambda: fresh.generate(Suite.AES_256_GCM),
+        lambda: fresh.generate(Suite.AES_256_GCM, clinic_id=CLINIC),
         lambda: sealed_by(fresh, reference),
     ):
         with pytest.raises(KeysMissing, match="missing"):
@@ -134,27 +140,27 @@ def test_a_store_that_lost_its_root_is_refused_and_gets_no_new_one(folder: Path,
 
 
 def test_the_root_of_another_installation_is_refused(folder: Path, store: FileProvider) -> None:
-    store.generate(Suite.AES_256_GCM)
+    store.generate(Suite.AES_256_GCM, clinic_id=CLINIC)
     (folder / "root.key").write_bytes(bytes(32))
     assert "different installations" in FileProvider(folder).health()[0]
 
 
 def test_a_cut_root_is_refused(folder: Path, store: FileProvider) -> None:
-    store.generate(Suite.AES_256_GCM)
+    store.generate(Suite.AES_256_GCM, clinic_id=CLINIC)
     (folder / "root.key").write_bytes(bytes(31))
     assert "damaged" in FileProvider(folder).health()[0]
 
 
 @pytest.mark.parametrize("content", [b"", b"\x07abc", b"\x01abc", b"\x01" + bytes(60)])
 def test_a_damaged_key_file_is_named(folder: Path, store: FileProvider, content: bytes) -> None:
-    reference = store.generate(Suite.AES_256_GCM)
+    reference = store.generate(Suite.AES_256_GCM, clinic_id=CLINIC)
     (folder / "keks" / f"{reference}.kek").write_bytes(content)
     assert reference in FileProvider(folder).health()[0]
 
 
 def test_an_empty_folder_is_healthy(store: FileProvider) -> None:
     assert store.health() == []
-    store.generate(Suite.SM4_GCM)
+    store.generate(Suite.SM4_GCM, clinic_id=CLINIC)
     assert store.health() == []
 
 

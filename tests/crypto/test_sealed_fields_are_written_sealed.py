@@ -26,7 +26,7 @@ def seals_of(row: Specimen) -> dict[str, object]:
 
 def test_no_plaintext_reaches_the_table(row: Specimen) -> None:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT convert_to(s::text, 'UTF8') FROM test_specimen s")
+        cursor.execute("SELECT convert_to(s::text, 'UTF8') FROM crypto_tests_specimen s")
         dump = b"".join(bytes(line) for (line,) in cursor.fetchall())
     assert b"first" in dump
     for plain in ("王小芳", "13800138000"):

@@ -24,7 +24,7 @@ def raw_of(row: Specimen, field: str) -> bytes:
 def put(row: Specimen, field: str, raw: bytes) -> Specimen:
     """Write bytes past the fields, as somebody with the database could."""
     with connection.cursor() as cursor:
-        cursor.execute(f"UPDATE test_specimen SET {field} = %s WHERE id = %s", [raw, row.pk])
+        cursor.execute(f"UPDATE crypto_tests_specimen SET {field} = %s WHERE id = %s", [raw, row.pk])
         assert cursor.rowcount == 1
     return Specimen.objects.get(pk=row.pk)
 
@@ -165,9 +165,9 @@ def test_the_owner_who_changes_the_subject_past_the_trigger_gains_nothing(specim
         subject, other = new_subject(clinic), new_subject(clinic)
         made = Specimen.objects.create(clinic_id=clinic, subject_id=subject, word="王小芳")
     with as_owner() as owner, owner.cursor() as cursor:
-        cursor.execute("ALTER TABLE test_specimen DISABLE TRIGGER crypto_sealed_row")
-        cursor.execute("UPDATE test_specimen SET subject_id = %s", [other])
-        cursor.execute("ALTER TABLE test_specimen ENABLE TRIGGER crypto_sealed_row")
+        cursor.execute("ALTER TABLE crypto_tests_specimen DISABLE TRIGGER crypto_sealed_row")
+        cursor.execute("UPDATE crypto_tests_specimen SET subject_id = %s", [other])
+        cursor.execute("ALTER TABLE crypto_tests_specimen ENABLE TRIGGER crypto_sealed_row")
     with transaction.atomic(), reading():
         act_in(clinic)
         with pytest.raises(SealBroken):
