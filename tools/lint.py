@@ -23,6 +23,7 @@ PYTHON_FOLDERS = [
     "exchange",
     "desk",
     "portal",
+    "bench",
     "tests",
     "tools",
 ]
