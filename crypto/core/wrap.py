@@ -39,5 +39,11 @@ def index_key_aad(*, clinic_id: UUID, version: int, suite: Suite, kek_id: int) -
     return _bind("zhizhi/index-key/v1", clinic_id.bytes, *map(_number, (version, suite, kek_id)))
 
 
+def file_key_aad(*, clinic_id: UUID, subject_id: UUID, file_id: UUID, suite: Suite, kek_id: int) -> bytes:
+    """`clinic_id` is the clinic whose KEK wraps the key, and `suite` that of the file and of its key."""
+    ids = (clinic_id.bytes, subject_id.bytes, file_id.bytes)
+    return _bind("zhizhi/file-key/v1", *ids, *map(_number, (suite, kek_id)))
+
+
 def kek_file_aad(reference: str, suite: Suite) -> bytes:
     return _bind("zhizhi/kek-file/v1", reference.encode(), _number(suite))
