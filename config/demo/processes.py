@@ -17,6 +17,7 @@ APPLICATION = (
     "DATABASE_URL",
     "REDIS_URL",
     "KEYS_DIR",
+    "FILES_DIR",
     "SECRET_KEY",
     "SMTP_HOST",
     "SMTP_PORT",

@@ -28,12 +28,14 @@ def run_services(data: Path | None) -> Iterator[dict[str, str]]:
         secrets = secrets_of(place)
         postgres = stack.enter_context(run_postgres(place, secrets, account))
         redis_url = stack.enter_context(run_valkey(place, secrets, account))
-        keys = place.data / "keys"
-        keys.mkdir(mode=0o700, exist_ok=True)
+        keys, files = place.data / "keys", place.data / "files"
+        for folder in (keys, files):
+            folder.mkdir(mode=0o700, exist_ok=True)
         variables = {
             **postgres.urls(),
             "REDIS_URL": redis_url,
             "KEYS_DIR": str(keys),
+            "FILES_DIR": str(files),
             "SECRET_KEY": secrets.secret_key,
             "ZHIZHI_DATA": str(place.data),
         }

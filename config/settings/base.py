@@ -165,6 +165,7 @@ CELERY_BEAT_SCHEDULE = {
 TRUSTED_PROXIES: list[IPv4Network | IPv6Network] = []
 # Read from the environment by `served`; declared here for readers and the type checker.
 KEYS_DIR: Path
+FILES_DIR: Path
 DATABASE_OWNER: dict[str, str] | None
 DATABASE_SEQUENCER_URL: str
 DATABASE_AUDITOR_URL: str

@@ -30,6 +30,7 @@ def read_services(env: Environment, transaction_limits: str) -> dict[str, Any]:
         "KEYS_DIR": env.folder(
             "KEYS_DIR", "the folder of the installation's keys, outside the database and its backups"
         ),
+        "FILES_DIR": env.folder("FILES_DIR", "the folder of sealed files, backed up with the database"),
         "DATABASE_OWNER": None,
         "DATABASE_SEQUENCER_URL": env.optional_address("DATABASE_SEQUENCER_URL"),
         "DATABASE_AUDITOR_URL": env.optional_address("DATABASE_AUDITOR_URL"),

@@ -10,6 +10,7 @@ _nowhere = {  # type checks and `--help` load the settings without services
     "DATABASE_URL": "postgres://zhizhi_app@127.0.0.1:1/zhizhi",
     "REDIS_URL": "redis://127.0.0.1:1",
     "KEYS_DIR": "/",
+    "FILES_DIR": "/",
 }
 _env = Environment({**_nowhere, **os.environ})
 SECRET_KEY = "only-in-tests-" + "x" * 50

@@ -55,6 +55,10 @@ NEEDS = {  # the secrets each service must have, and no other
     "verify": {"secret_key", "zhizhi_app_password", "zhizhi_auditor_password"},
     "proxy": set(),
 }
+FOLDERS = {  # the variable of each folder of its own, and the volume that stands there
+    "KEYS_DIR": "keys",
+    "FILES_DIR": "files",
+}
 VARIABLE = re.compile(r"\$\{([A-Z_]+)(?::[?-]([^}]*))?\}")
 
 
@@ -245,7 +249,7 @@ def test_settings_start_with_what_a_service_is_given_and_read_all_of_it(
     given = SERVICES[name]["environment"]
     for variable, value in given.items():
         text = filled_in(value).replace("/run/secrets", str(tmp_path / "secrets"))
-        monkeypatch.setenv(variable, str(tmp_path) if variable == "KEYS_DIR" else text)
+        monkeypatch.setenv(variable, str(tmp_path) if variable in FOLDERS else text)
     read: set[str] = set()
     text_of = Environment.text
 
@@ -315,11 +319,14 @@ def test_every_volume_is_declared_and_used() -> None:
     assert used == set(STACK["volumes"])
 
 
-def test_keys_are_apart_from_the_database_and_reach_only_who_opens_values() -> None:
-    assert {name for name in SERVICES if "keys" in mounts(name)} == {"web", "worker"}
+@pytest.mark.parametrize(("variable", "volume"), FOLDERS.items())
+def test_keys_and_files_are_apart_from_the_database_and_reach_only_who_opens_them(
+    variable: str, volume: str
+) -> None:
+    assert {name for name in SERVICES if volume in mounts(name)} == {"web", "worker"}
     assert set(mounts("postgres")) == {"postgres-data", "./deploy/initdb"}
     for name in ("web", "worker"):
-        assert mounts(name)["keys"] == f"{SERVICES[name]['environment']['KEYS_DIR']}:"
+        assert mounts(name)[volume] == f"{SERVICES[name]['environment'][variable]}:"
 
 
 def test_the_witness_has_a_storage_and_an_account_of_its_own() -> None:
@@ -335,4 +342,6 @@ def test_a_volume_of_ours_covers_a_folder_that_the_image_makes_for_its_account()
         for source, target in mounts(name).items():
             assert source in STACK["volumes"]
             assert target.partition(":")[0] in dockerfile
-        assert SERVICES[name].get("environment", {}).get("KEYS_DIR", "/var/lib/zhizhi/keys") in dockerfile
+        for variable, volume in FOLDERS.items():
+            folder = SERVICES[name].get("environment", {}).get(variable, f"/var/lib/zhizhi/{volume}")
+            assert folder in dockerfile

@@ -23,6 +23,7 @@ def whole(tmp_path: Path) -> dict[str, str]:
         "DATABASE_URL": "postgres://zhizhi_app:secret@db:5432/zhizhi",
         "REDIS_URL": "redis://valkey:6379",
         "KEYS_DIR": str(tmp_path),
+        "FILES_DIR": str(tmp_path),
         "SMTP_HOST": "mail.clinic.example",
         "MAIL_FROM": "crm@clinic.example",
         "TRUSTED_PROXIES": "172.30.1.0/24",
@@ -108,6 +109,10 @@ def test_cookies_travel_over_tls_alone(load: Load) -> None:
         (
             {"KEYS_DIR": "/nowhere/at/all"},
             "KEYS_DIR names a folder that does not exist: the folder of the installation's keys, outside the database and its backups.",
+        ),
+        (
+            {"FILES_DIR": None},
+            "FILES_DIR is not set: the folder of sealed files, backed up with the database.",
         ),
         ({"DATABASE_URL": None}, "DATABASE_URL is not set: the PostgreSQL address of the application role."),
         (
