@@ -69,6 +69,9 @@ def _ordered(value: Json) -> Json:
     raise TypeError(f"sealed JSON cannot hold {type(value).__name__}; write a measured number as text")
 
 
+# The causes of what follows would carry the value into a log, so `Broken` has none.
+
+
 def _body(encoded: bytes, tag: bytes) -> bytes:
     if encoded[:1] != tag:
         raise Broken("a value of another type")
@@ -76,26 +79,38 @@ def _body(encoded: bytes, tag: bytes) -> bytes:
 
 
 def to_text(encoded: bytes) -> str:
-    return _body(encoded, TEXT).decode()
+    try:
+        return _body(encoded, TEXT).decode()
+    except UnicodeDecodeError:
+        raise Broken("not a text") from None
 
 
 def to_integer(encoded: bytes) -> int:
-    return int(_body(encoded, INTEGER))
+    try:
+        return int(_body(encoded, INTEGER))
+    except ValueError:
+        raise Broken("not an integer") from None
 
 
 def to_decimal(encoded: bytes) -> Decimal:
     try:
         return Decimal(_body(encoded, DECIMAL).decode())
-    except InvalidOperation as error:
-        raise Broken("not a decimal") from error
+    except (InvalidOperation, UnicodeDecodeError):
+        raise Broken("not a decimal") from None
 
 
 def to_date(encoded: bytes) -> date:
-    return date.fromisoformat(_body(encoded, DATE).decode())
+    try:
+        return date.fromisoformat(_body(encoded, DATE).decode())
+    except ValueError:
+        raise Broken("not a calendar day") from None
 
 
 def to_boolean(encoded: bytes) -> bool:
-    return _body(encoded, BOOLEAN) == b"\1"
+    body = _body(encoded, BOOLEAN)
+    if body not in (b"\0", b"\1"):
+        raise Broken("neither yes nor no")
+    return body == b"\1"
 
 
 def to_bytes(encoded: bytes) -> bytes:
@@ -103,5 +118,8 @@ def to_bytes(encoded: bytes) -> bytes:
 
 
 def to_json(encoded: bytes) -> Json:
-    value: Json = json.loads(_body(encoded, JSON))
+    try:
+        value: Json = json.loads(_body(encoded, JSON))
+    except ValueError:
+        raise Broken("not JSON") from None
     return value

@@ -1,6 +1,7 @@
 """Typed values: what goes in comes out, equal values have equal bytes, another type is refused."""
 
 import json
+from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
 
@@ -81,3 +82,23 @@ def test_a_value_of_another_type_is_refused() -> None:
         values.to_decimal(values.DECIMAL + b"one")
     with pytest.raises(Broken):
         values.to_json(b"")
+
+
+NOT_OF_ITS_TYPE = [
+    (values.to_text, values.TEXT + b"\xff"),
+    (values.to_integer, values.INTEGER + b"4.5"),
+    (values.to_decimal, values.DECIMAL + b"\xff"),
+    (values.to_date, values.DATE + b"1960-02-30"),
+    (values.to_boolean, values.BOOLEAN + b"\2"),
+    (values.to_json, values.JSON + b'{"a":'),
+    (values.to_json, values.JSON + b"\xff"),
+]
+
+
+@pytest.mark.parametrize(("read", "encoded"), NOT_OF_ITS_TYPE)
+def test_bytes_that_are_no_value_of_their_type_are_refused_and_not_repeated(
+    read: Callable[[bytes], object], encoded: bytes
+) -> None:
+    with pytest.raises(Broken) as refused:
+        read(encoded)
+    assert refused.value.__suppress_context__ or refused.value.__context__ is None
