@@ -1,0 +1,375 @@
+"""Damage done in the real database: whoever owns the tables does it, and the application reads."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+from uuid import UUID
+
+import psycopg2
+from django.apps import apps
+from django.conf import settings
+from django.db import connection
+from django.utils import timezone
+from psycopg2.extensions import connection as Connection
+
+from audit.access import access
+from audit.acting import acting
+from audit.actors import system_actor
+from audit.kinds import Kind
+from audit.purposes import Purpose
+from bench.drills.tally import Tally
+from clinics.models import Clinic
+from crypto import keyring
+from crypto.core import wire
+from crypto.core.suites import Suite
+from crypto.errors import SealBroken
+from crypto.fields import SealedParts
+from crypto.managers import sealed_fields
+from crypto.models import Kek, SealedModel
+from crypto.providers import provider
+from crypto.services import EPOCH
+from exchange.demo.checkups import invent_checkups
+from exchange.demo.house import health_manager_of, open_house, teams_in
+from exchange.demo.lives import Home, Life, Settling
+from exchange.demo.people import invent_people
+
+ROWS_OF_A_FIELD = 40
+CONTROL_EVERY = 10
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cell:
+    """One sealed value in the database: where it stands, its bytes, and what it says."""
+
+    model: type[SealedModel]
+    column: str
+    pk: UUID
+    clinic_id: UUID
+    subject_id: UUID
+    raw: bytes
+    said: Any
+
+    @property
+    def table(self) -> str:
+        return self.model._meta.db_table
+
+    @property
+    def key_id(self) -> int:
+        return wire.key_id_of(self.raw)
+
+
+def run(cases: int, tally: Tally, chance: Random, *, people: int) -> None:
+    """`cases` attempts on rows of every sealed model of the product, in two clinics of one suite each."""
+    invent(people)
+    cells = list(_cells(chance))
+    with _owner() as owner:
+        damage = Damage(owner, cells, chance)
+        for number in range(cases):
+            name, attack = KINDS[number % len(KINDS)]
+            cell = chance.choice(cells)
+            with attack(damage, cell):
+                tally.check(refused(cell), f"{cell.table}.{cell.column}: {name} (case {number})")
+            if number % CONTROL_EVERY == 0:
+                tally.check(reads(cell), f"{cell.table}.{cell.column}: whole again after {name}")
+    keyring.forget_everything()
+    tally.check(all(reads(cell) for cell in cells), "undamaged rows read as themselves")
+    fields = sorted({f"{cell.table}.{cell.column}" for cell in cells})
+    suites = sorted({Suite(cell.raw[3]).name for cell in cells})
+    tally.check(len(suites) == len(Suite), f"both suites took part: {suites}")
+    tally.say(f"in the database: {cases} cases on {len(cells)} values of {', '.join(fields)}")
+
+
+# --- the people ---------------------------------------------------------------------------------------------------------
+
+
+def invent(count: int) -> None:
+    """The demo's house with its people; the second clinic seals with SM4."""
+    at = timezone.now()
+    clinics = list(open_house().values())
+    _seal_with(clinics[1], Suite.SM4_GCM)
+    lives = [
+        Life(number=number, person=person, reports=invent_checkups(person, number=number, until=at)[-1:])
+        for number, person in enumerate(invent_people(count, today=at.date()))
+    ]
+    homes = [Home(clinic, team, health_manager_of(team)) for clinic in clinics for team in teams_in(clinic)]
+    settling = Settling(lives=lives, homes=homes, shared_phones=frozenset(), at=at)
+    for number in range(count):
+        settling.settle(number)
+
+
+def _seal_with(clinic: Clinic, suite: Suite) -> None:
+    """From now on the clinic's new people have keys of this suite."""
+    with acting(system_actor("drill", clinic.pk), clinic.pk):
+        Kek.objects.create(
+            clinic_id=clinic.pk,
+            suite=suite,
+            provider=provider().name,
+            provider_ref=provider().generate(suite, clinic_id=clinic.pk),
+            not_after=timezone.now() + EPOCH,
+        )
+    keyring.forget_everything()
+
+
+def _cells(chance: Random) -> Iterator[Cell]:
+    """Some values of every sealed field of every model that has rows, read whole."""
+    for clinic_id in list(Clinic.objects.values_list("pk", flat=True)):
+        with acting(system_actor("drill", clinic_id), clinic_id), access(Purpose.CARE, Kind.COMPUTED):
+            for model in apps.get_models():
+                if not issubclass(model, SealedModel):
+                    continue
+                for field in sealed_fields(model):
+                    rows = list(
+                        model._base_manager.filter(**{f"{field.attname}__isnull": False})[
+                            : ROWS_OF_A_FIELD * 4
+                        ]
+                    )
+                    for row in chance.sample(rows, min(len(rows), ROWS_OF_A_FIELD)):
+                        yield Cell(
+                            model, field.attname, row.pk, clinic_id, row.subject_id,
+                            row.__dict__[field.attname].raw, _said(row, field.attname),
+                        )  # fmt: skip
+
+
+def _said(row: SealedModel, column: str) -> Any:
+    value, field = getattr(row, column), row._meta.get_field(column)
+    if isinstance(field, SealedParts):
+        return {part: value.read(part) for part in field.parts}
+    return value
+
+
+# --- the reader ---------------------------------------------------------------------------------------------------------
+
+
+def read(cell: Cell) -> Any:
+    """What the application reads, with nothing kept from before. Raises SealBroken."""
+    keyring.forget_everything()
+    actor = system_actor("drill", cell.clinic_id)
+    with acting(actor, cell.clinic_id), access(Purpose.CARE, Kind.COMPUTED):
+        return _said(cell.model._base_manager.get(pk=cell.pk), cell.column)
+
+
+def reads(cell: Cell) -> bool:
+    return bool(read(cell) == cell.said)
+
+
+def refused(cell: Cell) -> bool:
+    """Whether the one typed error came, and nothing else."""
+    try:
+        read(cell)
+    except SealBroken:
+        return True
+    except Exception as error:  # any other error would reach a page as a crash
+        print(f"    {type(error).__name__} instead of SealBroken", flush=True)
+    return False
+
+
+# --- the owner ----------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _owner() -> Iterator[Connection]:
+    """A connection of the owner of the tables, beside the application's."""
+    database = connection.settings_dict
+    owner = psycopg2.connect(
+        host=database["HOST"],
+        port=database["PORT"],
+        dbname=database["NAME"],
+        user=settings.DATABASE_OWNER["USER"],
+        password=settings.DATABASE_OWNER["PASSWORD"],
+    )
+    owner.autocommit = True
+    try:
+        yield owner
+    finally:
+        owner.close()
+
+
+class Damage:
+    """What the owner of the tables can do. Each deed is undone at the end of its context."""
+
+    def __init__(self, owner: Connection, cells: Sequence[Cell], chance: Random) -> None:
+        self.owner = owner
+        self.cells = cells
+        self.chance = chance
+
+    def other(self, differs: Callable[[Cell], bool]) -> Cell:
+        return self.chance.choice([cell for cell in self.cells if differs(cell)])
+
+    @contextmanager
+    def put(self, cell: Cell, raw: bytes) -> Iterator[None]:
+        """Other bytes in the cell."""
+        update = f"UPDATE {cell.table} SET {cell.column} = %s WHERE id = %s"
+        self._one(update, [raw, cell.pk.hex])
+        try:
+            yield
+        finally:
+            self._one(update, [cell.raw, cell.pk.hex])
+
+    @contextmanager
+    def row(self, cell: Cell, column: str, value: UUID) -> Iterator[None]:
+        """Another subject or clinic in the row, past the trigger that refuses it."""
+        self._past_triggers(cell.table, column, cell.pk, value)
+        try:
+            yield
+        finally:
+            before = {"subject_id": cell.subject_id, "sealed_by_clinic": cell.clinic_id}[column]
+            self._past_triggers(cell.table, column, cell.pk, before)
+
+    @contextmanager
+    def key(self, cell: Cell, change: str, *values: Any) -> Iterator[None]:
+        """Other columns in the record of the cell's key."""
+        with self.owner.cursor() as cursor:
+            cursor.execute(
+                "SELECT scope, version, suite, kek_id, wrapped, destroyed_at FROM subject_key WHERE id = %s",
+                [cell.key_id],
+            )
+            before = cursor.fetchone()
+        self._one(f"UPDATE subject_key SET {change} WHERE id = %s", [*values, cell.key_id])
+        try:
+            yield
+        finally:
+            self._one(
+                "UPDATE subject_key SET (scope, version, suite, kek_id, wrapped, destroyed_at) = (%s, %s, %s, %s, %s, %s)"
+                " WHERE id = %s",
+                [*before, cell.key_id],
+            )
+
+    def wrapped_of(self, cell: Cell) -> bytes:
+        with self.owner.cursor() as cursor:
+            cursor.execute("SELECT wrapped FROM subject_key WHERE id = %s", [cell.key_id])
+            return bytes(cursor.fetchone()[0])
+
+    def _one(self, statement: str, values: list[Any]) -> None:
+        with self.owner.cursor() as cursor:
+            cursor.execute(statement, values)
+            if cursor.rowcount != 1:
+                raise AssertionError("the damage did not reach one row")
+
+    def _past_triggers(self, table: str, column: str, pk: UUID, value: UUID) -> None:
+        with self.owner.cursor() as cursor:
+            cursor.execute(
+                f"BEGIN; ALTER TABLE {table} DISABLE TRIGGER USER;"
+                f" UPDATE {table} SET {column} = %s WHERE id = %s; ALTER TABLE {table} ENABLE TRIGGER USER; COMMIT",
+                [value.hex, pk.hex],
+            )
+
+
+# --- what is done -------------------------------------------------------------------------------------------------------
+
+Attack = Callable[[Damage, Cell], Any]
+
+
+def _flip(damage: Damage, raw: bytes) -> bytes:
+    changed = bytearray(raw)
+    changed[damage.chance.randrange(len(changed))] ^= 1 << damage.chance.randrange(8)
+    return bytes(changed)
+
+
+def flipped(damage: Damage, cell: Cell) -> Any:
+    return damage.put(cell, _flip(damage, cell.raw))
+
+
+def truncated(damage: Damage, cell: Cell) -> Any:
+    return damage.put(cell, cell.raw[: damage.chance.randrange(len(cell.raw))])
+
+
+def extended(damage: Damage, cell: Cell) -> Any:
+    return damage.put(cell, cell.raw + damage.chance.randbytes(32))
+
+
+def never_sealed(damage: Damage, cell: Cell) -> Any:
+    return damage.put(cell, damage.chance.choice(["王小芳".encode(), b"", b"\0" * 72, cell.raw[::-1]]))
+
+
+def from_another_row(damage: Damage, cell: Cell) -> Any:
+    other = damage.other(
+        lambda one: (one.model, one.column) == (cell.model, cell.column) and one.pk != cell.pk
+    )
+    return damage.put(cell, other.raw)
+
+
+def from_another_field(damage: Damage, cell: Cell) -> Any:
+    other = damage.other(lambda one: (one.table, one.column) != (cell.table, cell.column))
+    return damage.put(cell, other.raw)
+
+
+def from_another_person(damage: Damage, cell: Cell) -> Any:
+    other = damage.other(lambda one: one.subject_id != cell.subject_id and one.clinic_id == cell.clinic_id)
+    return damage.put(cell, other.raw)
+
+
+def from_another_clinic(damage: Damage, cell: Cell) -> Any:
+    return damage.put(cell, damage.other(lambda one: one.clinic_id != cell.clinic_id).raw)
+
+
+def under_another_key(damage: Damage, cell: Cell) -> Any:
+    other = damage.other(lambda one: one.key_id != cell.key_id)
+    return damage.put(cell, other.raw[: wire.HEADER.size] + cell.raw[wire.HEADER.size :])
+
+
+def another_subject_in_the_row(damage: Damage, cell: Cell) -> Any:
+    other = damage.other(lambda one: one.subject_id != cell.subject_id and one.clinic_id == cell.clinic_id)
+    return damage.row(cell, "subject_id", other.subject_id)
+
+
+def another_sealing_clinic_in_the_row(damage: Damage, cell: Cell) -> Any:
+    return damage.row(
+        cell, "sealed_by_clinic", damage.other(lambda one: one.clinic_id != cell.clinic_id).clinic_id
+    )
+
+
+def wrapped_key_damaged(damage: Damage, cell: Cell) -> Any:
+    wrapped = damage.wrapped_of(cell)
+    changed = damage.chance.choice([_flip(damage, wrapped), wrapped[:-1], wrapped[:5], wrapped + b"\0", b""])
+    return damage.key(cell, "wrapped = %s", changed)
+
+
+def wrapped_key_of_another(damage: Damage, cell: Cell) -> Any:
+    """Of another scope of the same person, another person or another clinic, with the number of its KEK."""
+    other = damage.other(lambda one: one.key_id != cell.key_id)
+    return damage.key(
+        cell,
+        "(wrapped, kek_id) = (SELECT wrapped, kek_id FROM subject_key o WHERE o.id = %s)",
+        other.key_id,
+    )
+
+
+def another_kek(damage: Damage, cell: Cell) -> Any:
+    other = damage.other(lambda one: one.clinic_id != cell.clinic_id)
+    return damage.key(cell, "kek_id = (SELECT kek_id FROM subject_key o WHERE o.id = %s)", other.key_id)
+
+
+def another_version(damage: Damage, cell: Cell) -> Any:
+    return damage.key(cell, "version = version + 1")
+
+
+def another_suite(damage: Damage, cell: Cell) -> Any:
+    return damage.key(cell, "suite = 3 - suite")
+
+
+def key_destroyed(damage: Damage, cell: Cell) -> Any:
+    """The value is one from before: its key was destroyed since."""
+    return damage.key(cell, "wrapped = NULL, destroyed_at = now()")
+
+
+KINDS: Sequence[tuple[str, Attack]] = (
+    ("a flipped bit", flipped),
+    ("cut short", truncated),
+    ("made longer", extended),
+    ("never sealed", never_sealed),
+    ("from another row", from_another_row),
+    ("from another field", from_another_field),
+    ("from another person", from_another_person),
+    ("from another clinic", from_another_clinic),
+    ("under another key", under_another_key),
+    ("another subject in the row", another_subject_in_the_row),
+    ("another sealing clinic in the row", another_sealing_clinic_in_the_row),
+    ("its wrapped key damaged", wrapped_key_damaged),
+    ("the wrapped key of another", wrapped_key_of_another),
+    ("another key-encryption key", another_kek),
+    ("another version", another_version),
+    ("another suite", another_suite),
+    ("put back after its key was destroyed", key_destroyed),
+)
