@@ -35,11 +35,22 @@ class SealBroken(ClinicError):
     message = _("A protected value is damaged and cannot be read. Please tell your administrator.")
 
 
+class NoSuchKey(SealBroken):
+    """The header of a value names a data key that is not among those of the clinics in hand: it was changed or moved."""
+
+
 class KeyDestroyed(SealBroken):
     """The key of this value was destroyed on purpose: the person was erased."""
 
     status = HTTPStatus.GONE
     message = _("This record has been erased and can no longer be read.")
+
+
+class KeyRestricted(ClinicError):
+    """The key of this value lies under a legal hold: the record is stored because a law says so, and stays closed."""
+
+    status = HTTPStatus.UNAVAILABLE_FOR_LEGAL_REASONS
+    message = _("This record is only stored, because the law requires it, and is closed to everybody here.")
 
 
 class KeysMissing(ClinicError):
@@ -54,3 +65,28 @@ class KeysInUse(ClinicError):
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
     message = _("The change of keys is not finished everywhere yet. Please try again in a minute.")
+
+
+class FilesUnavailable(ClinicError):
+    """The folder of sealed files cannot be read or written: it is full, absent, or another account's."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    message = _("The folder of files cannot be used at the moment. Please tell your administrator.")
+
+
+class LedgerRefused(ClinicError):
+    """The erasure ledger is broken, shorter than it was, or not the one this database belongs to. Nothing is erased or served."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    message = _(
+        "The ledger of erasures is damaged or missing, so nothing was done. Please tell your administrator."
+    )
+
+
+class HoldMissing(ClinicError):
+    """A record must be kept under a legal hold, and this installation has no key pair for it yet."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    message = _(
+        "The law requires this record to be kept, and there is no key for records under a legal hold yet. Nothing was done."
+    )

@@ -18,7 +18,7 @@ from crypto.core.suites import Aead, Broken, KeyedHash, Suite, aead, derive
 from crypto.core.tokens import Index
 from crypto.core.wire import LARGEST_KEY_ID, Binding
 from crypto.core.wrap import index_key_aad, subject_key_aad
-from crypto.errors import KeyDestroyed, KeysMissing, SealBroken
+from crypto.errors import KeyDestroyed, KeyRestricted, KeysMissing, SealBroken
 from crypto.providers import Wrapped, provider
 
 SECONDS_KEPT = 60.0
@@ -56,7 +56,7 @@ class Kept(Generic[K, V]):
 
 @dataclass(slots=True, eq=False)
 class DataKey:
-    """The key of one subject and scope, ready for use. `cipher` is None when the key was destroyed."""
+    """The key of one subject and scope, ready for use. `cipher` is None when the key was destroyed or is held."""
 
     id: int
     subject_id: UUID
@@ -64,6 +64,7 @@ class DataKey:
     suite: Suite
     cipher: Aead | None
     secret: bytes = field(repr=False)
+    held: bool = False
     _commitments: KeyedHash | None = field(default=None, repr=False)
     _bindings: dict[tuple[int, str], Binding] = field(default_factory=dict, repr=False)
 
@@ -173,7 +174,7 @@ def forget_everything() -> None:
 
 _COLUMNS = """
 SELECT k.id, k.subject_id, k.clinic_id, k.scope, k.version, k.suite, k.kek_id, k.wrapped, k.created_at < now(),
-       kek.suite, kek.provider_ref
+       kek.suite, kek.provider_ref, kek.state = 'hold'
 FROM subject_key k JOIN crypto_kek kek ON kek.id = k.kek_id
 """
 _BY_ID = _COLUMNS + "WHERE k.id = ANY (%s)"
@@ -181,7 +182,7 @@ _BY_SUBJECT = _COLUMNS + "WHERE k.subject_id = ANY (%s) AND k.destroyed_at IS NU
 
 
 def key_of(key_id: int) -> DataKey:
-    """The data key of this id. Raises KeyDestroyed, and SealBroken when there is none in the clinics in hand."""
+    """The data key of this id. Raises KeyDestroyed, KeyRestricted, and SealBroken when there is none in the clinics in hand."""
     current = unit()
     key = current.caches.keys.get(key_id)
     if key is None:
@@ -191,6 +192,8 @@ def key_of(key_id: int) -> DataKey:
         key = loaded.get(key_id)
     if key is None:
         raise SealBroken(f"no data key {key_id}")
+    if key.held:
+        raise KeyRestricted(f"data key {key_id} is held")
     if key.cipher is None:
         raise KeyDestroyed(f"data key {key_id} was destroyed")
     return key
@@ -206,13 +209,15 @@ def _load_expected(key_id: int, current: Unit) -> dict[int, DataKey]:
 
 
 def sealing_key(subject_id: UUID, scope: Scope) -> DataKey:
-    """The key that seals new values. Raises KeysMissing when the subject has none in this scope."""
+    """The key that seals new values. Raises KeyRestricted, and KeysMissing when the subject has none in this scope."""
     key = _known_sealing_key(subject_id, scope)
     if key is None:
         load_sealing_keys((subject_id,))
         key = _known_sealing_key(subject_id, scope)
     if key is None:
         raise KeysMissing(f"subject {subject_id} has no key of scope {scope.name}")
+    if key.held:
+        raise KeyRestricted(f"data key {key.id} is held")
     return key
 
 
@@ -246,12 +251,30 @@ def _load(query: str, wanted: Collection[int] | Collection[UUID]) -> list[tuple[
     with connection.cursor() as cursor:
         cursor.execute(query, [list(wanted)])
         rows = cursor.fetchall()
-    secrets = iter(_unwrap([_wrapped_key(row) for row in rows if row[7] is not None]))
-    return [(_data_key(row, next(secrets) if row[7] is not None else None), bool(row[8])) for row in rows]
+    secrets = iter(_unwrap([_wrapped_key(row) for row in rows if _opens(row)]))
+    return [(_data_key(row, next(secrets) if _opens(row) else None), bool(row[8])) for row in rows]
+
+
+def _opens(row: tuple[Any, ...]) -> bool:
+    """Whether this key was neither destroyed nor put under a legal hold."""
+    return row[7] is not None and not row[11]
 
 
 def _wrapped_key(row: tuple[Any, ...]) -> Wrapped:
-    _id, subject_id, clinic_id, scope, version, suite, kek_id, wrapped, _committed, kek_suite, reference = row
+    (
+        _id,
+        subject_id,
+        clinic_id,
+        scope,
+        version,
+        suite,
+        kek_id,
+        wrapped,
+        _committed,
+        kek_suite,
+        reference,
+        _held,
+    ) = row
     aad = subject_key_aad(
         clinic_id=clinic_id,
         subject_id=subject_id,
@@ -266,7 +289,7 @@ def _wrapped_key(row: tuple[Any, ...]) -> Wrapped:
 def _data_key(row: tuple[Any, ...], secret: bytes | None) -> DataKey:
     suite = Suite(row[5])
     cipher = None if secret is None else aead(suite, secret)
-    return DataKey(row[0], row[1], Scope(row[3]), suite, cipher, secret or b"")
+    return DataKey(row[0], row[1], Scope(row[3]), suite, cipher, secret or b"", held=bool(row[11]))
 
 
 def _unwrap(items: list[Wrapped]) -> list[bytes]:
