@@ -18,8 +18,8 @@ from crypto import keyring
 from crypto.core import values, wire
 from crypto.core.scopes import Scope
 from crypto.core.suites import Broken
-from crypto.errors import FieldNotAllowed, KeyDestroyed, SealBroken
-from crypto.scope import current_scope
+from crypto.errors import FieldNotAllowed, KeyDestroyed, NoSuchKey, SealBroken
+from crypto.scope import current_scope, note_broken
 from crypto.seals import Closed, Opened, Pending, Sealed, hands_out_seals, seal_of
 
 __all__ = [
@@ -155,9 +155,17 @@ class SealedField(_Base[_ST, _GT]):
                 raise Broken("another subject's key")
             value = wire.unseal(key.cipher, key.binding(clinic_id, self.aad_name), row_id, held.raw)
         except Broken as error:
+            self._note_broken(instance)
             raise SealBroken(f"{self.aad_name} of row {row_id}") from error
+        except NoSuchKey:
+            self._note_broken(instance)
+            raise
         held.opened = Opened(self.aad_name, clinic_id, row_id, subject_id, value)
         return value
+
+    def _note_broken(self, instance: models.Model) -> None:
+        row: Any = instance
+        note_broken(row.clinic_id, row.subject_id, self.aad_name, row.id)
 
     def place(self, instance: models.Model) -> tuple[UUID, UUID, UUID]:
         """Sealing clinic, row and subject: what the seal of this field is bound to beside its name."""

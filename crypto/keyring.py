@@ -18,12 +18,14 @@ from crypto.core.suites import Aead, Broken, KeyedHash, Suite, aead, derive
 from crypto.core.tokens import Index
 from crypto.core.wire import LARGEST_KEY_ID, Binding
 from crypto.core.wrap import index_key_aad, subject_key_aad
-from crypto.errors import KeyDestroyed, KeyRestricted, KeysMissing, SealBroken
+from crypto.errors import KeyDestroyed, KeyRestricted, KeysMissing, NoSuchKey, SealBroken
 from crypto.providers import Wrapped, provider
+from crypto.scope import note_broken
 
 SECONDS_KEPT = 60.0
 KEYS_KEPT = 10_000
 PENDING_KEPT = 10_000
+_SUITES = frozenset(int(suite) for suite in Suite)
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -56,7 +58,7 @@ class Kept(Generic[K, V]):
 
 @dataclass(slots=True, eq=False)
 class DataKey:
-    """The key of one subject and scope, ready for use. `cipher` is None when the key was destroyed or is held."""
+    """The key of one subject and scope, ready for use. `cipher` is None when the key was destroyed, is held, or is broken."""
 
     id: int
     subject_id: UUID
@@ -65,6 +67,7 @@ class DataKey:
     cipher: Aead | None
     secret: bytes = field(repr=False)
     held: bool = False
+    broken: bool = False
     _commitments: KeyedHash | None = field(default=None, repr=False)
     _bindings: dict[tuple[int, str], Binding] = field(default_factory=dict, repr=False)
 
@@ -128,6 +131,14 @@ class Unit:
         self.caches = caches
         self.pending: dict[bytes, None] = {}
         self.fresh: dict[tuple[UUID, Scope], DataKey] = {}
+        self.broken: dict[int, DataKey] = {}
+
+    def remember(self, key: DataKey) -> None:
+        """Keep a key that was loaded; a broken one for this unit alone, so that its repair shows at once."""
+        if key.broken:
+            self.broken[key.id] = key
+        else:
+            self.caches.keys.put(key.id, key)
 
     def expect(self, key_id: bytes) -> None:
         """A row was read whose value this key opens; the first opening loads all expected keys at once."""
@@ -184,27 +195,29 @@ _BY_SUBJECT = _COLUMNS + "WHERE k.subject_id = ANY (%s) AND k.destroyed_at IS NU
 def key_of(key_id: int) -> DataKey:
     """The data key of this id. Raises KeyDestroyed, KeyRestricted, and SealBroken when there is none in the clinics in hand."""
     current = unit()
-    key = current.caches.keys.get(key_id)
+    key = current.broken.get(key_id) or current.caches.keys.get(key_id)
     if key is None:
         loaded = _load_expected(key_id, current)
         for found in loaded.values():
-            current.caches.keys.put(found.id, found)
+            current.remember(found)
         key = loaded.get(key_id)
     if key is None:
-        raise SealBroken(f"no data key {key_id}")
+        raise NoSuchKey(f"no data key {key_id}")
     if key.held:
         raise KeyRestricted(f"data key {key_id} is held")
+    if key.broken:
+        raise SealBroken(f"data key {key_id} does not open: its record was changed")
     if key.cipher is None:
         raise KeyDestroyed(f"data key {key_id} was destroyed")
     return key
 
 
 def _load_expected(key_id: int, current: Unit) -> dict[int, DataKey]:
-    """This key and all that are expected, in one query; when one of the others is damaged, this key alone."""
+    """This key and all that are expected, in one query; when a key-encryption key of the others is away, this key alone."""
     wanted = [k for k in dict.fromkeys((key_id, *current.expected())) if current.caches.keys.get(k) is None]
     try:
         return {key.id: key for key, _committed in _load(_BY_ID, wanted)}
-    except (SealBroken, KeysMissing):
+    except KeysMissing:
         return {key.id: key for key, _committed in _load(_BY_ID, [key_id])}
 
 
@@ -218,6 +231,8 @@ def sealing_key(subject_id: UUID, scope: Scope) -> DataKey:
         raise KeysMissing(f"subject {subject_id} has no key of scope {scope.name}")
     if key.held:
         raise KeyRestricted(f"data key {key.id} is held")
+    if key.broken:
+        raise SealBroken(f"data key {key.id} does not open: its record was changed")
     return key
 
 
@@ -238,8 +253,8 @@ def load_sealing_keys(subject_ids: Iterable[UUID]) -> None:
 
 def keep(key: DataKey, *, committed: bool, in_unit: Unit) -> None:
     """Remember a key. One this transaction made is kept for the unit alone: it may yet be rolled back."""
-    in_unit.caches.keys.put(key.id, key)
-    if committed:
+    in_unit.remember(key)
+    if committed and not key.broken:
         in_unit.caches.sealing.put((key.subject_id, key.scope), key)
     else:
         in_unit.fresh[key.subject_id, key.scope] = key
@@ -252,12 +267,16 @@ def _load(query: str, wanted: Collection[int] | Collection[UUID]) -> list[tuple[
         cursor.execute(query, [list(wanted)])
         rows = cursor.fetchall()
     secrets = iter(_unwrap([_wrapped_key(row) for row in rows if _opens(row)]))
-    return [(_data_key(row, next(secrets) if _opens(row) else None), bool(row[8])) for row in rows]
+    found = [(_data_key(row, next(secrets) if _opens(row) else None), bool(row[8])) for row in rows]
+    for (key, _committed), row in zip(found, rows, strict=True):
+        if key.broken:
+            note_broken(row[2], key.subject_id, "subject_key", key.id)
+    return found
 
 
 def _opens(row: tuple[Any, ...]) -> bool:
-    """Whether this key was neither destroyed nor put under a legal hold."""
-    return row[7] is not None and not row[11]
+    """Whether this key was neither destroyed nor put under a legal hold, and its record names a suite there is."""
+    return row[7] is not None and not row[11] and row[5] in _SUITES
 
 
 def _wrapped_key(row: tuple[Any, ...]) -> Wrapped:
@@ -287,16 +306,21 @@ def _wrapped_key(row: tuple[Any, ...]) -> Wrapped:
 
 
 def _data_key(row: tuple[Any, ...], secret: bytes | None) -> DataKey:
-    suite = Suite(row[5])
+    suite = Suite(row[5]) if row[5] in _SUITES else Suite.AES_256_GCM  # without a cipher it is never asked
     cipher = None if secret is None else aead(suite, secret)
-    return DataKey(row[0], row[1], Scope(row[3]), suite, cipher, secret or b"", held=bool(row[11]))
+    broken = secret is None and row[7] is not None and not row[11]
+    return DataKey(
+        row[0], row[1], Scope(row[3]), suite, cipher, secret or b"", held=bool(row[11]), broken=broken
+    )
 
 
-def _unwrap(items: list[Wrapped]) -> list[bytes]:
+def _unwrap(items: list[Wrapped]) -> list[bytes | None]:
+    """None for a key that does not open: the damage of one is not the others'. Halving finds it in few calls."""
     try:
-        return provider().unwrap(items) if items else []
-    except Broken as error:
-        raise SealBroken("a wrapped key does not open: its record was changed") from error
+        return list(provider().unwrap(items)) if items else []
+    except Broken:
+        half = len(items) // 2
+        return _unwrap(items[:half]) + _unwrap(items[half:]) if half else [None]
 
 
 # --- keys of a clinic ----------------------------------------------------------------------------------------------------
@@ -356,7 +380,12 @@ def _index_secrets(clinic_id: UUID, rows: list[tuple[Any, ...]]) -> tuple[IndexS
         )
         for version, kek_id, wrapped, _committed, suite, reference in rows
     ]
-    return tuple(
-        IndexSecret(row[0], item.suite, secret)
-        for row, item, secret in zip(rows, items, _unwrap(items), strict=True)
-    )
+    found = []
+    for row, item, secret in zip(rows, items, _unwrap(items), strict=True):
+        if secret is None:
+            note_broken(clinic_id, None, "index_key", row[0])
+            raise SealBroken(
+                f"index key {row[0]} of clinic {clinic_id} does not open: its record was changed"
+            )
+        found.append(IndexSecret(row[0], item.suite, secret))
+    return tuple(found)

@@ -1,9 +1,10 @@
-"""The access scope: without one nothing opens. `audit` opens scopes and writes down what they saw."""
+"""The access scope: without one nothing opens. `audit` opens scopes and writes down what they saw, and what did not open."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from typing import NamedTuple
 from uuid import UUID
 
 from crypto.errors import NoAccessScope
@@ -56,3 +57,32 @@ def opening(scope: AccessScope) -> Iterator[AccessScope]:
         yield scope
     finally:
         _scope.reset(token)
+
+
+class BrokenValue(NamedTuple):
+    """A value, or a wrapped key, that is there and does not open. `name` is the field's lasting name, `row_id` its row."""
+
+    clinic_id: UUID
+    subject_id: UUID | None
+    name: str
+    row_id: str
+
+
+_broken: ContextVar[dict[BrokenValue, None] | None] = ContextVar("broken_values", default=None)
+
+
+@contextmanager
+def noting_broken(found: dict[BrokenValue, None]) -> Iterator[None]:
+    """Inside, whatever does not open is put into `found`, each once. `audit.acting` opens it for every unit of work."""
+    token = _broken.set(found)
+    try:
+        yield
+    finally:
+        _broken.reset(token)
+
+
+def note_broken(clinic_id: UUID, subject_id: UUID | None, name: str, row_id: UUID | int) -> None:
+    """Something was found that does not open. A key that was destroyed on purpose, or is away, is no such thing."""
+    found = _broken.get()
+    if found is not None:
+        found[BrokenValue(clinic_id, subject_id, name, str(row_id))] = None
