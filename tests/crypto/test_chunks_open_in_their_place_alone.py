@@ -2,7 +2,8 @@
 
 import os
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 from uuid import UUID
 
 import pytest
@@ -37,13 +38,17 @@ def sealed(content: bytes, key: bytes = AES_KEY, suite: Suite = Suite.AES_256_GC
 
 
 def opened(
-    raw: bytes, key: bytes = AES_KEY, suite: Suite = Suite.AES_256_GCM, size: int | None = None, **place: UUID
+    raw: bytes,
+    key: bytes = AES_KEY,
+    suite: Suite = Suite.AES_256_GCM,
+    size: int | None = None,
+    moved: Mapping[str, UUID] = MappingProxyType({}),
 ) -> bytes:
     """The whole file, of the size the record says or, by default, of the size its length admits."""
     if size is None:
         body = len(raw) - HEADER.size
         size = body - TAG_BYTES * -(-body // SEALED_CHUNK_BYTES)
-    chunks = opener(key, raw[: HEADER.size], suite, **place)
+    chunks = opener(key, raw[: HEADER.size], suite, **moved)
     return b"".join(
         chunks.open(piece.number, raw[piece.offset : piece.offset + piece.length], final=piece.final)
         for piece in pieces(size, 0, size)
@@ -152,7 +157,7 @@ def test_a_chunk_of_another_file_under_the_same_key_does_not_open(suite: Suite) 
 @pytest.mark.parametrize("place", ["file_id", "clinic_id", "subject_id"])
 def test_a_file_moved_to_another_record_does_not_open(place: str) -> None:
     with pytest.raises(Broken):
-        opened(sealed(b"voice"), **{place: OTHER})
+        opened(sealed(b"voice"), moved={place: OTHER})
 
 
 def test_a_file_of_another_suite_or_key_does_not_open() -> None:
