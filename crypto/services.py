@@ -45,23 +45,34 @@ def check_key_store() -> None:
 def open_clinic_keys(clinic_id: UUID, *, suite: Suite = Suite.AES_256_GCM) -> None:
     """Give a clinic the keys it needs before its first patient; doing it twice changes nothing. Raises KeysMissing."""
     with transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"crypto:{clinic_id}"])
+        lock_keys_of(clinic_id)
         check_key_store()
         kek = Kek.objects.filter(clinic_id=clinic_id, state=KekState.ACTIVE).order_by("-pk").first()
         if kek is None:
-            kek = Kek.objects.create(
-                clinic_id=clinic_id,
-                suite=suite,
-                provider=provider().name,
-                provider_ref=provider().generate(suite, clinic_id=clinic_id),
-                not_after=now() + EPOCH,
-            )
+            kek = create_kek(clinic_id, suite, at=now())
         if not IndexKey.objects.filter(clinic_id=clinic_id, destroyed_at=None).exists():
-            _create_index_key(kek, version=FIRST_VERSION)
+            create_index_key(kek, version=FIRST_VERSION)
 
 
-def _create_index_key(kek: Kek, *, version: int) -> None:
+def lock_keys_of(clinic_id: UUID) -> None:
+    """One transaction at a time makes or replaces the keys of a clinic."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"crypto:{clinic_id}"])
+
+
+def create_kek(clinic_id: UUID, suite: Suite, *, at: datetime) -> Kek:
+    """A KEK made by the provider, in use for one epoch. Raises KeysMissing."""
+    return Kek.objects.create(
+        clinic_id=clinic_id,
+        suite=suite,
+        provider=provider().name,
+        provider_ref=provider().generate(suite, clinic_id=clinic_id),
+        not_after=at + EPOCH,
+    )
+
+
+def create_index_key(kek: Kek, *, version: int) -> None:
+    """A new blind-index secret, wrapped by the KEK and of its suite."""
     suite = Suite(kek.suite)
     aad = index_key_aad(clinic_id=kek.clinic_id, version=version, suite=suite, kek_id=kek.pk)
     wrapped = provider().wrap([Clear(kek.provider_ref, suite, new_key(suite), aad)])[0]
