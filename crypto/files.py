@@ -25,12 +25,12 @@ from crypto.core.chunks import Chunks
 from crypto.core.scopes import Scope
 from crypto.core.suites import Broken, Suite, aead, new_key
 from crypto.core.wrap import file_key_aad
-from crypto.errors import FieldNotAllowed, FilesUnavailable, KeyDestroyed, SealBroken
+from crypto.errors import FieldNotAllowed, FilesUnavailable, KeyDestroyed, KeyRestricted, SealBroken
 from crypto.ids import uuid7
 from crypto.keyfiles import sync_folder
 from crypto.models import SealedFile
 from crypto.providers import Clear, Wrapped, provider
-from crypto.scope import AccessScope, current_scope
+from crypto.scope import AccessScope, current_scope, note_broken
 
 _PLACE = re.compile(r"[0-9a-f]{2}/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -90,7 +90,7 @@ def read_chunks(
     Needs an access scope like a sealed field, now and at every step, and notes subject and `name` (such as "exam.attachment")
     there. A long file is read in ranges, each in a transaction of its own: a key destroyed in between then ends it.
 
-    Raises NoAccessScope, FieldNotAllowed, KeyDestroyed, KeysMissing, FilesUnavailable; SealBroken for bytes that are missing,
+    Raises NoAccessScope, FieldNotAllowed, KeyDestroyed, KeyRestricted, KeysMissing, FilesUnavailable; SealBroken for bytes that are missing,
     changed, cut or another file's; ValueError for a range that is not in the file.
     """
     _permitting(name, field_set)
@@ -155,6 +155,7 @@ class _Opened:
     """A file whose key is at hand and whose header fits."""
 
     id: UUID
+    clinic_id: UUID
     subject_id: UUID
     size: int
     path: Path
@@ -169,7 +170,8 @@ def _permitting(name: str, field_set: str) -> AccessScope:
 
 
 _KEY = """
-SELECT f.clinic_id, f.subject_id, f.sealed_by_clinic, f.suite, f.size, f.place, f.kek_id, f.wrapped, kek.suite, kek.provider_ref
+SELECT f.clinic_id, f.subject_id, f.sealed_by_clinic, f.suite, f.size, f.place, f.kek_id, f.wrapped, kek.suite, kek.provider_ref,
+       kek.state = 'hold'
 FROM sealed_file f JOIN crypto_kek kek ON kek.id = f.kek_id WHERE f.id = %s
 """
 
@@ -181,9 +183,11 @@ def _open(file_id: UUID, name: str) -> _Opened:
         row = cursor.fetchone()
     if row is None:
         raise SealBroken(f"no sealed file {file_id}")
-    clinic_id, subject_id, sealed_by, suite, size, place, kek_id, wrapped, kek_suite, reference = row
+    clinic_id, subject_id, sealed_by, suite, size, place, kek_id, wrapped, kek_suite, reference, held = row
     if wrapped is None:
         raise KeyDestroyed(f"{name}: the key of file {file_id} was destroyed")
+    if held:
+        raise KeyRestricted(f"{name}: the key of file {file_id} is held")
     suite = Suite(suite)
     aad = file_key_aad(
         clinic_id=clinic_id, subject_id=subject_id, file_id=file_id, suite=suite, kek_id=kek_id
@@ -201,10 +205,11 @@ def _open(file_id: UUID, name: str) -> _Opened:
             subject_id=subject_id,
         )
     except (Broken, FileNotFoundError) as error:
+        note_broken(clinic_id, subject_id, name, file_id)
         raise SealBroken(f"{name}: file {file_id}") from error
     except OSError as error:
         raise FilesUnavailable(f"{name}: file {file_id}: {error.strerror}") from error
-    return _Opened(file_id, subject_id, size, path, opener)
+    return _Opened(file_id, clinic_id, subject_id, size, path, opener)
 
 
 def _header(path: Path, length: int) -> bytes:
@@ -225,6 +230,7 @@ def _read(opened: _Opened, name: str, field_set: str, start: int, end: int) -> I
                 if content:
                     yield content[max(start - piece.start, 0) : end - piece.start]
     except (Broken, FileNotFoundError) as error:
+        note_broken(opened.clinic_id, opened.subject_id, name, opened.id)
         raise SealBroken(f"{name}: file {opened.id}") from error
     except OSError as error:
         raise FilesUnavailable(f"{name}: file {opened.id}: {error.strerror}") from error

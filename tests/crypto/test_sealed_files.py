@@ -25,6 +25,7 @@ from crypto.errors import (
     FieldNotAllowed,
     FilesUnavailable,
     KeyDestroyed,
+    KeyRestricted,
     KeysMissing,
     NoAccessScope,
     SealBroken,
@@ -33,6 +34,7 @@ from crypto.files import destroy_file, read_chunks, remove_bytes, stray_files, w
 from crypto.ids import uuid7
 from crypto.models import Kek, KekState, SealedFile
 from crypto.providers import provider
+from crypto.scope import BrokenValue, noting_broken
 from patients.models import Patient
 from tests.factories.clinics import ClinicFactory
 from tests.factories.crypto import reading
@@ -226,6 +228,20 @@ def test_missing_bytes_are_damage(file: SealedFile, folder: Path) -> None:
     with reading(), pytest.raises(SealBroken) as damage:
         read(file)
     assert not isinstance(damage.value, KeyDestroyed)
+
+
+def test_what_does_not_open_is_noted_for_the_alarms(file: SealedFile, folder: Path) -> None:
+    change_byte(bytes_of(file, folder), SEALED_CHUNK_BYTES + 100)
+    found: dict[BrokenValue, None] = {}
+    with reading(), noting_broken(found), pytest.raises(SealBroken):
+        read(file)
+    assert list(found) == [BrokenValue(file.clinic_id, file.subject_id, "file.attachment", str(file.pk))]
+
+
+def test_a_file_under_a_legal_hold_is_told_apart(file: SealedFile) -> None:
+    Kek.objects.filter(pk=file.kek_id).update(state=KekState.HOLD)
+    with reading(), pytest.raises(KeyRestricted):
+        read(file)
 
 
 def test_a_file_of_another_clinic_is_not_even_found(file: SealedFile) -> None:
