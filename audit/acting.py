@@ -7,9 +7,10 @@ from uuid import UUID
 
 from django.db import DatabaseError, connection, transaction
 
-from audit import events
+from audit import alarms, events
 from audit.actors import Actor, Unit, at_work, unit_or_none
 from audit.errors import LogUnavailable
+from crypto.scope import noting_broken
 from crypto.services import check_epoch
 
 
@@ -31,8 +32,10 @@ def acting(actor: Actor, *clinic_ids: UUID, request_id: str = "", address: str =
             unit.txid = _set_settings(_array(unit.clinic_ids), actor.ref)
             if outer is None:
                 check_epoch(connection)
-            with at_work(unit):
+            with at_work(unit), noting_broken(unit.broken):
                 yield actor
+                if not connection.needs_rollback:
+                    _tell_of_broken_values(unit)
             committed = not connection.needs_rollback
             if before and committed:  # RELEASE SAVEPOINT keeps what set_config did; ROLLBACK TO undoes it
                 _set_settings(*before)
@@ -74,6 +77,7 @@ def _set_settings(clinics: str, actor: str) -> int:
 
 def _settle(unit: Unit, outer: Unit | None, *, committed: bool) -> None:
     """What the log is still owed goes to the outer unit, or is written now that the transaction is over."""
+    unit.owed += alarms.broken_drafts(unit)
     owed = unit.owed if committed else [*unit.if_lost, *unit.owed]
     if outer is not None:
         outer.owed += owed
@@ -89,8 +93,19 @@ def _settle(unit: Unit, outer: Unit | None, *, committed: bool) -> None:
         raise LogUnavailable(f"after the unit of work: {type(error).__name__}") from error
 
 
-def _write_alone(draft: events.Draft) -> None:
+def _tell_of_broken_values(unit: Unit) -> None:
+    """What did not open becomes alarms in the same transaction; `_settle` writes them where there is none any more."""
+    drafts = alarms.broken_drafts(unit)
+    alarms.put(drafts)
+    unit.if_lost += drafts
+    unit.broken.clear()
+
+
+def _write_alone(draft: events.Draft | alarms.AlarmDraft) -> None:
     unit = draft.unit
     with transaction.atomic():
         unit.txid = _set_settings(_array(unit.clinic_ids), unit.actor.ref)
-        events.write(draft.after_rollback())
+        if isinstance(draft, alarms.AlarmDraft):
+            alarms.put([draft])
+        else:
+            events.write(draft.after_rollback())

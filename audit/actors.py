@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Literal
 from uuid import UUID
 
 from audit.errors import NoActor
+from crypto.scope import BrokenValue
 
 if TYPE_CHECKING:
+    from audit.alarms import AlarmDraft
     from audit.events import Draft
 
 ActorKind = Literal["staff", "patient", "system", "anonymous"]
@@ -44,7 +46,7 @@ class Unit:
     """One unit of work: its actor, the clinics it sees, and the number of its database transaction.
 
     `if_lost` are entries written inside the transaction that must be written again should it be rolled back;
-    `owed` are entries that must be written after it, however it ends.
+    `owed` are entries that must be written after it, however it ends. `broken` is what did not open so far.
     """
 
     actor: Actor
@@ -52,8 +54,9 @@ class Unit:
     request_id: str = ""
     address: str | None = None
     txid: int = 0
-    if_lost: "list[Draft]" = field(default_factory=list)
-    owed: "list[Draft]" = field(default_factory=list)
+    if_lost: "list[Draft | AlarmDraft]" = field(default_factory=list)
+    owed: "list[Draft | AlarmDraft]" = field(default_factory=list)
+    broken: dict[BrokenValue, None] = field(default_factory=dict)
 
     @property
     def clinic_id(self) -> UUID | None:

@@ -19,3 +19,10 @@ class LogUnavailable(ClinicError):
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
     message = _("The log cannot be written, so nothing was done. Please try again.")
+
+
+class AlarmNotFound(ClinicError):
+    """There is no such alarm for this person, or it has been decided otherwise."""
+
+    status = HTTPStatus.NOT_FOUND
+    message = _("This alarm is not there any more: a colleague may have decided about it.")

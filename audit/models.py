@@ -1,4 +1,4 @@
-"""The log as tables. Nothing here is ever updated or deleted by the application: it may INSERT and SELECT."""
+"""The log as tables, which the application may only INSERT into and SELECT from; and alarms, which wait for a decision."""
 
 from typing import Any, ClassVar
 from uuid import UUID
@@ -7,6 +7,8 @@ from auditlog.models import AbstractLogEntry, LogEntryManager
 from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
+
+from crypto.ids import uuid7
 
 SYSTEM_LOG = UUID(int=0)
 
@@ -235,3 +237,81 @@ class Cosignature(models.Model):
 
     def __str__(self) -> str:
         return f"{self.witness} {self.log_id}/{self.year} {self.size}"
+
+
+class Rule(models.TextChoices):
+    """What raises an alarm. `audit.alarms` says when."""
+
+    SEAL_BROKEN = "seal.broken", _("A protected value cannot be read")
+    DECOY_OPENED = "decoy.opened", _("A decoy was opened")
+
+
+class AlarmDecision(models.TextChoices):
+    """What a person found out about an alarm."""
+
+    CONFIRMED = "confirmed", _("Confirmed: this should not have happened")
+    REPAIRED = "repaired", _("Repaired: the cause is gone")
+    HARMLESS = "harmless", _("Harmless: there is a good reason")
+
+
+class Alarm(models.Model):
+    """Something that a person has to decide about. While it is open the same thing again only counts.
+
+    `object_type` and `object_id` name what it is about: a field and its row, a table of keys and the key; of a decoy how it was
+    opened and by whom. `actor_ref` is who came upon it first, `event_uid` the event that raised it, where there is one.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    clinic_id = models.UUIDField()
+    rule = models.CharField(_("what happened"), max_length=32, choices=Rule.choices)
+    actor_ref = models.CharField(_("who"), max_length=128)
+    subject_id = models.UUIDField(null=True)
+    object_type = models.CharField(max_length=64)
+    object_id = models.CharField(max_length=128)
+    event_uid = models.UUIDField(null=True)
+    count = models.PositiveIntegerField(_("how often"), default=1)
+    raised_at = models.DateTimeField(_("first at"))
+    last_at = models.DateTimeField(_("last at"))
+    decided_at = models.DateTimeField(_("decided at"), null=True)
+    decided_by = models.CharField(_("decided by"), max_length=128, blank=True)
+    decision = models.CharField(_("decision"), max_length=16, choices=AlarmDecision.choices, blank=True)
+
+    class Meta:
+        db_table = "audit_alarm"
+        verbose_name = _("alarm")
+        verbose_name_plural = _("alarms")
+        constraints = [
+            models.UniqueConstraint(
+                name="audit_alarm_open_once",
+                fields=["clinic_id", "rule", "object_type", "object_id", "subject_id"],
+                condition=models.Q(decided_at=None),
+                nulls_distinct=False,
+            ),
+            models.CheckConstraint(name="audit_alarm_rule_known", condition=models.Q(rule__in=Rule.values)),
+            models.CheckConstraint(
+                name="audit_alarm_decided_by_somebody",
+                condition=models.Q(decided_at=None, decided_by="", decision="")
+                | models.Q(decided_at__isnull=False, decision__in=AlarmDecision.values)
+                & ~models.Q(decided_by=""),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.rule} {self.id}"
+
+
+class Decoy(models.Model):
+    """One decoy patient, as a keyed mark of their subject: without the clinic's index secret it says nothing of whom it marks."""
+
+    pk = models.CompositePrimaryKey("clinic_id", "key_ver", "mark")
+    clinic_id = models.UUIDField()
+    key_ver = models.SmallIntegerField()
+    mark = models.BinaryField(max_length=16)
+
+    class Meta:
+        db_table = "audit_decoy"
+        verbose_name = _("mark of a decoy")
+        verbose_name_plural = _("marks of decoys")
+
+    def __str__(self) -> str:
+        return f"{self.clinic_id} v{self.key_ver}"

@@ -28,8 +28,10 @@ OTHERWISE_HELD = {
 }
 # What the application may do beside reading and writing rows.
 RIGHTS_OF_APP = {
+    "audit_alarm": {"SELECT", "INSERT"},
     "audit_checkpoint": {"SELECT"},
     "audit_cosig": {"SELECT"},
+    "audit_decoy": {"SELECT", "INSERT"},
     "audit_event": {"SELECT", "INSERT"},
     "audit_event_subject": {"SELECT", "INSERT"},
     "audit_horizon": {"SELECT"},
@@ -166,7 +168,7 @@ def test_the_application_has_no_right_that_its_work_does_not_need() -> None:
         assert held.get(table, set()) == RIGHTS_OF_APP.get(table, ROWS), table
 
 
-def test_the_columns_that_may_change_in_a_key_are_named_one_by_one() -> None:
+def test_the_columns_that_may_change_in_a_key_or_an_alarm_are_named_one_by_one() -> None:
     changeable = {
         table: {
             column
@@ -176,10 +178,11 @@ def test_the_columns_that_may_change_in_a_key_are_named_one_by_one() -> None:
                 table,
             )
         }
-        for table in ("crypto_kek", "subject_key", "index_key")
+        for table in ("audit_alarm", "crypto_kek", "subject_key", "index_key")
     }
 
     assert changeable == {
+        "audit_alarm": {"count", "last_at", "decided_at", "decided_by", "decision"},
         "crypto_kek": {"state"},
         "subject_key": {"clinic_id", "kek_id", "wrapped", "destroyed_at", "destroy_ref"},
         "index_key": {"clinic_id", "kek_id", "wrapped", "destroyed_at"},

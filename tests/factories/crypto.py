@@ -6,7 +6,9 @@ from uuid import UUID
 
 from django.db import connection
 
+from crypto.core.scopes import Scope
 from crypto.ids import uuid7
+from crypto.keyring import forget_everything
 from crypto.scope import AccessScope, opening
 from crypto.services import create_subject_keys, open_clinic_keys
 
@@ -32,3 +34,25 @@ def reading(field_sets: Iterable[str] | None = None) -> Iterator[AccessScope]:
     allowed = None if field_sets is None else frozenset(field_sets)
     with opening(AccessScope("user:test", "care", "VIEWED", allowed)) as scope:
         yield scope
+
+
+def damage(table: str, column: str, row_id: UUID, *, byte: int = 40) -> None:
+    """Change one bit of a sealed value past the fields, as somebody with the database could: by default of its ciphertext."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"UPDATE {table} SET {column} = set_byte({column}, %s, get_byte({column}, %s) # 1) WHERE id = %s",
+            [byte, byte, row_id],
+        )
+        assert cursor.rowcount == 1
+
+
+def damage_key(subject_id: UUID, scope: Scope) -> None:
+    """Change one bit of a wrapped data key, and let this process forget the key."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE subject_key SET wrapped = set_byte(wrapped, 20, get_byte(wrapped, 20) # 1)"
+            " WHERE subject_id = %s AND scope = %s",
+            [subject_id, int(scope)],
+        )
+        assert cursor.rowcount == 1
+    forget_everything()

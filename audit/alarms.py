@@ -1,0 +1,166 @@
+"""Alarms: what no program can decide. The rules, and the one place where an alarm is raised and decided.
+
+    seal.broken    a value, or a wrapped key, is there and does not open: whoever came upon it, page or job
+    decoy.opened   a person viewed, revealed, played, exported or printed a decoy: nobody has a reason to
+
+An alarm stands in the transaction of what raised it; after a rollback it is written in one of its own, like a denial. While it
+is open, the same thing again only counts. Keys that are away, destroyed on purpose or under a legal hold raise none.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from django.db import DatabaseError, connection, transaction
+from django.db.models import QuerySet
+from django.utils.timezone import now
+
+from audit.actors import Actor, Unit, current_unit
+from audit.errors import AlarmNotFound, LogUnavailable
+from audit.events import Draft, write
+from audit.models import Alarm, AlarmDecision, Rule
+from crypto.ids import uuid7
+from crypto.scope import BrokenValue
+
+__all__ = ["AlarmDecision", "Rule", "alarm_count", "decide", "open_alarms", "raise_alarm"]
+
+MOST_COUNTED = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlarmDraft:
+    """An alarm before it is a row. `object` names what it is about; with rule, clinic and subject it tells open alarms apart."""
+
+    unit: Unit
+    rule: Rule
+    clinic_id: UUID
+    subject_id: UUID | None = None
+    object: tuple[str, str] = ("", "")
+    event_uid: UUID | None = None
+
+
+def raise_alarm(
+    rule: Rule,
+    *,
+    clinic_id: UUID,
+    subject_id: UUID | None = None,
+    object: tuple[str, str] = ("", ""),
+    event_uid: UUID | None = None,
+) -> None:
+    """Raise an alarm in the transaction in hand; one that is open already is counted on.
+
+    `clinic_id` is one of the unit of work's. Raises NoActor, and LogUnavailable: what cannot be told must not happen.
+    """
+    put(
+        [
+            AlarmDraft(
+                unit=current_unit(),
+                rule=Rule(rule),
+                clinic_id=clinic_id,
+                subject_id=subject_id,
+                object=object,
+                event_uid=event_uid,
+            )
+        ]
+    )
+
+
+def broken_drafts(unit: Unit) -> list[AlarmDraft]:
+    """An alarm for everything that did not open in this unit of work, in one order, so that two units never wait in a circle."""
+    return [_broken_draft(unit, value) for value in sorted(unit.broken, key=str)]
+
+
+def _broken_draft(unit: Unit, value: BrokenValue) -> AlarmDraft:
+    return AlarmDraft(
+        unit=unit,
+        rule=Rule.SEAL_BROKEN,
+        clinic_id=value.clinic_id,
+        subject_id=value.subject_id,
+        object=(value.name, value.row_id),
+    )
+
+
+def put(drafts: Iterable[AlarmDraft]) -> None:
+    """Write alarms in the transaction in hand, and an event for each that was not open before. Raises LogUnavailable."""
+    for draft in drafts:
+        try:
+            raised = _insert(draft, now())
+        except DatabaseError as error:
+            raise LogUnavailable(f"{draft.rule}: {type(error).__name__}") from error
+        if raised is not None:
+            write(_event_of(draft, raised))
+
+
+_INSERT = """
+INSERT INTO audit_alarm AS alarm (id, clinic_id, rule, actor_ref, subject_id, object_type, object_id, event_uid,
+                                  count, raised_at, last_at, decided_at, decided_by, decision)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, 1, %s, %s, NULL, '', '')
+ON CONFLICT (clinic_id, rule, object_type, object_id, subject_id) WHERE decided_at IS NULL
+DO UPDATE SET count = alarm.count + 1, last_at = greatest(alarm.last_at, excluded.last_at)
+RETURNING id
+"""
+
+
+def _insert(draft: AlarmDraft, at: datetime) -> UUID | None:
+    """The id of the new alarm; None where one was open and was counted on."""
+    alarm_id = uuid7()
+    values = [
+        alarm_id, draft.clinic_id, draft.rule.value, draft.unit.actor.ref, draft.subject_id, *draft.object,
+        draft.event_uid, at, at,
+    ]  # fmt: skip
+    with connection.cursor() as cursor:
+        cursor.execute(_INSERT, values)
+        (written,) = cursor.fetchone()
+    return alarm_id if written == alarm_id else None
+
+
+def _event_of(draft: AlarmDraft, alarm_id: UUID) -> Draft:
+    return Draft(
+        unit=draft.unit,
+        action="alarm.raised",
+        clinic_id=draft.clinic_id,
+        object=("audit.alarm", str(alarm_id)),
+        subjects=(draft.subject_id,) if draft.subject_id else (),
+        reason=draft.rule.value,
+    )
+
+
+# --- what people do with them ---------------------------------------------------------------------------------------------
+
+
+def open_alarms(actor: Actor, clinic_id: UUID) -> QuerySet[Alarm]:
+    """Alarms of the clinic the actor works in that wait for a decision, the newest first. None for any other clinic."""
+    alarms = Alarm.objects.filter(clinic_id=clinic_id, decided_at=None).order_by("-last_at", "-pk")
+    return alarms if actor.clinic_id == clinic_id else alarms.none()
+
+
+def alarm_count(actor: Actor, clinic_id: UUID) -> int:
+    """How many alarms wait, counted no further than `MOST_COUNTED`."""
+    return open_alarms(actor, clinic_id)[:MOST_COUNTED].count()
+
+
+@transaction.atomic
+def decide(alarm_id: UUID, decision: AlarmDecision, by: Actor, at: datetime) -> Alarm:
+    """Close an alarm with what a person found out. The first decision stands: the same one again changes nothing.
+
+    Raises AlarmNotFound for one of another clinic, and for one that was decided otherwise.
+    """
+    own = Alarm.objects.filter(clinic_id=by.clinic_id) if by.clinic_id else Alarm.objects.none()
+    alarm = own.select_for_update().filter(pk=alarm_id).first()
+    if alarm is None or (alarm.decided_at is not None and alarm.decision != decision):
+        raise AlarmNotFound(str(alarm_id))
+    if alarm.decided_at is None:
+        alarm.decided_at, alarm.decided_by, alarm.decision = at, by.ref, AlarmDecision(decision)
+        alarm.save(update_fields=["decided_at", "decided_by", "decision"])
+        write(
+            Draft(
+                unit=current_unit(),
+                action="alarm.decided",
+                clinic_id=alarm.clinic_id,
+                object=("audit.alarm", str(alarm.pk)),
+                subjects=(alarm.subject_id,) if alarm.subject_id else (),
+                reason=alarm.decision,
+            )
+        )
+    return alarm
