@@ -19,8 +19,9 @@ from records.choices import Cause, Flag
 class ExamReport(SealedModel):
     """One report: what was measured on one occasion, as one sender told it.
 
-    `source_key` is a keyed digest of the sender's own number. It finds the report again when the same file comes twice,
-    and says nothing once the patient's key is gone. `summary` holds counts that include items sealed whole.
+    `source_key` is a keyed digest of the sender and the sender's own number. It finds the report again when the same file
+    comes twice, and says nothing once the patient's key is gone. `summary` holds the sender, who may have written a name
+    there, and counts that include items sealed whole.
     """
 
     clinic = models.ForeignKey(
@@ -29,7 +30,6 @@ class ExamReport(SealedModel):
     patient = models.ForeignKey(
         Patient, models.CASCADE, db_index=False, related_name="exam_reports", verbose_name=_("patient")
     )
-    source_system = models.CharField(_("sent by system"), max_length=120)
     source_key = models.CharField(_("digest of the sender's number"), max_length=64, editable=False)
     taken_at = models.DateTimeField(_("taken at"))
     filed_at = models.DateTimeField(_("filed at"))
@@ -42,9 +42,7 @@ class ExamReport(SealedModel):
         verbose_name = _("report")
         verbose_name_plural = _("reports")
         constraints: ClassVar = [
-            models.UniqueConstraint(
-                fields=["clinic", "source_system", "source_key"], name="exam_report_once"
-            ),
+            models.UniqueConstraint(fields=["clinic", "source_key"], name="exam_report_once"),
         ]
         indexes: ClassVar = [models.Index(fields=["patient", "-taken_at"], name="exam_report_of_patient")]
 

@@ -187,7 +187,9 @@ def _check_open(patient: Patient, at: datetime) -> None:
 
 
 def _source_key(patient: Patient, parsed: ParsedReport) -> str:
-    return commitment(patient.subject_id, Scope.RECORD, "exam_report.source", parsed.source_id)
+    """The sender and its number under the patient's key; the length keeps one from running into the other."""
+    source = f"{len(parsed.source_system)} {parsed.source_system} {parsed.source_id}"
+    return commitment(patient.subject_id, Scope.RECORD, "exam_report.source", source)
 
 
 def _key(report: ExamReport, source_id: str) -> str:
@@ -196,9 +198,7 @@ def _key(report: ExamReport, source_id: str) -> str:
 
 def _present(patient: Patient, parsed: ParsedReport) -> ExamReport | None:
     return ExamReport.objects.filter(
-        clinic_id=patient.clinic_id,
-        source_system=parsed.source_system,
-        source_key=_source_key(patient, parsed),
+        clinic_id=patient.clinic_id, source_key=_source_key(patient, parsed)
     ).first()
 
 
@@ -211,7 +211,6 @@ def _write_report(patient: Patient, parsed: ParsedReport, weighed: Weighed, at: 
         clinic_id=patient.clinic_id,
         patient=patient,
         subject_id=patient.subject_id,
-        source_system=parsed.source_system,
         source_key=_source_key(patient, parsed),
         taken_at=parsed.taken_at,
         filed_at=at,
@@ -219,7 +218,11 @@ def _write_report(patient: Patient, parsed: ParsedReport, weighed: Weighed, at: 
     )
     before = ReportCounts.from_json(report.summary["counts"]) if weighed.present else ReportCounts()
     report.observation_count += len(weighed.new)
-    report.summary = {"title": parsed.title, "counts": (before + weighed.counts).as_json()}
+    report.summary = {
+        "sender": parsed.source_system,
+        "title": parsed.title,
+        "counts": (before + weighed.counts).as_json(),
+    }
     report.save()
     record("report.filed", object=report, subjects=[patient.subject_id], purpose=Purpose.CARE)
     return report

@@ -172,6 +172,15 @@ def test_two_senders_may_use_the_same_number(file: File) -> None:
     assert ExamReport.objects.count() == 2
 
 
+def test_what_the_sender_calls_itself_is_sealed(file: File) -> None:
+    file(parsed_report(LDL, source_system="urn:invented:check-up of Zhang San"))
+    report = ExamReport.objects.get()
+    row = ExamReport.objects.filter(pk=report.pk).values().get()
+    assert "Zhang" not in str(row)
+    with access(Purpose.CARE, Kind.VIEWED):
+        assert report.summary["sender"] == "urn:invented:check-up of Zhang San"
+
+
 def test_filing_is_news_for_whoever_stands_above(file: File, patient: Patient) -> None:
     file()
     change = RecordsChange.objects.get()
