@@ -37,8 +37,9 @@ def check_key_store() -> None:
         return
     known = CryptoEpoch.objects.values_list("key_store", flat=True).first()
     if known is not None and known != fingerprint:
+        places = provider().settings
         raise KeysMissing(
-            "The keys in KEYS_DIR belong to another installation: restore this installation's keys, or correct KEYS_DIR."
+            f"The keys found by {places} belong to another installation: restore this installation's keys, or correct {places}."
         )
 
 
@@ -83,7 +84,7 @@ def create_subject_keys(clinic_id: UUID, subject_id: UUID) -> None:
     """One data key per scope for a new subject, in one INSERT. Raises KeysMissing when the clinic has no keys yet."""
     kek = keyring.active_kek(clinic_id)
     keys = [
-        keyring.DataKey(_new_key_id(), subject_id, scope, kek.suite, aead(kek.suite, secret), secret)
+        keyring.DataKey(new_key_id(), subject_id, scope, kek.suite, aead(kek.suite, secret), secret)
         for scope in Scope
         for secret in [new_key(kek.suite)]
     ]
@@ -107,7 +108,7 @@ _INSERT_KEYS = (
 )
 
 
-def _new_key_id() -> int:
+def new_key_id() -> int:
     """Random, so that no restore or restarted sequence gives a key's number to another key."""
     return secrets.randbelow(wire.LARGEST_KEY_ID) + 1
 

@@ -36,27 +36,43 @@ class Rewrap(NamedTuple):
 
 class Provider(Protocol):
     name: str
+    settings: str  # those that say where it is, for sentences
 
     def generate(self, suite: Suite, *, clinic_id: UUID) -> str:
-        """Make the clinic's next KEK and return its reference. Raises KeysMissing, also for a suite it does not offer."""
+        """Make the clinic's next KEK and return its reference. Raises KeysMissing, also for a suite it does not offer.
+
+        The caller holds the clinic's lock: two at once may be given the same key.
+        """
         ...
 
     def wrap(self, items: Sequence[Clear]) -> list[bytes]:
-        """Raises KeysMissing."""
+        """In the order of the items. Raises KeysMissing."""
         ...
 
     def unwrap(self, items: Sequence[Wrapped]) -> list[bytes]:
-        """Raises KeysMissing, and Broken when a wrapped key or what it is bound to was changed."""
+        """All or none, in the order of the items.
+
+        Raises KeysMissing, and Broken when a wrapped key or what it is bound to was changed.
+        """
         ...
 
     def rewrap(self, items: Sequence[Rewrap]) -> list[bytes]:
         """Open each under its old KEK and wrap it under the new one. Raises KeysMissing and Broken."""
         ...
 
-    def exists(self, reference: str) -> bool: ...
+    def exists(self, reference: str) -> bool:
+        """Whether the store still holds the KEK, usable or not. Raises KeysMissing when the store cannot be asked."""
+        ...
 
     def destroy(self, reference: str) -> None:
-        """Destroy a KEK for good and read back that it is gone. Twice is harmless."""
+        """Destroy a KEK for good and read back that it is gone. Twice is harmless.
+
+        A clinic's oldest first: a store may refuse while an older one lives. Raises KeysMissing.
+        """
+        ...
+
+    def forget(self) -> None:
+        """Drop what this process keeps of KEKs, so that a destroyed one opens nothing any more."""
         ...
 
     def fingerprint(self) -> str:

@@ -7,7 +7,6 @@ KEYS_DIR/keks/<ref>.kek    suite byte, then the KEK sealed under the root with i
 import os
 import secrets
 import stat
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from uuid import UUID
@@ -15,6 +14,7 @@ from uuid import UUID
 from crypto.core.suites import Aead, Broken, Suite, aead, derive, new_key
 from crypto.core.wrap import kek_file_aad, unwrap, wrap
 from crypto.errors import KeysMissing
+from crypto.kept import Kept
 from crypto.keyfiles import read_key, read_or_create_key, read_private, sync_folder, write_once
 from crypto.providers.base import Clear, Rewrap, Wrapped
 
@@ -24,14 +24,15 @@ ROOT_SUITE = Suite.AES_256_GCM
 
 
 class FileProvider:
-    """KEKs as files. Handles are kept for 15 minutes."""
+    """KEKs as files. A file that is gone stops working when its handle is forgotten: after 15 minutes at most."""
 
     name = "file"
+    settings = "KEYS_DIR"
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._keks = folder / "keks"
-        self._handles: dict[str, tuple[float, Aead]] = {}
+        self._handles: Kept[str, tuple[Suite, Aead]] = Kept(KEKS_KEPT, SECONDS_KEPT)
 
     def generate(self, suite: Suite, *, clinic_id: UUID) -> str:
         root = aead(ROOT_SUITE, self._root(make=True))
@@ -39,14 +40,26 @@ class FileProvider:
         sealed = wrap(root, key, kek_file_aad(reference, suite))
         self._keks.mkdir(mode=0o700, exist_ok=True)
         write_once(self._path(reference), bytes((suite,)) + sealed)
-        self._keep(reference, aead(suite, key))
+        self._handles.put(reference, (suite, aead(suite, key)))
         return reference
 
     def wrap(self, items: Sequence[Clear]) -> list[bytes]:
-        return [wrap(self._handle(item.reference), item.key, item.aad) for item in items]
+        return [self._wrap(item) for item in items]
+
+    def _wrap(self, item: Clear) -> bytes:
+        suite, handle = self._handle(item.reference)
+        if item.suite is not suite:
+            raise KeysMissing(f"Key file {item.reference} is recorded with a suite that is not its own.")
+        return wrap(handle, item.key, item.aad)
 
     def unwrap(self, items: Sequence[Wrapped]) -> list[bytes]:
-        return [unwrap(self._handle(item.reference), item.wrapped, item.aad) for item in items]
+        return [self._unwrap(item) for item in items]
+
+    def _unwrap(self, item: Wrapped) -> bytes:
+        suite, handle = self._handle(item.reference)
+        if item.suite is not suite:
+            raise Broken
+        return unwrap(handle, item.wrapped, item.aad)
 
     def rewrap(self, items: Sequence[Rewrap]) -> list[bytes]:
         keys = self.unwrap([item.old for item in items])
@@ -58,7 +71,7 @@ class FileProvider:
         return self._path(reference).exists()
 
     def destroy(self, reference: str) -> None:
-        self._handles.pop(reference, None)
+        self._handles.forget(reference)
         path = self._path(reference)
         if path.exists():
             with path.open("r+b") as file:
@@ -68,6 +81,9 @@ class FileProvider:
             sync_folder(self._keks)
         if self.exists(reference):
             raise KeysMissing(f"key file {reference} could not be destroyed")
+
+    def forget(self) -> None:
+        self._handles.clear()
 
     def fingerprint(self) -> str:
         return derive(ROOT_SUITE, self._root(make=True), "zhizhi/fingerprint/v1").hex()[:32]
@@ -90,24 +106,19 @@ class FileProvider:
             raise KeysMissing("a reference of a key file is letters and digits")
         return self._keks / f"{reference}.kek"
 
-    def _handle(self, reference: str) -> Aead:
-        kept = self._handles.get(reference)
-        if kept is not None and kept[0] > time.monotonic():
-            return kept[1]
-        handle = self._read(self._root(make=False), reference)
-        self._keep(reference, handle)
+    def _handle(self, reference: str) -> tuple[Suite, Aead]:
+        handle = self._handles.get(reference)
+        if handle is None:
+            handle = self._read(self._root(make=False), reference)
+            self._handles.put(reference, handle)
         return handle
 
-    def _keep(self, reference: str, handle: Aead) -> None:
-        if len(self._handles) >= KEKS_KEPT:
-            self._handles.clear()
-        self._handles[reference] = (time.monotonic() + SECONDS_KEPT, handle)
-
-    def _read(self, root: bytes, reference: str) -> Aead:
+    def _read(self, root: bytes, reference: str) -> tuple[Suite, Aead]:
         content = read_private(self._path(reference))
         try:
             suite = Suite(content[0])
-            return aead(suite, unwrap(aead(ROOT_SUITE, root), content[1:], kek_file_aad(reference, suite)))
+            key = unwrap(aead(ROOT_SUITE, root), content[1:], kek_file_aad(reference, suite))
+            return suite, aead(suite, key)
         except (Broken, ValueError, IndexError) as error:
             raise KeysMissing(
                 f"Key file {reference} in {self._folder} does not open with root.key: the files belong to different installations, or one is damaged."

@@ -10,6 +10,7 @@ from crypto import keyring
 from crypto.ids import uuid7
 from tests.crypto import specimen
 from tests.crypto.specimen import Specimen
+from tests.crypto.vault_server import Authority, make_authority
 from tests.factories.crypto import act_in, new_subject
 
 
@@ -17,6 +18,12 @@ from tests.factories.crypto import act_in, new_subject
 def specimen_table(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
     with django_db_blocker.unblock(), as_owner():
         specimen.create_table()
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """Vouches for the key service of the tests."""
+    return make_authority(tmp_path_factory.mktemp("tls") / "ours")
 
 
 @pytest.fixture
