@@ -165,6 +165,12 @@ CELERY_BEAT_SCHEDULE = {
 TRUSTED_PROXIES: list[IPv4Network | IPv6Network] = []
 # Read from the environment by `served`; declared here for readers and the type checker.
 KEYS_DIR: Path
+KEY_PROVIDER: str
+VAULT_ADDR: str
+VAULT_TOKEN_FILE: str
+VAULT_CA_FILE: str
+VAULT_MOUNT: str
+VAULT_NAMESPACE: str
 FILES_DIR: Path
 DATABASE_OWNER: dict[str, str] | None
 DATABASE_SEQUENCER_URL: str

@@ -42,6 +42,10 @@ SMS_CARRIER = _env.text("SMS_CARRIER", "clinics.channels.NoCarrier")
 _env.refuse(SMS_CARRIER == "clinics.channels.MailboxCarrier", "SMS_CARRIER must not be the demo's mailbox.")
 MAILBOX_URL = ""
 PUBLIC_URL = _env.text("PUBLIC_URL") or f"https://{next(iter(ALLOWED_HOSTS), '')}"
+_env.refuse(
+    bool(_env.text("VAULT_ADDR")) and not _env.text("KEY_PROVIDER"),
+    "VAULT_ADDR is set and KEY_PROVIDER is not: say vault-transit, or the keys will stand in files.",
+)
 _env.required("SMTP_HOST", "the server that carries the clinic's mails")
 _env.required("MAIL_FROM", "the address the clinic's mails come from")
 TRUSTED_PROXIES = _env.networks(

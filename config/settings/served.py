@@ -3,6 +3,7 @@
 from typing import Any
 
 from config.environment import Environment
+from config.settings.key_service import read_key_service
 
 
 def read_services(env: Environment, transaction_limits: str) -> dict[str, Any]:
@@ -31,6 +32,7 @@ def read_services(env: Environment, transaction_limits: str) -> dict[str, Any]:
             "KEYS_DIR", "the folder of the installation's keys, outside the database and its backups"
         ),
         "FILES_DIR": env.folder("FILES_DIR", "the folder of sealed files, backed up with the database"),
+        **read_key_service(env),
         "DATABASE_OWNER": None,
         "DATABASE_SEQUENCER_URL": env.optional_address("DATABASE_SEQUENCER_URL"),
         "DATABASE_AUDITOR_URL": env.optional_address("DATABASE_AUDITOR_URL"),

@@ -201,3 +201,109 @@ def test_what_an_address_says_about_tls_is_kept(load: Load) -> None:
     options = settings["DATABASES"]["default"]["OPTIONS"]
     assert options["sslmode"] == "verify-full"
     assert "transaction_timeout=5s" in options["options"]
+
+
+# --- the key service --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def vault(tmp_path: Path) -> dict[str, str]:
+    """The least that a Vault of one's own needs."""
+    token = tmp_path / "token"
+    token.write_text("s.secret")
+    token.chmod(0o640)
+    return {
+        "KEY_PROVIDER": "vault-transit",
+        "VAULT_ADDR": "https://vault.clinic.example:8200/",
+        "VAULT_TOKEN_FILE": str(token),
+    }
+
+
+def test_keys_stand_in_files_unless_a_key_service_is_named(load: Load) -> None:
+    assert load()["KEY_PROVIDER"] == "file"
+
+
+def test_a_key_service_is_reached_as_it_is_named(load: Load, vault: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_text("…")
+    settings = load(**vault, VAULT_CA_FILE=str(tmp_path / "ca.pem"), VAULT_NAMESPACE="care/east")
+    assert {name: str(settings[name]) for name in settings if name.startswith("VAULT_")} == {
+        "VAULT_ADDR": "https://vault.clinic.example:8200",
+        "VAULT_TOKEN_FILE": vault["VAULT_TOKEN_FILE"],
+        "VAULT_CA_FILE": str(tmp_path / "ca.pem"),
+        "VAULT_MOUNT": "transit",
+        "VAULT_NAMESPACE": "care/east",
+    }
+    assert "s.secret" not in str(settings)
+
+
+def test_an_agent_on_this_machine_may_speak_without_tls(load: Load, vault: dict[str, str]) -> None:
+    for address in ("http://127.0.0.1:8100", "http://[::1]:8100", "http://localhost:8100"):
+        assert load(**{**vault, "VAULT_ADDR": address})["VAULT_ADDR"] == address
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"KEY_PROVIDER": "vault"}, "KEY_PROVIDER must be file or vault-transit."),
+        (
+            {"KEY_PROVIDER": None},
+            "VAULT_ADDR is set and KEY_PROVIDER is not: say vault-transit, or the keys will stand in files.",
+        ),
+        (
+            {"VAULT_ADDR": None},
+            "VAULT_ADDR is not set: the address of the key service, such as https://vault.example:8200.",
+        ),
+        (
+            {"VAULT_ADDR": "http://vault.clinic.example:8200"},
+            "VAULT_ADDR must begin with https://: without TLS every key could be read on its way.",
+        ),
+        (
+            {"VAULT_ADDR": "https://us:er@vault.clinic.example"},
+            "VAULT_ADDR must be https://, a host and a port, and nothing else.",
+        ),
+        (
+            {"VAULT_ADDR": "https://vault.clinic.example/v1"},
+            "VAULT_ADDR must be https://, a host and a port, and nothing else.",
+        ),
+        ({"VAULT_ADDR": "https://vault:port"}, "VAULT_ADDR cannot be read as an address."),
+        (
+            {"VAULT_TOKEN": "s.secret"},
+            "VAULT_TOKEN must not be set: too many can read variables. Put the token into the file VAULT_TOKEN_FILE names.",
+        ),
+        (
+            {"VAULT_SKIP_VERIFY": "true"},
+            "VAULT_SKIP_VERIFY must not be set: who answers in the key service's name would learn every key.",
+        ),
+        (
+            {"VAULT_TOKEN_FILE": None},
+            "VAULT_TOKEN_FILE is not set: the file that holds the token of the key service.",
+        ),
+        (
+            {"VAULT_TOKEN_FILE": "/nowhere/token"},
+            "VAULT_TOKEN_FILE cannot be read: No such file or directory.",
+        ),
+        ({"VAULT_CA_FILE": "/nowhere/ca.pem"}, "VAULT_CA_FILE cannot be read: No such file or directory."),
+        (
+            {"VAULT_MOUNT": "../sys"},
+            "VAULT_MOUNT must be a path of letters, digits, - and _, such as team/transit.",
+        ),
+        (
+            {"VAULT_NAMESPACE": "a b"},
+            "VAULT_NAMESPACE must be a path of letters, digits, - and _, such as team/transit.",
+        ),
+    ],
+)
+def test_one_mistake_about_the_key_service_is_one_clear_sentence(
+    load: Load, vault: dict[str, str], changes: dict[str, str | None], sentence: str
+) -> None:
+    assert mistakes(load, **{**vault, **changes}) == [sentence]
+
+
+def test_a_token_that_everybody_can_read_is_refused(load: Load, vault: dict[str, str]) -> None:
+    Path(vault["VAULT_TOKEN_FILE"]).chmod(0o644)
+    assert mistakes(load, **vault) == ["VAULT_TOKEN_FILE can be read by everybody: run chmod o-rwx on it."]
+
+
+def test_the_folder_of_keys_is_needed_beside_a_key_service(load: Load, vault: dict[str, str]) -> None:
+    (sentence,) = mistakes(load, **vault, KEYS_DIR=None)
+    assert sentence.startswith("KEYS_DIR is not set")
