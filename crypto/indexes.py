@@ -6,17 +6,29 @@ from crypto import keyring
 from crypto.core import tokens
 from crypto.core.tokens import LONGEST_QUERY, LONGEST_TERM, SHORTEST_QUERY, Index
 
-__all__ = ["LONGEST_QUERY", "LONGEST_TERM", "SHORTEST_QUERY", "Index", "tokens_for"]
+__all__ = ["LONGEST_QUERY", "LONGEST_TERM", "SHORTEST_QUERY", "Index", "marks_for", "tokens_for"]
 
 
-def tokens_for(clinic_id: UUID, index: Index, text: str) -> list[tuple[int, int]]:
+def tokens_for(
+    clinic_id: UUID, index: Index, text: str, *, version: int | None = None
+) -> list[tuple[int, int]]:
     """(key version, token) of every term of `text`: to be written beside a person, or looked for.
 
-    Empty when the text is too short for the index. Raises KeysMissing when the clinic has no index key.
+    In every living version, or in `version` alone. Empty when the text is too short for the index. Raises KeysMissing when
+    the clinic has no index key.
     """
     terms = tokens.terms(index, text)
     return [
         (secret.version, tokens.token(secret.hash_for(index), index, term))
         for secret in keyring.index_secrets(clinic_id)
+        if version is None or secret.version == version
         for term in terms
     ]
+
+
+def marks_for(clinic_id: UUID, subject_id: UUID) -> list[tuple[int, bytes]]:
+    """(key version, 16 bytes) of a subject under every living index secret of the clinic: comparable, and blind without it.
+
+    Raises KeysMissing when the clinic has no index key.
+    """
+    return [(secret.version, secret.mark_of(subject_id)) for secret in keyring.index_secrets(clinic_id)]

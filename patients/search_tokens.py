@@ -1,6 +1,7 @@
 """Tokens of one person in, people with a token out. Nothing here opens a sealed value."""
 
 from collections import Counter
+from collections.abc import Mapping
 from uuid import UUID
 
 from django.db.models import Count, Q, QuerySet
@@ -9,26 +10,32 @@ from crypto.indexes import Index, tokens_for
 from patients.models import Patient, PatientSearch, PatientSearchPerson
 
 
-def write_tokens(patient: Patient, parts: dict[str, str | None]) -> None:
+def write_tokens(patient: Patient, parts: Mapping[str, str | None]) -> None:
     """Make a new patient findable by the parts of their identity."""
     person = PatientSearchPerson.objects.create(
         clinic_id=patient.clinic_id, subject_id=patient.subject_id, patient=patient
     )
-    inputs = [
-        (index, text)
-        for part, indexes in INDEXES_OF.items()
-        for index in indexes
-        if (text := parts.get(part))
-    ]
     PatientSearch.objects.bulk_create(
         [
             PatientSearch(
                 clinic_id=patient.clinic_id, index=int(index), key_ver=key_ver, token=token, search=person
             )
-            for index, text in inputs
-            for key_ver, token in dict.fromkeys(tokens_for(patient.clinic_id, index, text))
+            for index, key_ver, token in tokens_of(patient.clinic_id, parts)
         ]
     )
+
+
+def tokens_of(
+    clinic_id: UUID, parts: Mapping[str, str | None], *, version: int | None = None
+) -> list[tuple[Index, int, int]]:
+    """(index, key version, token) of a person with these parts of an identity, each once; of one key version or of all."""
+    return [
+        (index, key_ver, token)
+        for part, indexes in INDEXES_OF.items()
+        if (text := parts.get(part))
+        for index in indexes
+        for key_ver, token in dict.fromkeys(tokens_for(clinic_id, index, text, version=version))
+    ]
 
 
 INDEXES_OF = {
