@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from uuid import UUID
 
 from audit.actors import Unit, current_unit
+from audit.decoys import ring_for
 from audit.events import Draft, purpose_of, write
 from audit.kinds import Kind
 from audit.models import AuditEvent
@@ -27,7 +28,8 @@ def access(
 
     At its end one ACCESS event is written, in the same transaction, if anything was opened. `relation` is what ties the actor
     to whom they looked at (own, team, none, break_glass), for the rules of alarms; `reason` is the code of why, where one was
-    asked for. After an exception the event is written when the unit of work is over, so that it survives the rollback.
+    asked for. After an exception the event is written when the unit of work is over, so that it survives the rollback. A person
+    who came to see a decoy raises an alarm with it.
     """
     unit = current_unit()
     allowed = field_sets if field_sets is not None or unit.actor.kind == "system" else unit.actor.field_sets
@@ -39,7 +41,7 @@ def access(
         unit.owed += _drafts(unit, scope, relation, reason)
         raise
     for draft in _drafts(unit, scope, relation, reason):
-        write(draft)
+        ring_for(draft, write(draft).uid)
         unit.if_lost.append(draft)
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.db import DatabaseError, connection, transaction
 
-from audit import alarms, events
+from audit import alarms, decoys, events
 from audit.actors import Actor, Unit, at_work, unit_or_none
 from audit.errors import LogUnavailable
 from crypto.scope import noting_broken
@@ -108,4 +108,4 @@ def _write_alone(draft: events.Draft | alarms.AlarmDraft) -> None:
         if isinstance(draft, alarms.AlarmDraft):
             alarms.put([draft])
         else:
-            events.write(draft.after_rollback())
+            decoys.ring_for(draft, events.write(draft.after_rollback()).uid)

@@ -25,6 +25,7 @@ from crypto.scope import note_broken
 SECONDS_KEPT = 60.0
 KEYS_KEPT = 10_000
 PENDING_KEPT = 10_000
+MARK = "mark"  # no index has this label
 _SUITES = frozenset(int(suite) for suite in Suite)
 
 K = TypeVar("K")
@@ -95,13 +96,20 @@ class IndexSecret:
     version: int
     suite: Suite
     secret: bytes = field(repr=False)
-    _hashes: dict[Index, KeyedHash] = field(default_factory=dict, repr=False)
+    _hashes: dict[str, KeyedHash] = field(default_factory=dict, repr=False)
 
     def hash_for(self, index: Index) -> KeyedHash:
         """The keyed hash of one index, under a key of its own."""
-        hashed = self._hashes.get(index)
+        return self._hash_of(index.label)
+
+    def mark_of(self, subject_id: UUID) -> bytes:
+        """16 bytes that stand for a subject and say nothing of them without the secret."""
+        return self._hash_of(MARK).digest(subject_id.bytes)[:16]
+
+    def _hash_of(self, use: str) -> KeyedHash:
+        hashed = self._hashes.get(use)
         if hashed is None:
-            hashed = self._hashes[index] = KeyedHash(self.suite, derive(self.suite, self.secret, index.label))
+            hashed = self._hashes[use] = KeyedHash(self.suite, derive(self.suite, self.secret, use))
         return hashed
 
 
@@ -118,10 +126,17 @@ class Caches:
 
     def __init__(self, counter: int | None) -> None:
         self.counter = counter
-        self.keys: Kept[int, DataKey] = Kept(KEYS_KEPT)
-        self.sealing: Kept[tuple[UUID, Scope], DataKey] = Kept(KEYS_KEPT)
-        self.active_keks: Kept[UUID, ActiveKek] = Kept(KEYS_KEPT)
-        self.index_secrets: Kept[UUID, tuple[IndexSecret, ...]] = Kept(KEYS_KEPT)
+        self.keys: Kept[int, DataKey] = Kept(KEYS_KEPT, SECONDS_KEPT)
+        self.sealing: Kept[tuple[UUID, Scope], DataKey] = Kept(KEYS_KEPT, SECONDS_KEPT)
+        self.active_keks: Kept[UUID, ActiveKek] = Kept(KEYS_KEPT, SECONDS_KEPT)
+        self.index_secrets: Kept[UUID, tuple[IndexSecret, ...]] = Kept(KEYS_KEPT, SECONDS_KEPT)
+
+    def drop_expired(self) -> None:
+        for kept in (self.keys, self.sealing, self.active_keks, self.index_secrets):
+            kept.drop_expired()
+        self.marks: Kept[UUID, frozenset[bytes]] = Kept(
+            KEYS_KEPT, SECONDS_KEPT
+        )  # of a clinic, kept by the floor above
 
 
 class Unit:

@@ -9,8 +9,9 @@ from django.db import connection
 from crypto.core.scopes import Scope
 from crypto.ids import uuid7
 from crypto.keyring import forget_everything
+from crypto.models import IndexKey, Kek, KekState
 from crypto.scope import AccessScope, opening
-from crypto.services import create_subject_keys, open_clinic_keys
+from crypto.services import create_index_key, create_subject_keys, open_clinic_keys
 
 
 def act_in(*clinic_ids: UUID) -> None:
@@ -55,4 +56,21 @@ def damage_key(subject_id: UUID, scope: Scope) -> None:
             [subject_id, int(scope)],
         )
         assert cursor.rowcount == 1
+    forget_everything()
+
+
+def damage_index_key(clinic_id: UUID) -> None:
+    """Change one bit of a clinic's wrapped index secrets, and let this process forget them."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE index_key SET wrapped = set_byte(wrapped, 20, get_byte(wrapped, 20) # 1) WHERE clinic_id = %s",
+            [clinic_id],
+        )
+    forget_everything()
+
+
+def new_index_key(clinic_id: UUID) -> None:
+    """One more version of the clinic's index secret, under its active key-encryption key."""
+    kek = Kek.objects.get(clinic_id=clinic_id, state=KekState.ACTIVE)
+    create_index_key(kek, version=IndexKey.objects.filter(clinic_id=clinic_id).count() + 1)
     forget_everything()
