@@ -4,11 +4,10 @@ Every unit of work begins with `begin_unit(counter)`. A unit keeps the caches of
 began before an erasure cannot leave the erased key to those that begin after it.
 """
 
-import time
 from collections.abc import Collection, Iterable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import connection
@@ -19,6 +18,7 @@ from crypto.core.tokens import Index
 from crypto.core.wire import LARGEST_KEY_ID, Binding
 from crypto.core.wrap import index_key_aad, subject_key_aad
 from crypto.errors import KeyDestroyed, KeyRestricted, KeysMissing, NoSuchKey, SealBroken
+from crypto.kept import Kept
 from crypto.providers import Wrapped, provider
 from crypto.scope import note_broken
 
@@ -27,34 +27,6 @@ KEYS_KEPT = 10_000
 PENDING_KEPT = 10_000
 MARK = "mark"  # no index has this label
 _SUITES = frozenset(int(suite) for suite in Suite)
-
-K = TypeVar("K")
-V = TypeVar("V")
-
-
-class Kept(Generic[K, V]):
-    """A dictionary that forgets after a minute, and its oldest entries when it is full."""
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._entries: dict[K, tuple[float, V]] = {}
-
-    def get(self, key: K) -> V | None:
-        entry = self._entries.get(key)
-        return entry[1] if entry is not None and entry[0] > time.monotonic() else None
-
-    def put(self, key: K, value: V) -> None:
-        entries = self._entries
-        entries.pop(key, None)
-        while len(entries) >= self._size:
-            try:
-                entries.pop(next(iter(entries)), None)
-            except (StopIteration, RuntimeError):  # another thread was quicker
-                break
-        entries[key] = (time.monotonic() + SECONDS_KEPT, value)
-
-    def __len__(self) -> int:
-        return len(self._entries)
 
 
 @dataclass(slots=True, eq=False)
@@ -182,10 +154,13 @@ def unit() -> Unit:
 
 
 def begin_unit(counter: int | None) -> None:
-    """Start a unit of work under the epoch's counter: caches of another counter are left behind."""
+    """Start a unit of work under the epoch's counter: caches of another counter are left behind, KEKs among them."""
     global _caches
     if counter is None or counter != _caches.counter:
         _caches = Caches(counter)
+        _forget_keks()
+    else:
+        _caches.drop_expired()
     _unit.set(Unit(_caches))
 
 
@@ -193,7 +168,15 @@ def forget_everything() -> None:
     """Empty the caches of this process."""
     global _caches
     _caches = Caches(None)
+    _forget_keks()
     _unit.set(None)
+
+
+def _forget_keks() -> None:
+    try:
+        provider().forget()
+    except KeysMissing:  # no store is named: then nothing of it is kept, and pages without sealed data go on
+        return
 
 
 # --- data keys ------------------------------------------------------------------------------------------------------

@@ -8,15 +8,18 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
+from django.conf import settings as django_settings
 from django.db import DatabaseError, IntegrityError, connection, transaction
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from crypto import keyring
 from crypto.core.scopes import Scope
 from crypto.core.suites import Suite
+from crypto.epoch import move_counter
 from crypto.errors import KeyDestroyed, KeysMissing
 from crypto.ids import uuid7
 from crypto.indexes import Index, tokens_for
+from crypto.kept import Kept
 from crypto.models import CryptoEpoch, IndexKey, Kek, SubjectKey
 from crypto.services import (
     Committed,
@@ -215,8 +218,39 @@ def test_a_kept_key_is_forgotten_after_a_minute(
         Specimen.objects.get(pk=row.pk).word  # noqa: B018
 
 
+def test_a_key_that_nobody_asks_for_leaves_memory_when_its_minute_is_over(
+    row: Specimen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check_epoch(connection)
+    with reading():
+        Specimen.objects.get(pk=row.pk).word  # noqa: B018
+    caches = keyring.unit().caches
+    assert len(caches.keys) > 0
+    in_a_minute = time.monotonic() + 61
+    monkeypatch.setattr(time, "monotonic", lambda: in_a_minute)
+    check_epoch(connection)
+    assert keyring.unit().caches is caches
+    assert len(caches.keys) == 0
+
+
+def test_a_key_encryption_key_that_is_gone_opens_nothing_once_the_epoch_moved(row: Specimen) -> None:
+    """The file of the KEK is gone, and this process has used it: a handle could be kept for a quarter of an hour."""
+    check_epoch(connection)
+    with reading():
+        assert Specimen.objects.get(pk=row.pk).word == "王小芳"
+    (reference,) = Kek.objects.values_list("provider_ref", flat=True)
+    (Path(django_settings.KEYS_DIR) / "keks" / f"{reference}.kek").unlink()
+    check_epoch(connection)
+    with reading():
+        assert Specimen.objects.get(pk=row.pk).word == "王小芳"
+    move_counter()
+    check_epoch(connection)
+    with reading(), pytest.raises(KeysMissing):
+        Specimen.objects.get(pk=row.pk).word  # noqa: B018
+
+
 def test_caches_are_bounded() -> None:
-    kept: keyring.Kept[int, int] = keyring.Kept(10)
+    kept: Kept[int, int] = Kept(10, 60.0)
     for number in range(1_000):
         kept.put(number, number)
     assert len(kept) == 10
