@@ -128,6 +128,11 @@ class Detail:
     facts: Mapping[str, Any]
 
     @property
+    def source_id(self) -> str:
+        """The sender's number of the result."""
+        return str(self.facts.get("source_id", ""))
+
+    @property
     def indicator(self) -> Indicator | None:
         return catalogue().indicators.get(self.facts.get("indicator", ""))
 

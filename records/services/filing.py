@@ -16,6 +16,7 @@ from audit.purposes import Purpose
 from audit.services import record
 from consent.decisions import NO
 from consent.queries import states_of
+from crypto.errors import SealBroken
 from crypto.fields import Scope
 from crypto.services import commitment
 from patients.models import Patient
@@ -109,7 +110,7 @@ def person_of(patient: Patient) -> Person:
 def weigh_report(patient: Patient | None, person: Person, parsed: ParsedReport, *, at: datetime) -> Weighed:
     """What filing the report would do; nothing is written. `patient` None: a person who has no card yet.
 
-    Needs an access scope with clinical data when the report was filed before.
+    Needs an access scope with clinical data when the patient has reports.
     Raises TakenInTheFuture, TakenBeforeBirth, ReportChanged, RecordClosed.
     """
     _check_times(parsed, person, at)
@@ -120,7 +121,7 @@ def weigh_report(patient: Patient | None, person: Person, parsed: ParsedReport, 
     changed = []
     new = []
     for printed in parsed.observations:
-        kept = known.get(_key(present, printed.source_id)) if present else None
+        kept = known.get(printed.source_id)
         if kept is None:
             new.append(
                 read(printed, person=person, catalogue=catalogue(), day=timezone.localdate(printed.taken_at))
@@ -197,13 +198,26 @@ def _key(report: ExamReport, source_id: str) -> str:
 
 
 def _present(patient: Patient, parsed: ParsedReport) -> ExamReport | None:
-    return ExamReport.objects.filter(
-        clinic_id=patient.clinic_id, source_key=_source_key(patient, parsed)
-    ).first()
+    """The report as it was filed before. Its key is another one after the patient's keys were changed: then it is opened."""
+    reports = list(ExamReport.objects.filter(clinic_id=patient.clinic_id, patient=patient))
+    key = _source_key(patient, parsed)
+    if found := next((report for report in reports if report.source_key == key), None):
+        return found
+    return next((report for report in reports if _is_told_by(report, parsed)), None)
+
+
+def _is_told_by(report: ExamReport, parsed: ParsedReport) -> bool:
+    """Whether a report has this sender and number. One that does not open is no obstacle to filing another."""
+    try:
+        summary = report.summary
+    except SealBroken:
+        return False
+    return (summary.get("sender"), summary.get("source_id")) == (parsed.source_system, parsed.source_id)
 
 
 def _known(report: ExamReport) -> dict[str, Observation]:
-    return {row.source_key: row for row in Observation.objects.filter(report=report)}
+    """The results of a report by the sender's number."""
+    return {Detail(row.detail).source_id: row for row in Observation.objects.filter(report=report)}
 
 
 def _write_report(patient: Patient, parsed: ParsedReport, weighed: Weighed, at: datetime) -> ExamReport:
@@ -211,15 +225,16 @@ def _write_report(patient: Patient, parsed: ParsedReport, weighed: Weighed, at: 
         clinic_id=patient.clinic_id,
         patient=patient,
         subject_id=patient.subject_id,
-        source_key=_source_key(patient, parsed),
         taken_at=parsed.taken_at,
         filed_at=at,
         observation_count=0,
     )
+    report.source_key = _source_key(patient, parsed)
     before = ReportCounts.from_json(report.summary["counts"]) if weighed.present else ReportCounts()
     report.observation_count += len(weighed.new)
     report.summary = {
         "sender": parsed.source_system,
+        "source_id": parsed.source_id,
         "title": parsed.title,
         "counts": (before + weighed.counts).as_json(),
     }

@@ -250,7 +250,9 @@ def test_the_parts_of_what_is_stored_as_json_are_those_that_the_code_writes() ->
 
     assert set(notice) == set(ITEMS)
     assert set(detail) == written
-    assert {"sender", "title", "counts"} == set(described["records_examreport"].columns["summary"].parts)
+    assert {"sender", "source_id", "title", "counts"} == set(
+        described["records_examreport"].columns["summary"].parts
+    )
     assert {field.name for field in fields(ReportCounts)} >= {"stored", "critical"}
 
 

@@ -172,6 +172,16 @@ def test_two_senders_may_use_the_same_number(file: File) -> None:
     assert ExamReport.objects.count() == 2
 
 
+def test_a_report_is_found_again_after_the_patients_keys_were_changed(file: File) -> None:
+    first = file(parsed_report(LDL))
+    ExamReport.objects.update(source_key="c:made under an older key")
+    Observation.objects.update(source_key="c:made under an older key")
+    again = file(parsed_report(LDL))
+    assert (again.report, again.changed) == (first.report, False)
+    file(parsed_report(LDL, POTASSIUM))
+    assert (ExamReport.objects.count(), Observation.objects.count()) == (1, 2)
+
+
 def test_what_the_sender_calls_itself_is_sealed(file: File) -> None:
     file(parsed_report(LDL, source_system="urn:invented:check-up of Zhang San"))
     report = ExamReport.objects.get()
