@@ -29,9 +29,10 @@ class Permission(StrEnum):
     RECORD_CONSENT = "record_consent"
     WORK_FOLLOWUPS = "work_followups"
     SEE_LOG = "see_log"
+    ERASE_PATIENTS = "erase_patients"
 
 
-_CARE = frozenset(Permission) - {Permission.SEE_LOG}
+_CARE = frozenset(Permission) - {Permission.SEE_LOG, Permission.ERASE_PATIENTS}
 _PERMISSIONS: dict[Role, frozenset[Permission]] = {
     Role.FRONT_DESK: frozenset({Permission.SEE_PATIENTS, Permission.OPEN_CARD, Permission.RECORD_CONSENT}),
     Role.NURSE: _CARE,
@@ -39,7 +40,7 @@ _PERMISSIONS: dict[Role, frozenset[Permission]] = {
     Role.DOCTOR: _CARE,
     Role.NUTRITIONIST: _CARE - {Permission.OPEN_CARD, Permission.IMPORT_REPORTS},
     Role.MANAGER: frozenset(),
-    Role.PRIVACY_OFFICER: frozenset({Permission.SEE_LOG}),
+    Role.PRIVACY_OFFICER: frozenset({Permission.SEE_LOG, Permission.ERASE_PATIENTS}),
     Role.ADMINISTRATOR: frozenset(),
 }
 

@@ -9,6 +9,7 @@ from audit.actors import system_actor
 from audit.services import record
 from clinics.models import CareTeam, Chain, Clinic, StaffRole, TeamMember, User
 from clinics.roles import Role
+from clinics.sessions import end_sessions
 from crypto.ids import uuid7
 from crypto.services import open_clinic_keys
 
@@ -40,3 +41,12 @@ def join_team(user: User, team: CareTeam) -> TeamMember:
     if created:
         record("team.joined", object=user, result=str(team.pk))
     return member
+
+
+def close_account(user: User) -> None:
+    """Nobody signs in with it again, and whoever is signed in with it is signed out. Twice changes nothing."""
+    end_sessions(user.pk)
+    if user.is_active:
+        user.is_active = False
+        user.save(update_fields=["is_active"])
+        record("account.closed", object=user)

@@ -262,6 +262,43 @@ def withdraw_consent(
     )
 
 
+@transaction.atomic
+def withdraw_everything(patient: Patient, *, by: Actor, at: datetime) -> tuple[ConsentEvent, ...]:
+    """A line of withdrawal for every permission that stands, those that rest on law or contract too: the person is erased.
+
+    Nobody is asked to take part: whoever erases asks every app itself. Opens and seals nothing, so it can be done again
+    when the keys are gone.
+    """
+    rows = ConsentState.objects.filter(patient=patient)
+    lock_states(
+        [Key(patient.pk, s.purpose, s.data_category, s.recipient, s.operation, s.channel) for s in rows]
+    )
+    standing = rows.filter(state=State.GRANTED).order_by("purpose", "data_category", "operation", "channel")
+    by_purpose: dict[str, list[ConsentState]] = {}
+    for state in standing:
+        by_purpose.setdefault(state.purpose, []).append(state)
+    return tuple(
+        event
+        for purpose, states in by_purpose.items()
+        for event in _append(
+            states,
+            EventKind.WITHDRAWN,
+            patient=patient,
+            rule=rule_of(Purpose(purpose)),
+            notice=None,
+            valid_until=None,
+            expressed_by=ExpressedBy.SELF,
+            started_by=StartedBy.PERSON,
+            method=None,
+            given_through=GivenThrough.DESK,
+            evidence=None,
+            by=by,
+            at=at,
+            key=f"erased:{at.isoformat()}:{patient.pk}",
+        )
+    )
+
+
 def would_stop(patient: Patient, purpose: Purpose, at: datetime) -> tuple[Stopped, ...]:
     """What a withdrawal would stop now, for the question before it. Changes nothing."""
     return _flat(call("would_stop", patient_id=patient.pk, purpose=purpose, at=at))
@@ -364,7 +401,7 @@ def _append(
     valid_until: datetime | None,
     expressed_by: ExpressedBy,
     started_by: StartedBy,
-    method: Method,
+    method: Method | None,
     given_through: GivenThrough,
     evidence: str | None,
     by: Actor,
@@ -394,7 +431,7 @@ def _append(
             valid_until=valid_until,
             expressed_by=expressed_by,
             started_by=started_by,
-            method=method,
+            method=method or "",
             given_through=given_through,
             evidence=evidence,
             actor_ref=by.ref,

@@ -7,11 +7,9 @@ import logging
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from django.conf import settings
 from django.db import connection
 
 from crypto import hold, keyring
@@ -19,17 +17,11 @@ from crypto.core.scopes import Scope
 from crypto.core.suites import Broken, Suite
 from crypto.core.wrap import file_key_aad, subject_key_aad
 from crypto.errors import KeysMissing, SealBroken
+from crypto.files import remove_bytes as remove_file_bytes
+from crypto.models import SealedFile
 from crypto.providers import Clear, Wrapped, provider
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class DestroyedFile:
-    """A sealed file whose key is gone; `place` is where its bytes stand below FILES_DIR."""
-
-    id: UUID
-    place: str
 
 
 # --- destroying ---------------------------------------------------------------------------------------------------------
@@ -40,7 +32,7 @@ WHERE destroyed_at IS NULL AND subject_id = ANY (%s) AND scope = ANY (%s) RETURN
 """
 _DESTROY_FILES = """
 UPDATE sealed_file SET wrapped = NULL, destroyed_at = %s
-WHERE destroyed_at IS NULL AND subject_id = ANY (%s) AND scope = ANY (%s) RETURNING id, place
+WHERE destroyed_at IS NULL AND subject_id = ANY (%s) AND scope = ANY (%s) RETURNING id
 """
 
 
@@ -51,30 +43,30 @@ def destroy_subject_keys(
     return [row[0] for row in _run(_DESTROY_KEYS, [at, reference, _ids(subject_ids), _numbers(scopes)])]
 
 
+def destroy_listed_keys(key_ids: Collection[int], *, at: datetime, reference: UUID) -> None:
+    """Destroy data keys by their numbers, as a line of the ledger gives them."""
+    _execute(
+        "UPDATE subject_key SET wrapped = NULL, destroyed_at = %s, destroy_ref = %s WHERE destroyed_at IS NULL AND id = ANY (%s)",
+        [at, reference, list(key_ids)],
+    )
+
+
 def destroy_file_keys(
     subject_ids: Collection[UUID], scopes: Collection[Scope], *, at: datetime
-) -> list[DestroyedFile]:
+) -> list[UUID]:
     """Destroy the keys of these subjects' files. Their bytes are removed by `remove_bytes` once this is committed."""
-    return [
-        DestroyedFile(UUID(str(file_id)), place)
-        for file_id, place in _run(_DESTROY_FILES, [at, _ids(subject_ids), _numbers(scopes)])
-    ]
+    return [row[0] for row in _run(_DESTROY_FILES, [at, _ids(subject_ids), _numbers(scopes)])]
 
 
-def remove_bytes(files: Iterable[DestroyedFile]) -> None:
-    """Take the bytes away: nothing opens them any more. A file that is gone already is no error."""
-    folder = Path(settings.FILES_DIR)
-    for file in files:
-        (folder / file.place).unlink(missing_ok=True)
-
-
-def places_of_destroyed_files(subject_ids: Collection[UUID]) -> list[DestroyedFile]:
+def destroyed_files(subject_ids: Collection[UUID]) -> list[SealedFile]:
     """Files of these subjects whose key was destroyed, earlier ones too: a crash may have left their bytes."""
-    rows = _run(
-        "SELECT id, place FROM sealed_file WHERE destroyed_at IS NOT NULL AND subject_id = ANY (%s)",
-        [_ids(subject_ids)],
-    )
-    return [DestroyedFile(UUID(str(file_id)), place) for file_id, place in rows]
+    return list(SealedFile.objects.filter(subject_id__in=_ids(subject_ids), destroyed_at__isnull=False))
+
+
+def remove_bytes(files: Iterable[SealedFile]) -> None:
+    """Take the bytes away: nothing opens them any more. A file that is gone already is no error. Raises FilesUnavailable."""
+    for file in files:
+        remove_file_bytes(file)
 
 
 def living_keys(key_ids: Collection[int]) -> set[int]:
@@ -85,14 +77,27 @@ def living_keys(key_ids: Collection[int]) -> set[int]:
     return {row[0] for row in rows}
 
 
-def has_living_keys(subject_ids: Collection[UUID], scopes: Collection[Scope]) -> bool:
-    """Whether there is a key of these scopes that the application can still use: neither destroyed nor held."""
-    found = _run(
-        "SELECT EXISTS (SELECT FROM subject_key k JOIN crypto_kek kek ON kek.id = k.kek_id WHERE k.destroyed_at IS NULL"
-        " AND kek.state <> 'hold' AND k.subject_id = ANY (%s) AND k.scope = ANY (%s))",
-        [_ids(subject_ids), _numbers(scopes)],
-    )
-    return bool(found[0][0])
+def has_keys(subject_ids: Collection[UUID], scopes: Collection[Scope]) -> bool:
+    """Whether a key of these scopes, of data or of a file, is not destroyed."""
+    values = [_ids(subject_ids), _numbers(scopes)]
+    return bool(_run(_HAS_KEYS, [*values, *values])[0][0])
+
+
+def has_usable_keys(subject_ids: Collection[UUID]) -> bool:
+    """Whether there is a key the application can still use: neither destroyed nor held."""
+    return bool(_run(_HAS_USABLE_KEYS, [_ids(subject_ids), _ids(subject_ids)])[0][0])
+
+
+_HAS_KEYS = """
+SELECT EXISTS (SELECT FROM subject_key WHERE destroyed_at IS NULL AND subject_id = ANY (%s) AND scope = ANY (%s))
+    OR EXISTS (SELECT FROM sealed_file WHERE destroyed_at IS NULL AND subject_id = ANY (%s) AND scope = ANY (%s))
+"""
+_HAS_USABLE_KEYS = """
+SELECT EXISTS (SELECT FROM subject_key k JOIN crypto_kek kek ON kek.id = k.kek_id
+                WHERE k.destroyed_at IS NULL AND kek.state <> 'hold' AND k.subject_id = ANY (%s))
+    OR EXISTS (SELECT FROM sealed_file f JOIN crypto_kek kek ON kek.id = f.kek_id
+                WHERE f.destroyed_at IS NULL AND kek.state <> 'hold' AND f.subject_id = ANY (%s))
+"""
 
 
 # --- the legal hold -------------------------------------------------------------------------------------------------------

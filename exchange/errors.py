@@ -76,3 +76,17 @@ class BatchNotFound(ImportRefused):
 
     status = HTTPStatus.NOT_FOUND
     message = _("There is no such import.")
+
+
+class ErasureNotAllowed(ClinicError):
+    """The role of whoever asks does not include erasing people."""
+
+    status = HTTPStatus.FORBIDDEN
+    message = _("Your role does not include erasing people. Please ask the privacy officer.")
+
+
+class NotHeld(ClinicError):
+    """Nothing of this person lies under the legal hold."""
+
+    status = HTTPStatus.CONFLICT
+    message = _("Nothing of this person is under the legal hold.")

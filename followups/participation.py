@@ -1,5 +1,6 @@
-"""What follow-up does when a permission changes below it. Runs inside the transaction of the change, its rows locked first."""
+"""What follow-up does when a permission changes below it, or a person is erased. Runs inside the transaction of the change, its rows locked first."""
 
+from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
@@ -8,14 +9,16 @@ from django.utils.timezone import localtime
 
 from audit.actors import current_actor
 from audit.purposes import Purpose
+from audit.removal import delete_rows
 from audit.services import record
 from consent.purposes import Words, rule_of
 from consent.queries import check
 from consent.services import Stopped
+from crypto.core.scopes import Scope
 from followups.choices import CancelReason, EnrolmentState, MessageState, Urgency
-from followups.models import PENDING, Enrolment, FollowUp, Message
+from followups.models import PENDING, RUNNING, Attempt, Enrolment, FollowUp, Message, Outbox
 from followups.pathways import pathway_of
-from followups.planning import UNSENT, cancel, resume
+from followups.planning import UNSENT, cancel, end, resume
 from patients.models import Patient
 
 _STOPPABLE = [Urgency.ROUTINE]  # to-dos of class A and B are finished by a person, whatever is withdrawn
@@ -76,6 +79,33 @@ def on_granted(*, patient_id: UUID, purpose: Purpose, at: datetime) -> None:
     patient = Patient.objects.select_for_update(no_key=True).get(pk=patient_id)
     for enrolment in Enrolment.objects.filter(paused).select_for_update().order_by("pk"):
         resume(enrolment, patient, at)
+
+
+def on_erased(
+    *,
+    clinic_id: UUID,
+    patient_id: UUID,
+    subject_ids: Collection[UUID],
+    scopes: frozenset[Scope],
+    at: datetime,
+) -> None:
+    """Nothing more is done or sent. What was done goes where the key of its notes does: steps tell what somebody has."""
+    patient = Patient.objects.get(pk=patient_id)
+    by = current_actor().ref
+    running = Enrolment.objects.filter(patient=patient, state__in=RUNNING).select_for_update()
+    for enrolment in running.order_by("pk"):
+        end(enrolment, patient, at, by=by)
+    cancel(patient, FollowUp.objects.filter(patient=patient), CancelReason.ENDED, at=at, by=by)
+    Outbox.objects.filter(message__patient=patient).delete()
+    if Scope.RECORD in scopes:
+        Attempt.objects.filter(message__patient=patient).delete()
+        for model, action in (
+            (Message, "message.erased"),
+            (FollowUp, "follow_up.erased"),
+            (Enrolment, "enrolment.erased"),
+        ):
+            rows = model.objects.filter(patient=patient)
+            delete_rows(action, rows, about=patient.pk, subjects=subject_ids)
 
 
 def _concerns(purpose: Purpose) -> bool:

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, Max, Q, QuerySet
 from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.timezone import now as _now
@@ -281,6 +281,13 @@ def plan_of(patient: Patient) -> list[PlanItem]:
         for follow_up, step in ((f, _step(f)) for f in follow_ups)
         if str(step.plan)
     ]
+
+
+def last_contact_at(patient_id: UUID) -> datetime | None:
+    """When a to-do was last finished with the patient, or one was tried; None where there was none. Opens nothing."""
+    tried = FollowUp.objects.filter(patient_id=patient_id).exclude(outcome="")
+    newest: datetime | None = tried.aggregate(at=Max("last_try_at"))["at"]
+    return newest
 
 
 def _pending(actor: Actor, clinic_id: UUID) -> QuerySet[FollowUp]:

@@ -98,10 +98,10 @@ def settle(clinic: Clinic, attempt_id: UUID, outcome: AttemptOutcome, at: dateti
     Each letter by itself: a sender killed in between leaves one letter in doubt, and not its whole batch.
     """
     with acting(system_actor("followups", clinic.pk), clinic.pk):
-        message = (
-            Message.objects.select_related("patient").select_for_update(of=("self",)).get(attempts=attempt_id)
-        )
-        _settle(message, Attempt.objects.get(pk=attempt_id), outcome, at)
+        locked = Message.objects.select_related("patient").select_for_update(of=("self",))
+        message = locked.filter(attempts=attempt_id).first()
+        if message is not None:  # None: the person was erased while the carrier was asked
+            _settle(message, Attempt.objects.get(pk=attempt_id), outcome, at)
 
 
 def _now(at: datetime, began: float) -> datetime:

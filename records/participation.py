@@ -1,17 +1,20 @@
-"""What records do when a permission changes below them."""
+"""What records do when a permission changes below them, or a person is erased."""
 
+from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
 from audit.acting import acting
 from audit.actors import system_actor
 from audit.purposes import Purpose
+from audit.removal import delete_rows
 from consent.purposes import Words, rule_of
 from consent.services import Stopped
+from crypto.core.scopes import Scope
 from patients.choices import TagSource
 from patients.models import Patient, PatientTag
 from records.choices import Cause
-from records.models import RecordsChange
+from records.models import ExamReport, Observation, RecordsChange
 from records.services import end_all_rule_tags
 
 
@@ -43,6 +46,22 @@ def on_granted(*, patient_id: UUID, purpose: Purpose, at: datetime) -> None:
         RecordsChange.objects.create(
             clinic_id=patient.clinic_id, patient=patient, cause=Cause.CONSENT_GIVEN, at=at
         )
+
+
+def on_erased(
+    *,
+    clinic_id: UUID,
+    patient_id: UUID,
+    subject_ids: Collection[UUID],
+    scopes: frozenset[Scope],
+    at: datetime,
+) -> None:
+    """No news of the person any more. Reports and results go where their key does: their codes and flags stand in clear."""
+    RecordsChange.objects.filter(patient_id=patient_id).delete()
+    if Scope.RECORD in scopes:
+        for model, action in ((Observation, "result.erased"), (ExamReport, "report.erased")):
+            rows = model.objects.filter(patient_id=patient_id)
+            delete_rows(action, rows, about=patient_id, subjects=subject_ids)
 
 
 def _in_words(tags: int) -> list[Stopped]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from django.db.models import Max
 from django.db.models.functions import TruncDate
 
 from audit.actors import Actor
@@ -81,6 +82,14 @@ def timeline(actor: Actor, patient: Patient, *, limit: int = TIMELINE_LENGTH) ->
         )
         for report, summary in ((report, report.summary) for report in reports)
     ]
+
+
+def last_report_at(patient_id: UUID) -> datetime | None:
+    """When something was last measured on the patient; None where no report was filed. Opens nothing."""
+    newest: datetime | None = ExamReport.objects.filter(patient_id=patient_id).aggregate(at=Max("taken_at"))[
+        "at"
+    ]
+    return newest
 
 
 def _opened(actor: Actor, patient: Patient, rows: Iterable[Observation]) -> list[Result]:

@@ -61,6 +61,6 @@ def owner_flush() -> None:
         cursor.execute(
             f"BEGIN; {guards_off or 'SELECT 1'}; TRUNCATE {tables} RESTART IDENTITY;"
             # the keys are gone: the database adopts a key folder anew, and every cache is emptied
-            " UPDATE crypto_epoch SET key_store = '', counter = counter + 1;"
+            " UPDATE crypto_epoch SET key_store = '', counter = counter + 1, ledger_length = 0, ledger_head = '';"
             f" {guards_on or 'SELECT 1'}; COMMIT"
         )

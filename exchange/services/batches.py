@@ -7,10 +7,13 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from audit.actors import Actor
 from audit.services import record
 from clinics.models import Clinic
+from crypto.core.scopes import Scope
+from crypto.erasure import destroy_subject_keys
 from crypto.ids import uuid7
 from crypto.services import create_subject_keys
 from exchange.choices import BatchState
@@ -80,8 +83,7 @@ def discard_batch(batch_id: UUID, *, by: Actor, at: datetime) -> None:
     """Put an uploaded file aside: it is forgotten and nothing was written. Raises BatchNotFound."""
     batch = batch_of(by, batch_id, lock=True)
     if batch.state == BatchState.TRIED:
-        _decide(batch, BatchState.DISCARDED, at, outcome=None)
-        record("import.discarded", object=batch)
+        put_aside(batch, at)
 
 
 def batch_of(by: Actor, batch_id: UUID, *, lock: bool = False) -> ImportBatch:
@@ -95,6 +97,19 @@ def batch_of(by: Actor, batch_id: UUID, *, lock: bool = False) -> ImportBatch:
     if batch is None:
         raise BatchNotFound
     return batch
+
+
+def undecided(clinic_id: UUID) -> QuerySet[ImportBatch]:
+    """Uploads of a clinic nobody has decided about, locked."""
+    return ImportBatch.objects.select_for_update(of=("self",)).filter(
+        clinic_id=clinic_id, state=BatchState.TRIED
+    )
+
+
+def put_aside(batch: ImportBatch, at: datetime) -> None:
+    """Forget an upload: nothing of it is written, and nothing opens a copy of it."""
+    _decide(batch, BatchState.DISCARDED, at, outcome=None)
+    record("import.discarded", object=batch)
 
 
 def _content(batch: ImportBatch) -> bytes:
@@ -111,6 +126,8 @@ def _decide(
     batch.content = None
     batch.outcome = outcome
     batch.save(update_fields=["state", "decided_at", "content", "outcome"])
+    # An older dump still holds the file: without its key it holds nothing.
+    destroy_subject_keys([batch.subject_id], [Scope.IDENTITY], at=at, reference=batch.pk)
 
 
 def _outcome(result: ImportResult) -> dict[str, Any]:
@@ -126,5 +143,4 @@ def _forget_old_files(clinic: Clinic, at: datetime) -> None:
     for batch in ImportBatch.objects.select_for_update(skip_locked=True).filter(
         clinic=clinic, state=BatchState.TRIED, uploaded_at__lt=at - DECIDE_WITHIN
     ):
-        _decide(batch, BatchState.DISCARDED, at, outcome=None)
-        record("import.discarded", object=batch)
+        put_aside(batch, at)

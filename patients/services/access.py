@@ -55,6 +55,19 @@ def open_chart_to(
 ) -> PatientUserObjectPermission:
     """Open one chart to one account outside its care relationships. Raises PatientNotFound when `by` may not see it."""
     patient_for(by, patient.pk)
+    return grant_chart(patient, user, reason=reason, by=by, at=at, until=until)
+
+
+def grant_chart(
+    patient: Patient,
+    user: User,
+    *,
+    reason: GrantReason,
+    by: Actor,
+    at: datetime,
+    until: datetime | None = None,
+) -> PatientUserObjectPermission:
+    """The same by somebody who may not see the chart themselves; whoever calls knows that they may grant it."""
     grant: PatientUserObjectPermission
     grant, opened = PatientUserObjectPermission.objects.get_or_create(
         user=user,
