@@ -10,3 +10,6 @@ class CryptoConfig(AppConfig):
 
     def ready(self) -> None:
         from crypto import checks  # noqa: F401  registers itself
+        from crypto.ids import read_ids_as_written
+
+        read_ids_as_written()

@@ -1,10 +1,10 @@
 """Sealed fields: the column holds `bytea`, the instance opens it when it is read, inside an access scope alone."""
 
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar
 from uuid import UUID
 
 from django import forms
@@ -19,7 +19,7 @@ from crypto.core import values, wire
 from crypto.core.scopes import Scope
 from crypto.core.suites import Broken
 from crypto.errors import FieldNotAllowed, KeyDestroyed, NoSuchKey, SealBroken
-from crypto.scope import current_scope, note_broken
+from crypto.scope import current_scope, note_broken, scope_or_none
 from crypto.seals import Closed, Opened, Pending, Sealed, hands_out_seals, seal_of
 
 __all__ = [
@@ -72,6 +72,25 @@ class SealedAttribute:
             state[name] = value
         else:
             state[name] = self.field.pending(value, state.get(name), instance)
+
+
+_new = object.__new__  # a constructor of ours would be a call more for each part that is read
+
+
+class PartsAttribute(SealedAttribute):
+    """Hands out the parts of what the instance holds; nothing is opened before one of them is read."""
+
+    field: "SealedParts[Any, Any]"
+
+    def __get__(self, instance: models.Model | None, owner: type[models.Model] | None = None) -> Any:
+        if instance is None:
+            return self
+        held = instance.__dict__.get(self.field.attname) or self.field.held(instance)
+        if held is None or hands_out_seals():
+            return held
+        parts = _new(self.field.view)
+        parts._instance = instance
+        return parts
 
 
 class SealedField(_Base[_ST, _GT]):
@@ -150,8 +169,8 @@ class SealedField(_Base[_ST, _GT]):
         if opened is not None and opened.is_for(self.aad_name, clinic_id, row_id, subject_id):
             return opened.value
         try:
-            key = keyring.key_of(wire.key_id_of(held.raw))
-            if key.cipher is None or key.subject_id != subject_id:
+            key = keyring.key_of_value(held.raw)
+            if key.cipher is None or key.subject_id.int != subject_id.int:
                 raise Broken("another subject's key")
             value = wire.unseal(key.cipher, key.binding(clinic_id, self.aad_name), row_id, held.raw)
         except Broken as error:
@@ -161,6 +180,7 @@ class SealedField(_Base[_ST, _GT]):
             self._note_broken(instance)
             raise
         held.opened = Opened(self.aad_name, clinic_id, row_id, subject_id, value)
+        held.parts = None
         return value
 
     def _note_broken(self, instance: models.Model) -> None:
@@ -341,16 +361,15 @@ class Parts(Closed):
     Reading `patient.identity.name` opens the blob and notes that part alone.
     """
 
-    __slots__ = ("_field", "_instance")
+    __slots__ = ("_instance",)
+    _field: ClassVar["SealedParts[Any, Any]"]
+    _instance: models.Model
 
     @classmethod
-    def named(cls, names: Iterable[str]) -> "type[Parts]":
-        """Parts of these names: each is a property."""
-        return type("Parts", (cls,), {"__slots__": (), **{name: _reader(name) for name in names}})
-
-    def __init__(self, field: "SealedParts[Any, Any]", instance: models.Model) -> None:
-        self._field = field
-        self._instance = instance
+    def of(cls, field: "SealedParts[Any, Any]") -> "type[Parts]":
+        """The parts of one field: each is a property."""
+        readers = {name: _reader(field, name) for name in field.parts}
+        return type("Parts", (cls,), {"__slots__": (), "_field": field, **readers})
 
     if TYPE_CHECKING:
 
@@ -370,8 +389,32 @@ class Parts(Closed):
         raise TypeError("the parts of a sealed field cannot be pickled")
 
 
-def _reader(name: str) -> property:
-    return property(lambda parts: parts.read(name))
+def _reader(field: "SealedParts[Any, Any]", name: str) -> property:
+    """The part `name`, by as few calls as it can be: lists read thousands. What is no seal is asked of the field."""
+    attname, field_set, aad_name, noted = field.attname, field.parts[name], field.aad_name, field.noted[name]
+
+    def read(parts: Parts) -> str | None:
+        instance = parts._instance
+        state = instance.__dict__
+        held, scope = state.get(attname), scope_or_none()
+        if held.__class__ is not Sealed or scope is None:
+            return field.hand_out_part(instance, name)
+        if scope.field_sets is not None and field_set not in scope.field_sets:
+            raise FieldNotAllowed(noted)
+        opened, texts, subject_id = held.opened, held.parts, instance.subject_id  # type: ignore[attr-defined]  # a SealedModel
+        if (
+            texts is None
+            or opened is None
+            or opened.row_id is not state.get("id")
+            or opened.subject_id is not subject_id
+            or opened.clinic_id is not state.get("sealed_by_clinic")
+            or opened.name is not aad_name
+        ):
+            texts = field.open_parts(held, instance)
+        scope.note(subject_id, noted)
+        return texts.get(name)
+
+    return property(read)
 
 
 class SealedParts(SealedField[_ST, _GT]):
@@ -380,13 +423,19 @@ class SealedParts(SealedField[_ST, _GT]):
     _pyi_private_set_type: "Mapping[str, str | None] | Parts"
     _pyi_private_get_type: "Parts"
 
+    descriptor_class = PartsAttribute
+    view: type[Parts]
+
     def __init__(self, verbose_name: Any = None, *, parts: Mapping[str, str], **options: Any) -> None:
         self.parts = dict(parts)
-        self._view = Parts.named(self.parts)
         options.pop("field_set", None)
         options.setdefault("editable", False)
         super().__init__(verbose_name, **options)
-        self._noted = {part: f"{self.aad_name}.{part}" for part in self.parts}
+        self.noted = {part: f"{self.aad_name}.{part}" for part in self.parts}
+
+    def contribute_to_class(self, cls: type[models.Model], name: str, private_only: bool = False) -> None:
+        super().contribute_to_class(cls, name, private_only)
+        self.view = Parts.of(self)
 
     def deconstruct(self) -> Any:
         name, path, args, kwargs = super().deconstruct()
@@ -406,9 +455,6 @@ class SealedParts(SealedField[_ST, _GT]):
         parts: dict[str, str] = values.to_json(encoded)  # type: ignore[assignment]  # encode() wrote texts alone
         return parts
 
-    def hand_out(self, held: Sealed | Pending, instance: models.Model) -> Parts:
-        return self._view(self, instance)
-
     def hand_out_part(self, instance: models.Model, name: str) -> str | None:
         held = self.held(instance)
         if held is None:
@@ -418,17 +464,18 @@ class SealedParts(SealedField[_ST, _GT]):
         scope = current_scope()
         if not scope.allows(self.parts[name]):
             raise FieldNotAllowed(f"{self.aad_name}.{name}")
-        value = self._open_parts(held, instance).get(name)
-        scope.note(instance.subject_id, self._noted[name])  # type: ignore[attr-defined]  # a SealedModel
+        value = self.open_parts(held, instance).get(name)
+        scope.note(instance.subject_id, self.noted[name])  # type: ignore[attr-defined]  # a SealedModel
         return value
 
-    def _open_parts(self, held: Sealed | Pending, instance: models.Model) -> dict[str, str]:
+    def open_parts(self, held: Sealed | Pending, instance: models.Model) -> dict[str, str]:
+        """All parts, checked for the row they stand in. Hands nothing out. Raises SealBroken."""
         value = self.open(held, instance)
         if isinstance(held, Pending):
             return self.decode(value)
-        if held.parts is None or held.parts[0] is not value:
-            held.parts = value, self.decode(value)
-        return held.parts[1]
+        if held.parts is None:
+            held.parts = self.decode(value)
+        return held.parts
 
     def pending(self, value: Any, held: Sealed | Pending | None, instance: models.Model) -> Pending | Sealed:
         if isinstance(value, Parts):
@@ -439,7 +486,7 @@ class SealedParts(SealedField[_ST, _GT]):
 
     def replace(self, instance: models.Model, parts: Mapping[str, str | None]) -> None:
         held = self.held(instance)
-        known = {} if held is None else self._open_parts(held, instance)
+        known = {} if held is None else self.open_parts(held, instance)
         given = frozenset(parts)
         if isinstance(held, Pending):
             given |= held.given or frozenset()

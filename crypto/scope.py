@@ -22,23 +22,22 @@ class AccessScope:
     kind: str
     field_sets: frozenset[str] | None = None
     opened: dict[UUID, set[str]] = field(default_factory=dict)
-    _latest: tuple[UUID | None, set[str]] = field(
-        default=(None, set()), init=False, repr=False, compare=False
-    )
+    _subject: UUID | None = field(default=None, init=False, repr=False, compare=False)
+    _names: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
 
     def allows(self, field_set: str) -> bool:
         return self.field_sets is None or field_set in self.field_sets
 
     def note(self, subject_id: UUID, name: str) -> None:
         """A field of this subject was opened. Rows of one subject come together, so the latest is at hand."""
-        latest, names = self._latest
-        if latest is not subject_id:
-            names = self.opened.setdefault(subject_id, set())
-            self._latest = subject_id, names
-        names.add(name)
+        if self._subject is not subject_id:
+            self._subject, self._names = subject_id, self.opened.setdefault(subject_id, set())
+        self._names.add(name)
 
 
 _scope: ContextVar[AccessScope | None] = ContextVar("access_scope", default=None)
+scope_or_none = _scope.get
+"""The scope that is open now, or None."""
 
 
 def current_scope() -> AccessScope:

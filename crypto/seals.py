@@ -57,7 +57,7 @@ class Sealed(Closed):
     def __init__(self, raw: bytes, opened: Opened | None = None) -> None:
         self.raw = raw
         self.opened = opened
-        self.parts: tuple[bytes, dict[str, str]] | None = None  # an opened value of several parts, read once
+        self.parts: dict[str, str] | None = None  # what `opened` says, where it is several parts: read once
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sealed) and other.raw == self.raw
