@@ -31,6 +31,15 @@ def advance(job: KeyJob, *, position: str, done: int) -> None:
     job.save(update_fields=["position", "done", "total", "updated_at"])
 
 
+def restart(job: KeyJob) -> None:
+    """Walk the table again from its beginning. What was done so far counts on, except where every row is looked at again."""
+    job.position = ""
+    if job.kind == JobKind.RESEAL:
+        job.done = 0
+    job.updated_at = Now()
+    job.save(update_fields=["position", "done", "updated_at"])
+
+
 def finish(job: KeyJob) -> None:
     job.total = job.done
     job.finished_at = job.updated_at = Now()

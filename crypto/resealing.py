@@ -186,6 +186,9 @@ class ResealedPage(NamedTuple):
     damaged: int
 
 
+NOTHING: Final = ResealedPage(0, 0, 0, 0)
+
+
 def headers(column: SealedColumn, clinic_id: UUID, *, after: UUID, limit: int = HEADERS) -> list[Header]:
     """Headers of the clinic's next values, in the order of their rows' ids."""
     with connection.cursor() as cursor:
@@ -246,7 +249,7 @@ def reseal_page(job: KeyJob, column: SealedColumn, *, limit: int = PAGE) -> Rese
         last = page[-1].row_id
         seen = [header for header in seen if header.row_id <= last]
     if not seen:
-        return ResealedPage(0, 0, 0, 0)
+        return NOTHING
     swaps, damaged = _seal_again(column, page, newest)
     changed = _swap(column, swaps)
     advance(job, position=str(seen[-1].row_id), done=len(seen))

@@ -36,11 +36,12 @@ HOLD_PROVIDER: Final = "hold"  # keys under a legal hold; no epoch begins or end
 # --- epochs -----------------------------------------------------------------------------------------------------------
 
 
-def start_epoch(clinic_id: UUID, *, at: datetime, suite: Suite | None = None) -> Kek:
+def start_epoch(clinic_id: UUID, *, at: datetime, suite: Suite | None = None, people: int = 0) -> Kek:
     """The clinic's next KEK and index secret, and the jobs that bring everything under them. In one transaction.
 
-    `suite` None keeps the clinic's. Another suite also gives every subject new data keys, and moves their values. From the commit
-    on nobody begins to use the old KEK for new keys. Raises KeysMissing when the clinic's keys were never opened.
+    `suite` None keeps the clinic's; another one also gives every subject new data keys, and moves their values. `people` is how many
+    have search tokens. From the commit on nobody begins to wrap keys under the old KEK. Raises KeysMissing when the clinic's keys were
+    never opened.
     """
     lock_keys_of(clinic_id)
     check_key_store()
@@ -54,7 +55,7 @@ def start_epoch(clinic_id: UUID, *, at: datetime, suite: Suite | None = None) ->
     create_index_key(kek, version=(latest or 0) + 1)
     for table in WRAPPED:
         open_job(clinic_id, JobKind.REWRAP, table.name, total=left_to_rewrap(clinic_id, table))
-    open_job(clinic_id, JobKind.INDEX, NEW_TOKENS, total=0)
+    open_job(clinic_id, JobKind.INDEX, NEW_TOKENS, total=people)
     if changes_suite:
         keys = SubjectKey.objects.filter(clinic_id=clinic_id, destroyed_at=None)
         open_job(clinic_id, JobKind.RESEAL, NEW_VERSIONS, total=keys.count())
@@ -102,6 +103,7 @@ class WrappedTable:
     """A table of wrapped keys. `bound` are the columns a wrap is bound to beside clinic and KEK; `aad` makes the binding of them."""
 
     name: str
+    label: str
     id_type: str
     before_first: str
     bound: str
@@ -129,8 +131,17 @@ def _file_key_aad(file_id: UUID, subject_id: UUID, suite: int, *, clinic_id: UUI
 
 # Index secrets are not wrapped again: an epoch gives each clinic a new one, and the old one dies when its tokens are rebuilt.
 WRAPPED: Final = (
-    WrappedTable("subject_key", "bigint", "0", "k.subject_id, k.scope, k.version, k.suite", _subject_key_aad),
-    WrappedTable("sealed_file", "uuid", str(UUID(int=0)), "k.subject_id, k.suite", _file_key_aad),
+    WrappedTable(
+        "subject_key",
+        "crypto.subjectkey",
+        "bigint",
+        "0",
+        "k.subject_id, k.scope, k.version, k.suite",
+        _subject_key_aad,
+    ),
+    WrappedTable(
+        "sealed_file", "crypto.sealedfile", "uuid", str(UUID(int=0)), "k.subject_id, k.suite", _file_key_aad
+    ),
 )
 
 

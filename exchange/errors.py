@@ -63,6 +63,14 @@ class CardContradicts(ImportRefused):
     )
 
 
+class CardUnreadable(ImportRefused):
+    """A card that may be this person's does not open, so nobody knows whether it is. A second card would be worse than waiting."""
+
+    message = _(
+        "A card that may belong to the person in the file is damaged and cannot be read. Nothing was changed; the privacy officer has been told."
+    )
+
+
 class PersonIncomplete(ImportRefused):
     """The file does not say who the person is."""
 
@@ -90,3 +98,10 @@ class NotHeld(ClinicError):
 
     status = HTTPStatus.CONFLICT
     message = _("Nothing of this person is under the legal hold.")
+
+
+class KeysAreChanging(ClinicError):
+    """Another run is changing keys; two would get into each other's way."""
+
+    status = HTTPStatus.CONFLICT
+    message = _("Another run is changing the keys at the moment. Please wait until it has ended.")

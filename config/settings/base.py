@@ -181,6 +181,8 @@ WITNESS_URL: str
 WITNESS_PUBLIC_KEY_FILE: str
 BEAT_HEARTBEAT_FILE: str
 
+# An old key-encryption key lives so many days after its epoch: as long an older dump opens without newer key tables.
+OLD_KEYS_DAYS = 3
 EMAIL_TIMEOUT = 2
 MESSAGES_AT_ANY_HOUR = False  # reminders keep quiet hours; only a machine without neighbours may do otherwise
 AUDIT_LOG_ORIGIN = "zhizhi.local"

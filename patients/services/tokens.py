@@ -8,6 +8,7 @@ from uuid import UUID
 from django.db import connection
 
 from audit.access import access
+from audit.decoys import carry_over
 from audit.kinds import Kind
 from audit.purposes import Purpose
 from crypto.errors import KeyRestricted, SealBroken
@@ -18,15 +19,14 @@ logger = logging.getLogger(__name__)
 
 
 class TokenPage(NamedTuple):
-    """The last `search_id` of a page, None at the end, how many people it held, and whom (subjects)."""
+    """The last `search_id` of a page, None at the end, and how many people it held."""
 
     last: UUID | None
     people: int
-    subjects: tuple[UUID, ...] = ()
 
 
 def rebuild_tokens(clinic_id: UUID, *, version: int, after: UUID, limit: int) -> TokenPage:
-    """Write tokens of this version for the next people after `after`; who has some already has all of them.
+    """Write tokens of this version for the next people after `after`; who has some already has all of them. Decoys stay decoys.
 
     Every process must write this version by now, so that nobody who comes in behind the walk is left out. A person whose
     identity does not open gets none: nobody could be shown them. Call it inside `acting`; it leaves one ACCESS event.
@@ -51,7 +51,8 @@ def rebuild_tokens(clinic_id: UUID, *, version: int, after: UUID, limit: int) ->
     with connection.cursor() as cursor:
         indexes, tokens, search_ids = ([row[place] for row in rows] for place in range(3))
         cursor.execute(_INSERT, [clinic_id, version, indexes, tokens, search_ids])
-    return TokenPage(people[-1].pk, len(people), tuple(waiting))
+    carry_over(clinic_id, [person.subject_id for person in people])
+    return TokenPage(people[-1].pk, len(people))
 
 
 _INSERT = """
