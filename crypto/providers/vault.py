@@ -156,9 +156,7 @@ class VaultTransitProvider:
             answer = self._hmac()
         text = answer.data.get("hmac")
         if answer.status != 200 or not isinstance(text, str) or not text.startswith(_prefix(1)):
-            raise KeysMissing(
-                f"Vault's key {FINGERPRINT_KEY} cannot be used: is VAULT_MOUNT a transit engine?"
-            )
+            raise KeysMissing(f"Vault's key {FINGERPRINT_KEY} cannot be used: look at VAULT_MOUNT.")
         return _bytes(text.removeprefix(_prefix(1))).hex()[:32]
 
     def health(self) -> list[str]:
@@ -199,7 +197,7 @@ class VaultTransitProvider:
         if answer.status == 404 and not answer.errors:
             return None
         if answer.status != 200:
-            raise KeysMissing(f"Vault does not show the key {name}: is VAULT_MOUNT a transit engine?")
+            raise KeysMissing(f"Vault does not show the key {name}: look at VAULT_MOUNT.")
         data = answer.data
         weak = ("exportable", "allow_plaintext_backup", "deletion_allowed", "derived")
         return _Key(
@@ -287,12 +285,12 @@ def _bytes(text: object) -> bytes:
     except ValueError:
         value = b""
     if not value:
-        raise KeysMissing("Vault answered something that is not Vault's: is VAULT_ADDR right?")
+        raise KeysMissing("Vault answered something that is not Vault's: look at VAULT_ADDR.")
     return value
 
 
 def _number(data: Mapping[str, Any], name: str) -> int:
     value = data.get(name, 0)
     if not isinstance(value, int):
-        raise KeysMissing("Vault answered something that is not Vault's: is VAULT_ADDR right?")
+        raise KeysMissing("Vault answered something that is not Vault's: look at VAULT_ADDR.")
     return value

@@ -216,7 +216,7 @@ class VaultClient:
             data, errors = body.get("data") or {}, body.get("errors") or []
             return Answer(status, {**data}, tuple(str(error) for error in errors))
         except (ValueError, TypeError, AttributeError):
-            raise _Failed("answered something that is not Vault's: is VAULT_ADDR right?") from None
+            raise _Failed("answered something that is not Vault's: look at VAULT_ADDR") from None
 
     def _deadline(self) -> float:
         return time.monotonic() + self._patience.total
@@ -227,19 +227,19 @@ class VaultClient:
 
 def _whole(answer: urllib3.BaseHTTPResponse, deadline: float) -> bytes:
     """The body, if it comes in time and is not larger than anything Vault would send us."""
-    content = b""
+    content = bytearray()
     try:
         while chunk := answer.read1(65536):
             content += chunk
             if len(content) > LARGEST_ANSWER:
-                raise _Failed("answered something that is not Vault's: is VAULT_ADDR right?")
+                raise _Failed("answered something that is not Vault's: look at VAULT_ADDR")
             if time.monotonic() > deadline:
                 raise _Failed("does not answer in time")
     except BaseException:
         answer.close()
         raise
     answer.release_conn()
-    return content
+    return bytes(content)
 
 
 def _why(error: SSLError) -> str:

@@ -221,6 +221,7 @@ def test_a_kept_key_is_forgotten_after_a_minute(
 def test_a_key_that_nobody_asks_for_leaves_memory_when_its_minute_is_over(
     row: Specimen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    keyring.forget_everything()
     check_epoch(connection)
     with reading():
         Specimen.objects.get(pk=row.pk).word  # noqa: B018

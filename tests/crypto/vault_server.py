@@ -168,6 +168,11 @@ class VaultServer:
             self._server.server_close()
             self._server = None
 
+    @property
+    def connections(self) -> int:
+        """How many were opened since it was started."""
+        return self._server.opened if self._server else 0
+
     def questions(self, verb: str) -> list[Question]:
         return [question for question in self.asked if f"/{verb}/" in question.path]
 
@@ -308,6 +313,11 @@ def half_an_answer(handler: "Handler", reply: Reply) -> None:
     handler.cut()
 
 
+def half_then_silence(handler: "Handler", reply: Reply) -> None:
+    handler.send(*reply, part=0.5)
+    too_late(handler, reply)
+
+
 def too_late(handler: "Handler", reply: Reply) -> None:
     """Holds the answer back until the asker has hung up."""
     handler.wait_for_hanging_up()
@@ -377,10 +387,12 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, address: tuple[str, int], handler: type[Handler]) -> None:
         super().__init__(address, handler)
         self._open: list[socket.socket] = []
+        self.opened = 0
 
     def get_request(self) -> tuple[socket.socket, Any]:
         connection, address = super().get_request()
         self._open.append(connection)
+        self.opened += 1
         return connection, address
 
     def cut_connections(self) -> None:
