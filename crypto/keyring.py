@@ -102,13 +102,12 @@ class Caches:
         self.sealing: Kept[tuple[UUID, Scope], DataKey] = Kept(KEYS_KEPT, SECONDS_KEPT)
         self.active_keks: Kept[UUID, ActiveKek] = Kept(KEYS_KEPT, SECONDS_KEPT)
         self.index_secrets: Kept[UUID, tuple[IndexSecret, ...]] = Kept(KEYS_KEPT, SECONDS_KEPT)
+        # of a clinic, kept by the floor above
+        self.marks: Kept[UUID, frozenset[bytes]] = Kept(KEYS_KEPT, SECONDS_KEPT)
 
     def drop_expired(self) -> None:
-        for kept in (self.keys, self.sealing, self.active_keks, self.index_secrets):
+        for kept in (self.keys, self.sealing, self.active_keks, self.index_secrets, self.marks):
             kept.drop_expired()
-        self.marks: Kept[UUID, frozenset[bytes]] = Kept(
-            KEYS_KEPT, SECONDS_KEPT
-        )  # of a clinic, kept by the floor above
 
 
 class Unit:
