@@ -25,9 +25,12 @@ from crypto.seals import Closed, Opened, Pending, Sealed, hands_out_seals, seal_
 __all__ = [
     "Parts",
     "Scope",
+    "SealedBoolean",
+    "SealedBytes",
     "SealedDate",
     "SealedDecimal",
     "SealedField",
+    "SealedInteger",
     "SealedJSON",
     "SealedParts",
     "SealedText",
@@ -74,6 +77,20 @@ class SealedAttribute:
             state[name] = self.field.pending(value, state.get(name), instance)
 
 
+class NeverSerialized:
+    """A field's `serialize`. Django's serializers look at it first; numbers and days they would else write down in clear."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __bool__(self) -> NoReturn:
+        raise TypeError(not_serialized(self.name))
+
+
+def not_serialized(name: str) -> str:
+    return f"{name} is sealed and is not serialized: read it in an access scope and write what you mean to give away"
+
+
 _new = object.__new__  # a constructor of ours would be a call more for each part that is read
 
 
@@ -112,9 +129,11 @@ class SealedField(_Base[_ST, _GT]):
         self.scope = Scope(scope)
         self.field_set = field_set
         super().__init__(verbose_name, **options)
+        self.serialize = NeverSerialized(aad_name)
 
     def deconstruct(self) -> Any:
         name, path, args, kwargs = super().deconstruct()
+        del kwargs["serialize"]
         kwargs.update(aad_name=self.aad_name, scope=int(self.scope), field_set=self.field_set)
         return name, path, args, kwargs
 
@@ -156,7 +175,10 @@ class SealedField(_Base[_ST, _GT]):
         scope = current_scope()
         if not scope.allows(self.field_set):
             raise FieldNotAllowed(self.aad_name)
-        value = self.decode(self.open(held, instance))
+        try:
+            value = self.decode(self.open(held, instance))
+        except Broken as error:
+            raise self._broken(instance) from error
         scope.note(instance.subject_id, self.aad_name)  # type: ignore[attr-defined]  # every owner is a SealedModel
         return value
 
@@ -174,18 +196,19 @@ class SealedField(_Base[_ST, _GT]):
                 raise Broken("another subject's key")
             value = wire.unseal(key.cipher, key.binding(clinic_id, self.aad_name), row_id, held.raw)
         except Broken as error:
-            self._note_broken(instance)
-            raise SealBroken(f"{self.aad_name} of row {row_id}") from error
+            raise self._broken(instance) from error
         except NoSuchKey:
-            self._note_broken(instance)
+            self._broken(instance)
             raise
         held.opened = Opened(self.aad_name, clinic_id, row_id, subject_id, value)
         held.parts = None
         return value
 
-    def _note_broken(self, instance: models.Model) -> None:
+    def _broken(self, instance: models.Model) -> SealBroken:
+        """What to raise for a value that does not open; the alarms hear of it."""
         row: Any = instance
         note_broken(row.clinic_id, row.subject_id, self.aad_name, row.id)
+        return SealBroken(f"{self.aad_name} of row {row.id}")
 
     def place(self, instance: models.Model) -> tuple[UUID, UUID, UUID]:
         """Sealing clinic, row and subject: what the seal of this field is bound to beside its name."""
@@ -271,12 +294,15 @@ class SealedField(_Base[_ST, _GT]):
         return IsNull if lookup_name == "isnull" else None
 
     def get_transform(self, lookup_name: str) -> None:
-        raise FieldError(f"{self.aad_name} is sealed: only isnull can be asked of it")
+        raise FieldError(
+            f"{self.aad_name} is sealed: only isnull can be asked of it. Open the rows in an access scope and look at "
+            "their values, or find people by a search index (crypto.indexes)."
+        )
 
     # --- serializers and forms -----------------------------------------------------------------------------------------
 
     def value_to_string(self, obj: models.Model) -> NoReturn:
-        raise TypeError(f"{self.aad_name} is sealed and is not serialized")
+        raise TypeError(not_serialized(self.aad_name))
 
     def to_python(self, value: Any) -> Any:
         return value
@@ -298,6 +324,43 @@ class SealedText(SealedField[_ST, _GT]):
 
     def formfield(self, **kwargs: Any) -> Any:
         return super().formfield(**{"form_class": forms.CharField, **kwargs})
+
+
+class SealedInteger(SealedField[_ST, _GT]):
+    """A sealed whole number of any size."""
+
+    _pyi_private_set_type: "int"
+    _pyi_private_get_type: "int"
+
+    def encode(self, value: Any) -> bytes:
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise TypeError(f"{self.aad_name} is a whole number")
+        return values.from_integer(value)
+
+    def decode(self, encoded: bytes) -> int:
+        return values.to_integer(encoded)
+
+    def formfield(self, **kwargs: Any) -> Any:
+        return super().formfield(**{"form_class": forms.IntegerField, **kwargs})
+
+
+class SealedBoolean(SealedField[_ST, _GT]):
+    """A sealed yes or no. A form has a box to tick; where the field may be NULL, a third answer for not known."""
+
+    _pyi_private_set_type: "bool"
+    _pyi_private_get_type: "bool"
+
+    def encode(self, value: Any) -> bytes:
+        if not isinstance(value, bool):
+            raise TypeError(f"{self.aad_name} is True or False")
+        return values.from_boolean(value)
+
+    def decode(self, encoded: bytes) -> bool:
+        return values.to_boolean(encoded)
+
+    def formfield(self, **kwargs: Any) -> Any:
+        form_class = forms.NullBooleanField if self.null else forms.BooleanField
+        return super().formfield(**{"form_class": form_class, "required": False, **kwargs})
 
 
 class SealedDecimal(SealedField[_ST, _GT]):
@@ -334,6 +397,25 @@ class SealedDate(SealedField[_ST, _GT]):
 
     def formfield(self, **kwargs: Any) -> Any:
         return super().formfield(**{"form_class": forms.DateField, **kwargs})
+
+
+class SealedBytes(SealedField[_ST, _GT]):
+    """Sealed bytes that fit into a row; larger ones are files (crypto.files)."""
+
+    _pyi_private_set_type: "bytes"
+    _pyi_private_get_type: "bytes"
+
+    def __init__(self, verbose_name: Any = None, **options: Any) -> None:
+        options.setdefault("editable", False)
+        super().__init__(verbose_name, **options)
+
+    def encode(self, value: Any) -> bytes:
+        if not isinstance(value, bytes):
+            raise TypeError(f"{self.aad_name} is bytes")
+        return values.from_bytes(value)
+
+    def decode(self, encoded: bytes) -> bytes:
+        return values.to_bytes(encoded)
 
 
 class SealedJSON(SealedField[_ST, _GT]):
@@ -474,7 +556,10 @@ class SealedParts(SealedField[_ST, _GT]):
         if isinstance(held, Pending):
             return self.decode(value)
         if held.parts is None:
-            held.parts = self.decode(value)
+            try:
+                held.parts = self.decode(value)
+            except Broken as error:
+                raise self._broken(instance) from error
         return held.parts
 
     def pending(self, value: Any, held: Sealed | Pending | None, instance: models.Model) -> Pending | Sealed:

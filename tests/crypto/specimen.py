@@ -5,11 +5,21 @@ from typing import Any, ClassVar
 from django.apps.registry import Apps
 from django.db import connection, models
 
-from crypto.fields import Scope, SealedDate, SealedDecimal, SealedJSON, SealedParts, SealedText
+from crypto.fields import (
+    Scope,
+    SealedBoolean,
+    SealedBytes,
+    SealedDate,
+    SealedDecimal,
+    SealedInteger,
+    SealedJSON,
+    SealedParts,
+    SealedText,
+)
 from crypto.managers import SealedManager
 from crypto.models import SealedModel
 
-FIELDS = ("word", "note", "amount", "day", "detail", "identity")
+FIELDS = ("word", "note", "number", "agreed", "amount", "day", "sound", "detail", "identity")
 
 
 class Specimen(SealedModel):
@@ -17,8 +27,11 @@ class Specimen(SealedModel):
     label = models.CharField(max_length=40, default="")
     word = SealedText(aad_name="specimen.word", default="")
     note = SealedText(aad_name="specimen.note", field_set="remarks", null=True, blank=True)
+    number = SealedInteger(aad_name="specimen.number", null=True, blank=True)
+    agreed = SealedBoolean(aad_name="specimen.agreed", null=True, blank=True)
     amount = SealedDecimal(aad_name="specimen.amount", null=True, blank=True)
     day = SealedDate(aad_name="specimen.day", scope=Scope.CONSENTED, null=True, blank=True)
+    sound = SealedBytes(aad_name="specimen.sound", null=True)
     detail = SealedJSON(aad_name="specimen.detail", default=dict)
     identity = SealedParts(
         aad_name="specimen.identity",

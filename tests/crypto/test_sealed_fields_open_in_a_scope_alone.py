@@ -32,6 +32,7 @@ def test_every_kind_of_value_comes_back_as_it_was(clinic: UUID, subject: UUID) -
     given = Specimen(clinic_id=clinic, subject_id=subject)
     given.word, given.note = "古丽·阿依", "e\u0301"
     given.amount, given.day = Decimal("5.20"), date(1960, 2, 29)
+    given.number, given.agreed, given.sound = -(2**70), True, b"\x00\x80\xff"
     given.detail = {"值": [1, None, True], "unit": "mmol/L"}
     given.identity = {"name": "王小芳", "phone": None}
     given.save()
@@ -39,13 +40,26 @@ def test_every_kind_of_value_comes_back_as_it_was(clinic: UUID, subject: UUID) -
     with reading():
         assert (found.word, found.note) == ("古丽·阿依", "\u00e9")
         assert (str(found.amount), found.day) == ("5.20", date(1960, 2, 29))
+        assert (found.number, found.agreed, found.sound) == (-(2**70), True, b"\x00\x80\xff")
         assert found.detail == {"值": [1, None, True], "unit": "mmol/L"}
         assert (found.identity.name, found.identity.phone, found.identity.id_number) == ("王小芳", None, None)
 
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("word", ""), ("note", ""), ("amount", Decimal(0)), ("detail", {}), ("detail", []), ("identity", {})],
+    [
+        ("word", ""),
+        ("note", ""),
+        ("number", 0),
+        ("agreed", False),
+        ("amount", Decimal(0)),
+        ("amount", Decimal("0.00")),
+        ("sound", b""),
+        ("sound", bytes(40)),
+        ("detail", {}),
+        ("detail", []),
+        ("identity", {}),
+    ],
 )
 def test_empty_and_zero_are_sealed_values_and_none_is_null(
     clinic: UUID, subject: UUID, field: str, value: object
@@ -58,6 +72,7 @@ def test_empty_and_zero_are_sealed_values_and_none_is_null(
             assert found.identity.name is None
         else:
             assert getattr(found, field) == value
+            assert type(getattr(found, field)) is type(value)
     found.amount = None
     found.save()
     assert Specimen.objects.filter(pk=made.pk, amount__isnull=True).exists()
@@ -212,14 +227,24 @@ def test_only_presence_can_be_asked_of_a_sealed_column(row: Specimen, lookup: st
 
 
 def test_a_form_shows_changes_and_saves_them(row: Specimen) -> None:
-    form_class = modelform_factory(Specimen, fields=["word", "note", "amount", "day"])
+    form_class = modelform_factory(Specimen, fields=["word", "note", "number", "agreed", "amount", "day"])
+    typed = {
+        "word": "王小芳",
+        "note": "",
+        "number": "0",
+        "agreed": "false",
+        "amount": "1.50",
+        "day": "2026-11-21",
+    }
     with reading():
-        form = form_class({"word": "王小芳", "note": "", "amount": "1.50", "day": "2026-11-21"}, instance=row)
+        form = form_class(typed, instance=row)
         assert form.is_valid(), form.errors
-        assert sorted(form.changed_data) == ["amount", "day"]
+        assert sorted(form.changed_data) == ["agreed", "amount", "day", "number"]
         form.save()
         found = Specimen.objects.get(pk=row.pk)
         assert (found.word, str(found.amount), found.day) == ("王小芳", "1.50", date(2026, 11, 21))
+        assert (found.number, found.agreed) == (0, False)
+        assert form_class(typed, instance=found).changed_data == []
 
 
 # --- one query for the keys of a page --------------------------------------------------------------------------------------
