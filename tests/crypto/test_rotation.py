@@ -117,7 +117,7 @@ def test_a_key_of_another_suite_is_wrapped_under_the_new_suite(clinic: UUID, row
     rewrap_everything(clinic)
 
     keys = SubjectKey.objects.filter(subject_id=row.subject_id)
-    assert {(key.suite, key.kek_id) for key in keys} == {(Suite.AES_256_GCM, kek.pk)}  # type: ignore[attr-defined]
+    assert {(key.suite, key.kek_id) for key in keys} == {(Suite.AES_256_GCM, kek.pk)}
     keyring.forget_everything()
     with reading():
         assert Specimen.objects.get(pk=row.pk).word == "王小芳"
