@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from celery import Celery
-from celery.signals import beat_init, worker_init
+from celery.signals import beat_init, setup_logging, worker_init
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError
 
@@ -16,6 +16,11 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.demo")
 app = Celery("zhizhi")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+
+@setup_logging.connect
+def log_as_everywhere(**kwargs: Any) -> None:
+    """Celery's own handlers would print the text of exceptions; with a receiver here it leaves Django's in place."""
 
 
 @worker_init.connect
