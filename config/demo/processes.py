@@ -12,7 +12,17 @@ from string import Template
 
 from config.embedded.places import REPOSITORY
 
-SHARED = ("PATH", "HOME", "LANG", "LC_ALL", "VIRTUAL_ENV", "PYTHONPATH", "DJANGO_SETTINGS_MODULE", "DEMO_MFA")
+SHARED = (
+    "PATH",
+    "HOME",
+    "TMPDIR",
+    "LANG",
+    "LC_ALL",
+    "VIRTUAL_ENV",
+    "PYTHONPATH",
+    "DJANGO_SETTINGS_MODULE",
+    "DEMO_MFA",
+)
 APPLICATION = (
     "DATABASE_URL",
     "REDIS_URL",
