@@ -36,6 +36,17 @@ def log_public_file() -> Path:
     return public_file(_log_key_file())
 
 
+def ledger_signer() -> Signer:
+    """The key the erasure ledger is handed to the witness with. Raises SigningKeyUnreadable."""
+    return signer_from(Path(keys_folder()) / "ledger.key", f"{origin()}/erasures", kind=ED25519)
+
+
+def ledger_public_file() -> Path | None:
+    """Where the witness finds the public half of that key; None where none was set up."""
+    given = _text("LEDGER_PUBLIC_KEY_FILE")
+    return Path(given) if given else None
+
+
 def witness() -> WitnessClient | None:
     """None where no witness was set up: checkpoints then are signed by ourselves alone."""
     url = _text("WITNESS_URL")

@@ -3,6 +3,9 @@
 It speaks C2SP tlog-witness: a log hands in each new checkpoint with a proof that it continues the last one. The witness
 remembers the largest it has signed for each log, refuses a fork or a step back, writes down before it answers, and signs with
 the time. Whoever later rewrites the log cannot make it sign a second history.
+
+It also keeps a copy of the erasure ledger, line by line: it takes only lines that go on from those it has, and tells how many
+they are. Whoever puts an older ledger back is found out by it.
 """
 
 import argparse
@@ -28,8 +31,12 @@ from typing import IO
 from audit.merkle import EMPTY_ROOT, ProofRefused, verify_consistency
 from audit.notes import COSIGNATURE, Checkpoint, Note, NoteRefused, Signer, Verifier
 from audit.signing import SigningKeyUnreadable, read_verifier, signer_from, write_whole
+from crypto.core.ledger import Chain, LedgerBroken, read_chain
 
 LOG_KEY = "log.pub"
+LEDGER_KEY = "ledger.pub"
+LEDGER = "erasures.ledger"
+LEDGER_NOTE = "erasures.note"
 SECONDS_FOR_LOG_KEY = 60
 LARGEST_REQUEST = 64 * 1024
 LONGEST_PROOF = 63
@@ -68,6 +75,28 @@ class Submission:
         return cls(int(size[1]), tuple(_hash(line) for line in lines), note, Checkpoint.parse(note.text))
 
 
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """What an installation hands in of its erasure ledger: the lines after the first `old`, and the signed head after them."""
+
+    old: int
+    lines: bytes
+    note: Note
+    checkpoint: Checkpoint
+
+    @classmethod
+    def parse(cls, body: str) -> "Lines":
+        """Raises NoteRefused."""
+        head, blank, rest = body.partition("\n\n")
+        first, *lines = head.split("\n")
+        old = _OLD_SIZE.fullmatch(first)
+        if not blank or old is None:
+            raise NoteRefused("this is not a request to add erasures")
+        note = Note.parse(rest)
+        content = "".join(f"{line}\n" for line in lines).encode()
+        return cls(int(old[1]), content, note, Checkpoint.parse(note.text))
+
+
 def _hash(line: str) -> bytes:
     try:
         decoded = b64decode(line, validate=True)
@@ -81,7 +110,10 @@ def _hash(line: str) -> bytes:
 class Witness:
     """The memory and the judgement. One of them per folder."""
 
-    def __init__(self, folder: Path, name: str) -> None:
+    def __init__(self, folder: Path, name: str, ledger_key: Path | None = None) -> None:
+        """`ledger_key` is where the installation shows the key of its erasure ledger; the first one seen is kept."""
+        self._folder = folder
+        self._ledger_key = ledger_key
         self._seen = folder / "seen"
         self._seen.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock_file = self._only_one(folder / "lock")
@@ -139,6 +171,61 @@ class Witness:
             return Checkpoint(origin, 0, EMPTY_ROOT)
         return Checkpoint.parse(Note.parse(path.read_text(encoding="utf-8")).text)
 
+    # --- the erasure ledger -------------------------------------------------------------------------------------------
+
+    def add_erasures(self, body: str) -> Answer:
+        """Lines that go on from those this witness has are kept, synced to disk, and their head is cosigned."""
+        try:
+            handed_in = Lines.parse(body)
+        except NoteRefused as error:
+            return Answer(HTTPStatus.BAD_REQUEST, f"{error}\n")
+        with self._lock:
+            verifier = self._ledger_verifier()
+            if verifier is None or handed_in.checkpoint.origin != verifier.name:
+                return Answer(HTTPStatus.NOT_FOUND, "unknown ledger\n")
+            try:
+                handed_in.note.check([verifier])
+            except NoteRefused as error:
+                return Answer(HTTPStatus.FORBIDDEN, f"{error}\n")
+            return self._keep_lines(handed_in)
+
+    def erasures(self) -> Answer:
+        """The newest head this witness cosigned."""
+        path = self._folder / LEDGER_NOTE
+        if not path.exists():
+            return Answer(HTTPStatus.NOT_FOUND, "no ledger yet\n")
+        return Answer(HTTPStatus.OK, path.read_text(encoding="utf-8"))
+
+    def _ledger_verifier(self) -> Verifier | None:
+        pinned = self._folder / LEDGER_KEY
+        if not pinned.exists() and self._ledger_key is not None and self._ledger_key.exists():
+            write_whole(pinned, f"{read_verifier(self._ledger_key)}\n".encode(), mode=0o644, replace=False)
+        return read_verifier(pinned) if pinned.exists() else None
+
+    def _keep_lines(self, handed_in: Lines) -> Answer:
+        path = self._folder / LEDGER
+        content = path.read_bytes() if path.exists() else b""
+        known = read_chain(content)
+        if handed_in.old != known.length:
+            return Answer(HTTPStatus.CONFLICT, f"{known.length}\n", "text/x.tlog.size")
+        try:
+            chain = read_chain(content + handed_in.lines)
+            self._check_head(chain, handed_in.checkpoint)
+        except LedgerBroken as error:
+            return Answer(HTTPStatus.UNPROCESSABLE_ENTITY, f"{error}\n")
+        if handed_in.lines:
+            write_whole(path, content + handed_in.lines, mode=0o600)
+        line = self.signer.cosign(handed_in.note.text, at=int(time.time()))
+        kept = Note(handed_in.note.text, (*handed_in.note.signatures, line))
+        write_whole(self._folder / LEDGER_NOTE, str(kept).encode(), mode=0o600)
+        return Answer(HTTPStatus.OK, line)
+
+    @staticmethod
+    def _check_head(chain: Chain, head: Checkpoint) -> None:
+        """Raises LedgerBroken."""
+        if chain.torn or (chain.length, chain.head) != (head.size, head.root.hex()):
+            raise LedgerBroken("the lines do not lead to the signed head")
+
     def _file_of(self, origin: str) -> Path:
         return self._seen / f"{sha256(origin.encode()).hexdigest()}.note"
 
@@ -149,12 +236,16 @@ class Handler(BaseHTTPRequestHandler):
     timeout = 10  # seconds; a silent client does not keep its thread
 
     def do_GET(self) -> None:
-        """Alive, and under which key."""
+        """Alive, and under which key; or how far the copy of the erasure ledger goes."""
+        if self.path == "/erasures":
+            self._answer(self.witness.erasures())
+            return
         self._answer(Answer(HTTPStatus.OK, f"{self.witness.signer.verifier(COSIGNATURE)}\n"))
 
     def do_POST(self) -> None:
         length = self.headers.get("Content-Length", "")
-        if self.path != "/add-checkpoint":
+        take = {"/add-checkpoint": self.witness.add_checkpoint, "/add-erasures": self.witness.add_erasures}
+        if self.path not in take:
             self._answer(Answer(HTTPStatus.NOT_FOUND), close=True)
         elif not length.isdecimal() or int(length) > LARGEST_REQUEST:
             self._answer(Answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE), close=True)
@@ -164,7 +255,7 @@ class Handler(BaseHTTPRequestHandler):
             except UnicodeDecodeError:
                 self._answer(Answer(HTTPStatus.BAD_REQUEST, "not UTF-8\n"))
                 return
-            self._answer(self.witness.add_checkpoint(body))
+            self._answer(take[self.path](body))
 
     def _answer(self, answer: Answer, *, close: bool = False) -> None:
         body = answer.body.encode()
@@ -226,7 +317,7 @@ def main() -> int:
     folder: Path = options.dir
     try:
         pin_log_key(folder, options.log_key)
-        witness = Witness(folder, options.name)
+        witness = Witness(folder, options.name, options.ledger_key)
     except (WitnessCannotStart, SigningKeyUnreadable, NoteRefused, OSError) as error:
         print(f"witness: cannot start in {folder}: {error}", file=sys.stderr)
         return 1
@@ -257,6 +348,11 @@ def _options() -> argparse.Namespace:
         "--log-key",
         type=Path,
         help="verifier key of the log (the sequencer's .pub file); kept as DIR/log.pub",
+    )
+    parser.add_argument(
+        "--ledger-key",
+        type=Path,
+        help="where the installation shows the key of its erasure ledger; the first one is kept as DIR/ledger.pub",
     )
     parser.add_argument(
         "--public-key", type=Path, help="where to write the witness's own verifier key for others to read"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from audit.notes import COSIGNATURE, Note, NoteRefused, Verifier
+from audit.notes import COSIGNATURE, Checkpoint, Note, NoteRefused, Verifier
 from audit.signing import read_verifier
 
 SECONDS = 2.0
@@ -56,10 +56,50 @@ class WitnessClient:
             raise WitnessRefused(f"its signature is wrong: {error}") from error
         return body
 
+    def erasures(self) -> Checkpoint | None:
+        """How far the witness's copy of the erasure ledger goes: its length, and its head as `root`. None: it has none yet.
+
+        Raises WitnessAbsent, WitnessRefused.
+        """
+        verifier = self.verifier()
+        status, body = self._ask("erasures", None)
+        if status == 404:
+            return None
+        if status != 200:
+            raise WitnessAbsent(f"status {status}")
+        try:
+            note = Note.parse(body)
+            note.check([verifier])
+            return Checkpoint.parse(note.text)
+        except NoteRefused as error:
+            raise WitnessRefused(
+                f"what it says of the erasure ledger is not signed by it: {error}"
+            ) from error
+
+    def add_erasures(self, old: int, lines: Sequence[bytes], note: Note) -> None:
+        """Hand in the lines after the first `old`, and the signed head after them. Raises WitnessAbsent, WitnessRefused."""
+        verifier = self.verifier()
+        status, body = self._ask(
+            "add-erasures", "\n".join([f"old {old}", *(line.decode() for line in lines), "", str(note)])
+        )
+        if status == 404:
+            raise WitnessAbsent("it has not seen the key of the erasure ledger yet")
+        if status != 200:
+            raise WitnessRefused(f"erasures, status {status}: {body.strip()[:80]}")
+        try:
+            Note(note.text, tuple(body.splitlines(keepends=True))).check([verifier])
+        except NoteRefused as error:
+            raise WitnessRefused(f"its signature is wrong: {error}") from error
+
     def _post(self, old_size: int, proof: Sequence[bytes], note: Note) -> tuple[int, str]:
         lines = [f"old {old_size}", *(b64encode(step).decode() for step in proof), "", str(note)]
-        url, body = f"{self.url.rstrip('/')}/add-checkpoint", "\n".join(lines).encode()
-        request = urllib.request.Request(url, body, method="POST")  # noqa: S310  the operator's own setting
+        return self._ask("add-checkpoint", "\n".join(lines))
+
+    def _ask(self, what: str, body: str | None) -> tuple[int, str]:
+        """Status and text. Raises WitnessAbsent."""
+        url = f"{self.url.rstrip('/')}/{what}"
+        data, method = (None, "GET") if body is None else (body.encode(), "POST")
+        request = urllib.request.Request(url, data, method=method)  # noqa: S310  the operator's own setting
         try:
             with _opener.open(request, timeout=SECONDS) as answer:
                 return answer.status, answer.read(65536).decode()

@@ -6,8 +6,9 @@ Everything here runs in the caller's transaction and concerns the clinics in han
 import logging
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import connection
@@ -18,10 +19,13 @@ from crypto.core.suites import Broken, Suite
 from crypto.core.wrap import file_key_aad, subject_key_aad
 from crypto.errors import KeysMissing, SealBroken
 from crypto.files import remove_bytes as remove_file_bytes
-from crypto.models import SealedFile
+from crypto.models import Kek, KekState, SealedFile
 from crypto.providers import Clear, Wrapped, provider
 
 logger = logging.getLogger(__name__)
+
+HOLD = "hold"  # the provider of a record whose key is nowhere here
+NO_END = datetime(9999, 12, 31, tzinfo=UTC)
 
 
 # --- destroying ---------------------------------------------------------------------------------------------------------
@@ -118,6 +122,29 @@ _PUT_KEY = "UPDATE subject_key SET kek_id = %s, wrapped = %s WHERE id = %s"
 _PUT_FILE = "UPDATE sealed_file SET kek_id = %s, wrapped = %s WHERE id = %s"
 
 
+class Hold(NamedTuple):
+    """The record under which a clinic's keys are put away, and the public key they are wrapped to."""
+
+    kek_id: int
+    public: bytes
+
+
+def hold_of(clinic_id: UUID) -> Hold:
+    """Made on first use, one for each clinic and pair. Raises HoldMissing, KeysMissing."""
+    public = hold.read_public()
+    kek, _made = Kek.objects.get_or_create(
+        provider_ref=f"hold-{sha256(public).hexdigest()[:16]}-{clinic_id.hex}",
+        defaults={
+            "clinic_id": clinic_id,
+            "suite": hold.SUITE,
+            "provider": HOLD,
+            "state": KekState.HOLD,
+            "not_after": NO_END,
+        },
+    )
+    return Hold(kek.pk, public)
+
+
 @dataclass(frozen=True, slots=True)
 class _Row:
     """A wrapped key of a subject or a file, as its table holds it."""
@@ -177,7 +204,7 @@ def hold_keys(
     Raises HoldMissing, KeysMissing, SealBroken. `lost_is_fine`: a key that does not open any more, as in a dump older than
     its key-encryption key, is left as it is instead.
     """
-    place = hold.hold_of(clinic_id)
+    place = hold_of(clinic_id)
     held: list[list[Any]] = []
     lost = 0
     for select, put, binding in _KINDS:

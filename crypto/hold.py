@@ -7,11 +7,7 @@ for records that a law makes the clinic keep.
 
 from base64 import b64decode, b64encode
 from binascii import Error as BadBase64
-from datetime import UTC, datetime
-from hashlib import sha256
 from pathlib import Path
-from typing import NamedTuple
-from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -22,14 +18,11 @@ from crypto.core.suites import Aead, Broken, Suite, aead
 from crypto.core.wrap import unwrap, wrap
 from crypto.errors import HoldMissing, KeysMissing, SealBroken
 from crypto.keyfiles import read_private, write_once
-from crypto.models import Kek, KekState
 
-PROVIDER = "hold"
 PUBLIC_FILE = "hold.pub"
 PUBLIC_BYTES = 32
 SUITE = Suite.AES_256_GCM
 _PUBLIC, _PRIVATE = "zhizhi-hold-public", "zhizhi-hold-private"
-NO_END = datetime(9999, 12, 31, tzinfo=UTC)
 
 
 def put_away(public: bytes, key: bytes, aad: bytes) -> bytes:
@@ -61,25 +54,28 @@ def _cipher(shared: bytes, sender: bytes, public: bytes) -> Aead:
 # --- the pair of keys ---------------------------------------------------------------------------------------------------
 
 
-def create_pair(private_file: Path) -> None:
-    """Make the pair: the private half into a file of one's own (0600), the public half beside the keys.
+def create_pair(private_file: Path, folder: Path) -> None:
+    """Make the pair: the private half into a file of one's own (0600), the public half into `folder`, beside the keys.
 
     Raises KeysMissing where there is a pair already, or a file cannot be written.
     """
-    if _public_file().exists():
-        raise KeysMissing(f"{_public_file()} is there already: what it holds would need both private keys.")
+    public = folder / PUBLIC_FILE
+    if public.exists():
+        raise KeysMissing(
+            f"{public} is there already: what is held under it would then need both private halves."
+        )
     if private_file.exists():
         raise KeysMissing(f"{private_file} is there already: name a new file.")
     private = X25519PrivateKey.generate()
     write_once(private_file, _line(_PRIVATE, private.private_bytes_raw()))
-    write_once(_public_file(), _line(_PUBLIC, private.public_key().public_bytes_raw()))
+    write_once(public, _line(_PUBLIC, private.public_key().public_bytes_raw()))
 
 
 def read_public() -> bytes:
     """The public half. Raises HoldMissing where no pair was made, KeysMissing where the file is damaged."""
-    if not _public_file().exists():
-        raise HoldMissing(f"{_public_file()} is missing: make the pair with create_hold_key.")
-    return _read(_public_file(), _PUBLIC)
+    if not public_file().exists():
+        raise HoldMissing(f"{public_file()} is missing: make the pair with create_hold_key.")
+    return _read(public_file(), _PUBLIC)
 
 
 def read_private_half(path: Path) -> bytes:
@@ -87,7 +83,8 @@ def read_private_half(path: Path) -> bytes:
     return _read(path, _PRIVATE)
 
 
-def _public_file() -> Path:
+def public_file() -> Path:
+    """Raises KeysMissing where the settings name no folder of keys."""
     folder = getattr(settings, "KEYS_DIR", None)
     if not folder:
         raise KeysMissing("KEYS_DIR is not set: it names the folder of the installation's keys.")
@@ -107,33 +104,3 @@ def _read(path: Path, kind: str) -> bytes:
     if len(key) != PUBLIC_BYTES:
         raise KeysMissing(f"{path} does not hold a key of the kind {kind}.")
     return key
-
-
-# --- a clinic's row of it -------------------------------------------------------------------------------------------------
-
-
-class Hold(NamedTuple):
-    """The record under which a clinic's keys are put away, and the public key they are wrapped to."""
-
-    kek_id: int
-    public: bytes
-
-
-def hold_of(clinic_id: UUID) -> Hold:
-    """Made on first use, one for each clinic and pair. Raises HoldMissing, KeysMissing."""
-    public = read_public()
-    kek, _made = Kek.objects.get_or_create(
-        provider_ref=_reference(clinic_id, public),
-        defaults={
-            "clinic_id": clinic_id,
-            "suite": SUITE,
-            "provider": PROVIDER,
-            "state": KekState.HOLD,
-            "not_after": NO_END,
-        },
-    )
-    return Hold(kek.pk, public)
-
-
-def _reference(clinic_id: UUID, public: bytes) -> str:
-    return f"hold-{sha256(public).hexdigest()[:16]}-{clinic_id.hex}"

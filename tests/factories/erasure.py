@@ -22,7 +22,7 @@ def own_keys(settings: Any, folder: Path) -> Path:
     CryptoEpoch.objects.update(key_store="", ledger_length=0, ledger_head="")
     move_counter()
     keyring.forget_everything()
-    create_pair(private)
+    create_pair(private, keys)
     return private
 
 
