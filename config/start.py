@@ -3,17 +3,27 @@
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 
+from audit.erasures import compare_with_witness, show_ledger_key
+from audit.signing import SigningKeyUnreadable
 from config.dbroles.checks import refuse_privileged_role
-from crypto.errors import KeysMissing
+from crypto.errors import HoldMissing, KeysInUse, KeysMissing, LedgerRefused
 from crypto.services import check_key_store
+from exchange.services.erasure import carry_out_ledger, remove_leftover_bytes
 
 
 def refuse_to_start() -> None:
-    """Raises ImproperlyConfigured when the role may too much or the key folder is not this installation's."""
+    """Raises ImproperlyConfigured when the role may too much, or keys or erasure ledger are not this installation's.
+
+    A restored database brings back the keys of people who were erased since: they are erased again before the first request.
+    """
     refuse_privileged_role()
     try:
         check_key_store()
-    except KeysMissing as error:
+        compare_with_witness()
+        carry_out_ledger()
+        remove_leftover_bytes()
+        show_ledger_key()
+    except (KeysMissing, LedgerRefused, HoldMissing, KeysInUse, SigningKeyUnreadable, OSError) as error:
         raise ImproperlyConfigured(f"Zhizhi cannot start:\n- KEYS_DIR: {error}") from error
     finally:
         connections.close_all()  # a process that forks from here must not share it
