@@ -24,7 +24,7 @@ RUN django-admin compilemessages --locale zh_Hans
 RUN DJANGO_SETTINGS_MODULE=config.settings.production \
     SECRET_KEY="$(python -c 'import secrets; print(secrets.token_urlsafe(64))')" \
     ALLOWED_HOSTS=build.invalid AUDIT_LOG_ORIGIN=build.invalid TRUSTED_PROXIES=127.0.0.1 \
-    SMTP_HOST=build.invalid MAIL_FROM=build@build.invalid KEYS_DIR=/tmp FILES_DIR=/tmp \
+    SMTP_HOST=build.invalid MAIL_FROM=build@build.invalid KEYS_DIR=/tmp FILES_DIR=/tmp KEY_TABLES_DIR=/tmp \
     DATABASE_URL=postgres://zhizhi_app@build.invalid/zhizhi REDIS_URL=redis://build.invalid:6379 \
     python manage.py collectstatic --noinput && python -m compileall -q .
 
@@ -34,8 +34,8 @@ ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/
 # Named volumes take the owner of the folder they first cover. `no-keys` and `no-files` are for processes that need none.
 RUN groupadd --gid 10001 zhizhi && useradd --uid 10001 --gid 10001 --no-create-home --shell /usr/sbin/nologin zhizhi \
     && groupadd --gid 10002 witness && useradd --uid 10002 --gid 10002 --no-create-home --shell /usr/sbin/nologin witness \
-    && install -d -o zhizhi -g zhizhi -m 0700 /var/lib/zhizhi/keys /var/lib/zhizhi/files \
-    && install -d -o zhizhi -g zhizhi -m 0755 /var/lib/zhizhi/sequencer \
+    && install -d -o zhizhi -g zhizhi -m 0700 /var/lib/zhizhi/keys /var/lib/zhizhi/files /var/lib/zhizhi/key-tables \
+    && install -d -o zhizhi -g zhizhi -m 0755 /var/lib/zhizhi/sequencer /var/lib/zhizhi/ledger-public \
     && install -d -o witness -g witness -m 0700 /var/lib/zhizhi/witness \
     && install -d -o witness -g witness -m 0755 /var/lib/zhizhi/witness-public \
     && install -d -m 0555 /var/lib/zhizhi/no-keys /var/lib/zhizhi/no-files

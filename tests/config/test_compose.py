@@ -58,6 +58,7 @@ NEEDS = {  # the secrets each service must have, and no other
 FOLDERS = {  # the variable of each folder of its own, and the volume that stands there
     "KEYS_DIR": "keys",
     "FILES_DIR": "files",
+    "KEY_TABLES_DIR": "key-tables",
 }
 VARIABLE = re.compile(r"\$\{([A-Z_]+)(?::[?-]([^}]*))?\}")
 
@@ -146,8 +147,13 @@ def test_only_who_sends_words_outside_can_reach_the_world() -> None:
     assert {name for name in SERVICES if networks(name) & open_networks} == {"proxy", "web", "worker"}
 
 
-def test_the_witness_is_reached_by_the_sequencer_alone() -> None:
-    assert {name for name in SERVICES if "testimony" in networks(name)} == {"sequencer", "witness"}
+def test_the_witness_is_reached_by_who_seals_and_who_erases_alone() -> None:
+    assert {name for name in SERVICES if "testimony" in networks(name)} == {
+        "sequencer",
+        "web",
+        "worker",
+        "witness",
+    }
     assert networks("witness") == {"testimony"}
 
 
