@@ -1,10 +1,17 @@
-"""Querysets of sealed models: what would write a value without its seal, or a seal into the wrong row, is refused."""
+"""Querysets of sealed models: what would write a value without its seal, or a seal into the wrong row, is refused.
+
+So is what would compare seals, of which no two are equal: the database can only tell whether there is one.
+"""
 
 from collections.abc import Collection, Iterable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 
+from django.core.exceptions import FieldError
 from django.db import models
+from django.db.models import sql
+from django.db.models.constants import LOOKUP_SEP
+from django.db.models.expressions import Expression
 
 from crypto import keyring
 from crypto.fields import SealedField
@@ -21,8 +28,58 @@ def sealed_fields(model: type[models.Model]) -> tuple[SealedField[Any, Any], ...
     return tuple(field for field in model._meta.concrete_fields if isinstance(field, SealedField))
 
 
+class SealedQuery(sql.Query):
+    """A query in which a sealed column is loaded or asked whether it is NULL, and nothing else.
+
+    Names are followed over relations. Raises FieldError.
+    """
+
+    def resolve_ref(
+        self, name: str, allow_joins: bool = True, reuse: set[str] | None = None, summarize: bool = False
+    ) -> Expression:
+        """What F("name") and every aggregate and function of a column becomes."""
+        found = super().resolve_ref(name, allow_joins, reuse, summarize)
+        _refuse(getattr(found, "target", None))
+        return found
+
+    def add_ordering(self, *ordering: Any) -> None:
+        super().add_ordering(*ordering)
+        for item in ordering:
+            if isinstance(item, str) and item != "?":
+                self._refuse_name(item.removeprefix("-"))
+
+    def add_distinct_fields(self, *field_names: Any) -> None:
+        super().add_distinct_fields(*field_names)
+        for name in field_names:
+            self._refuse_name(name)
+
+    def _refuse_name(self, name: str) -> None:
+        if name not in self.annotations and name not in self.extra:
+            _path, field, _targets, _rest = self.names_to_path(
+                name.split(LOOKUP_SEP), self.get_meta(), fail_on_missing=False
+            )
+            _refuse(field)
+
+
+def _refuse(field: Any) -> None:
+    if isinstance(field, SealedField):
+        raise FieldError(
+            f"{field.aad_name} is sealed: the database can neither sort nor compare nor count it. "
+            "Open the rows in an access scope and do that with their values."
+        )
+
+
 class SealedQuerySet(models.QuerySet[M]):
     """Reads are lazy as ever; `values()` of a sealed field gives the `Sealed` itself, which prints as ‹sealed›."""
+
+    def __init__(
+        self,
+        model: type[M] | None = None,
+        query: sql.Query | None = None,
+        using: str | None = None,
+        hints: dict[str, models.Model] | None = None,
+    ) -> None:
+        super().__init__(model, query or SealedQuery(model), using, hints)
 
     def only(self, *fields: str) -> Self:
         """The named columns, and those that every seal is bound to."""
@@ -30,6 +87,9 @@ class SealedQuerySet(models.QuerySet[M]):
 
     def update(self, **values: Any) -> int:
         self._refuse_sealed(values, "update() has no row to seal for: use save() or sealed_bulk_update()")
+        for value in values.values():
+            if hasattr(value, "resolve_expression"):
+                value.resolve_expression(self.query.chain(), allow_joins=False, for_save=True)
         return super().update(**values)
 
     def bulk_update(self, objs: Iterable[M], fields: Iterable[str], batch_size: int | None = None) -> int:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any, ClassVar
 from uuid import UUID
 
+from django.core import checks
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
@@ -12,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from crypto.core.scopes import Scope
 from crypto.core.suites import Suite
 from crypto.ids import uuid7
-from crypto.managers import SealedManager
+from crypto.managers import SealedManager, SealedQuerySet
 from crypto.seals import raw_seals
 
 
@@ -237,6 +238,22 @@ class SealedModel(models.Model):
     def save(self, *args: Any, **kwargs: Any) -> None:
         self.fill_sealing_clinic()
         super().save(*args, **kwargs)
+
+    @classmethod
+    def check(cls, **kwargs: Any) -> list[checks.CheckMessage]:
+        found = list(super().check(**kwargs))
+        managers: list[models.Manager[Any]] = [cls._base_manager, *cls._meta.managers]
+        for manager in managers:
+            if not isinstance(manager.none(), SealedQuerySet):
+                found.append(
+                    checks.Error(
+                        f"The manager {manager.name} takes seals for values: derive it from SealedManager or "
+                        "SealedQuerySet.",
+                        obj=cls,
+                        id="crypto.E003",
+                    )
+                )
+        return found
 
     def fill_sealing_clinic(self) -> None:
         """The clinic of a new row is the clinic that seals it."""

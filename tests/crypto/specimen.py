@@ -25,6 +25,7 @@ FIELDS = ("word", "note", "number", "agreed", "amount", "day", "sound", "detail"
 class Specimen(SealedModel):
     clinic_id = models.UUIDField()
     label = models.CharField(max_length=40, default="")
+    parent = models.ForeignKey("self", models.CASCADE, null=True, blank=True, related_name="children")
     word = SealedText(aad_name="specimen.word", default="")
     note = SealedText(aad_name="specimen.note", field_set="remarks", null=True, blank=True)
     number = SealedInteger(aad_name="specimen.number", null=True, blank=True)
