@@ -1,4 +1,4 @@
-"""What a watcher may ask without signing in: do database and cache answer, and does work get done?"""
+"""What a watcher may ask without signing in: do database, cache and keys answer, and does work get done?"""
 
 from datetime import timedelta
 
@@ -10,11 +10,17 @@ from redis.exceptions import RedisError
 
 from audit.acting import acting
 from audit.actors import system_actor
+from audit.erasures import is_late
 from clinics.guards import public_page
 from clinics.queries import active_clinics
+from crypto.errors import KeysMissing
+from crypto.kept import Kept
+from crypto.providers import provider
 from records.models import RecordsChange
 
 LATE_AFTER = timedelta(minutes=1)
+SECONDS_KEYS_ARE_BELIEVED = 5.0
+_keys_are_there: Kept[str, bool] = Kept(1, SECONDS_KEYS_ARE_BELIEVED)
 
 
 @public_page
@@ -23,8 +29,9 @@ def health(request: HttpRequest) -> JsonResponse:
 
     `late` names work that waits for a minute: the page is well, the worker or beat is not.
     """
-    broken = [name for name, check in (("database", _database), ("cache", _cache)) if not check()]
-    late = ["records_change"] if not broken and _changes_wait() else []
+    checks = (("database", _database), ("cache", _cache), ("keys", _keys))
+    broken = [name for name, check in checks if not check()]
+    late = [name for name, waits in LATE if not broken and waits()]
     return JsonResponse(
         {"ok": not broken and not late, "broken": broken, "late": late}, status=503 if broken else 200
     )
@@ -47,8 +54,27 @@ def _cache() -> bool:
     return True
 
 
+def _keys() -> bool:
+    """Asked every few seconds at most: anybody may call this page, and a key service answers slowly when it is ill."""
+    known = _keys_are_there.get("keys")
+    if known is None:
+        known = _look_for_keys()
+        _keys_are_there.put("keys", known)
+    return known
+
+
+def _look_for_keys() -> bool:
+    try:
+        return not provider().health()
+    except KeysMissing:
+        return False
+
+
 def _changes_wait() -> bool:
     """Whether news of a record has not been fetched by the follow-up loop. Only that, never whose."""
     clinic_ids = active_clinics().values_list("pk", flat=True)
     with acting(system_actor("health", None), *clinic_ids):
         return RecordsChange.objects.filter(at__lt=timezone.now() - LATE_AFTER).exists()
+
+
+LATE = (("records_change", _changes_wait), ("erasure_witness", is_late))
