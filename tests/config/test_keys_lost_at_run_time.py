@@ -17,7 +17,7 @@ from audit.actors import system_actor
 from clinics.models import User
 from config.start import refuse_to_start
 from crypto.providers.vault_client import Patience
-from tests.crypto.vault_server import Authority, make_authority, running, status, too_late
+from tests.crypto.vault_server import Authority, Fault, make_authority, running, status, too_late
 from tests.factories.clinics import ClinicFactory
 from tests.factories.lost_keys import Keys, KeysInFiles, KeysInVault
 from tests.factories.patients import id_number
@@ -26,7 +26,7 @@ from tests.test_every_page import House, addresses, house, signed_in
 
 __all__ = ["house"]
 pytestmark = pytest.mark.django_db
-ILLNESSES = {
+ILLNESSES: dict[str, str | Fault] = {
     "unreachable": "unreachable",
     "sealed": "sealed",
     "slow": too_late,
