@@ -2,7 +2,6 @@
 
 import json
 from collections import defaultdict
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,108 +15,46 @@ from django.utils import timezone
 
 from audit.access import access
 from audit.acting import acting
-from audit.actors import Actor, system_actor
+from audit.actors import system_actor
 from audit.kinds import Kind
 from audit.models import AuditEvent, RowChange
 from audit.purposes import Purpose
-from clinics.models import Clinic, User
+from clinics.models import User
 from clinics.roles import Role
 from consent.choices import EventKind
-from consent.codes import send_code as send_confirmation
 from consent.models import ConsentEvent
 from crypto import ledger
 from crypto.core.scopes import Scope
 from crypto.errors import HoldMissing, KeyDestroyed, KeyRestricted, SealBroken
-from crypto.files import read_chunks, write_file
+from crypto.files import read_chunks
 from crypto.hold import read_private_half
 from crypto.models import SealedFile
 from exchange.choices import BatchState
 from exchange.errors import ErasureNotAllowed, NotHeld
 from exchange.models import ImportBatch
 from exchange.services import Reason, erase_patient, plan_erasure, release_hold, try_file
-from followups.loop import claim_due
 from followups.models import FollowUp, Message, Outbox
 from patients.choices import GrantReason, PortalRelation
 from patients.errors import PatientNotFound
-from patients.models import Patient, PatientAccess, PatientSearch, PatientTag, PortalAccess
-from patients.queries import patient_for, portal_accounts_by_phone, search_patients
-from patients.services import give_portal_access, open_chart_to
-from portal.models import SignInCode
-from portal.services import send_code
-from records.models import ExamReport, Observation
-from tests.factories.clinics import (
-    CareTeamFactory,
-    ClinicFactory,
-    StaffFactory,
-    StaffRoleFactory,
-    TeamMemberFactory,
+from patients.models import (
+    Patient,
+    PatientAccess,
+    PatientSearch,
+    PatientSearchPerson,
+    PatientTag,
+    PortalAccess,
+    TwinOverride,
 )
-from tests.factories.consent import MONDAY, ConsentFactory
-from tests.factories.erasure import ERASED_AT, living_keys_of, own_keys
-from tests.factories.followups import HIGH_LDL, file_results, take
-from tests.factories.patients import PatientFactory, actor_for
+from patients.queries import patient_for, portal_accounts_by_phone, search_patients
+from portal.models import SignInCode
+from records.models import ExamReport, Observation
+from tests.factories.clinics import ClinicFactory, StaffFactory, StaffRoleFactory
+from tests.factories.consent import MONDAY
+from tests.factories.erasure import ERASED_AT, PHONE, House, living_keys_of
+from tests.factories.patients import actor_for
 from tests.factories.records import bundle
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-PHONE = "+8613800004321"
-
-
-@dataclass
-class House:
-    """A clinic with its people, and the private half of its hold pair."""
-
-    clinic: Clinic
-    nurse: Actor
-    officer: Actor
-    private: Path
-
-    @property
-    def system(self) -> Actor:
-        return system_actor("test", self.clinic.pk)
-
-    def opened(self, **known: Any) -> Patient:
-        with acting(self.nurse, self.clinic.pk):
-            return PatientFactory(clinic=self.clinic, by=self.nurse, at=MONDAY - timedelta(days=2), **known)
-
-    def erase(self, patient: Patient, at: Any = ERASED_AT) -> Any:
-        return erase_patient(patient, reason=Reason.REQUEST, by=self.officer, at=at)
-
-
-@pytest.fixture
-def house(settings: Any, tmp_path: Path) -> House:
-    private = own_keys(settings, tmp_path)
-    clinic = ClinicFactory("east")
-    nurse, officer = StaffFactory(), StaffFactory(username="officer")
-    StaffRoleFactory(user=nurse, clinic=clinic, role=Role.NURSE)
-    StaffRoleFactory(user=officer, clinic=clinic, role=Role.PRIVACY_OFFICER)
-    TeamMemberFactory(team=CareTeamFactory(clinic=clinic), user=nurse)
-    return House(clinic, actor_for(nurse, clinic), actor_for(officer, clinic), private)
-
-
-@pytest.fixture
-def in_care(house: House) -> Patient:
-    """Somebody with something in every table: results, to-dos, messages, permissions, portal, grants, files."""
-    patient = house.opened(name="王小芳", phone=PHONE)
-    nurse, clinic = house.nurse, house.clinic
-    with acting(nurse, clinic.pk):
-        for purpose in (Purpose.RISK, Purpose.FOLLOWUP):
-            ConsentFactory(patient, purpose, by=nurse, at=MONDAY - timedelta(days=1))
-        file_results(patient, by=nurse, ldl=HIGH_LDL)
-        give_portal_access(patient, PortalRelation.SELF, house.system, at=MONDAY - timedelta(days=1))
-        proxy = User.objects.create_patient_account()
-        give_portal_access(
-            patient, PortalRelation.PROXY, house.system, at=MONDAY - timedelta(days=1), user=proxy
-        )
-        open_chart_to(patient, StaffFactory(), reason=GrantReason.COVER, by=nurse, at=MONDAY)
-        write_file(clinic.pk, patient.pk, patient.subject_id, Scope.CONSENTED, [b"a picture"])
-        write_file(clinic.pk, patient.pk, patient.subject_id, Scope.RECORD, [b"a scan"])
-    take(clinic)
-    claim_due(clinic, MONDAY)
-    with acting(nurse, clinic.pk), access(Purpose.CARE, Kind.COMPUTED):
-        send_confirmation(patient, clinic, MONDAY)
-        send_code(clinic, PHONE, address="127.0.0.1", at=MONDAY)
-    return patient
 
 
 def test_a_card_without_records_is_destroyed_whole(house: House) -> None:
@@ -162,12 +99,17 @@ def test_whatever_led_to_the_person_is_gone(house: House, in_care: Patient, sett
     phone.force_login(account)
     house.erase(in_care)
     with acting(house.system):
-        assert search_patients(house.system, house.clinic.pk, "王小") == []
-        assert not PatientSearch.objects.exists()
-        assert not PatientTag.objects.exists()
+        found = search_patients(house.system, house.clinic.pk, "王小")
+        assert in_care.pk not in {match.patient.pk for match in found}
+        assert not PatientSearchPerson.objects.filter(subject_id=in_care.subject_id).exists()
+        assert not PatientSearch.objects.exclude(
+            search_id__in=PatientSearchPerson.objects.values("pk")
+        ).exists()
+        assert not TwinOverride.objects.exists()
+        assert not PatientTag.objects.filter(patient=in_care).exists()
         assert not Outbox.objects.exists()
         assert not SignInCode.objects.exists()
-        assert not PatientAccess.objects.exists()
+        assert not PatientAccess.objects.filter(patient=in_care).exists()
         assert portal_accounts_by_phone(house.clinic, PHONE) == []
         assert {message.state for message in Message.objects.all()} <= {"cancelled", "sent"}
         assert {follow_up.state for follow_up in FollowUp.objects.all()} <= {"cancelled", "done"}

@@ -1,16 +1,44 @@
-"""A key folder of a test's own with a hold pair, and people with something in every table, for tests of erasing."""
+"""A clinic with a key folder of its own and a hold pair, and a person with something in every table, for tests of erasing."""
 
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from audit.access import access
+from audit.acting import acting
+from audit.actors import Actor, system_actor
+from audit.kinds import Kind
+from audit.purposes import Purpose
+from clinics.models import Clinic, User
+from clinics.roles import Role
+from consent.codes import send_code as send_confirmation
 from crypto import keyring
+from crypto.core.scopes import Scope
 from crypto.epoch import move_counter
+from crypto.files import write_file
 from crypto.hold import create_pair
-from crypto.models import CryptoEpoch
+from crypto.models import CryptoEpoch, SubjectKey
+from exchange.services import Erased, Reason, erase_patient
+from followups.loop import claim_due
+from patients.choices import GrantReason, PortalRelation, TwinReason
+from patients.models import Patient
+from patients.services import give_portal_access, open_chart_to
+from portal.services import send_code
+from tests.factories.clinics import (
+    CareTeamFactory,
+    ClinicFactory,
+    StaffFactory,
+    StaffRoleFactory,
+    TeamMemberFactory,
+)
+from tests.factories.consent import MONDAY, ConsentFactory
+from tests.factories.followups import HIGH_LDL, file_results, take
+from tests.factories.patients import PatientFactory, actor_for
 
 ERASED_AT = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
+PHONE = "+8613800004321"
 
 
 def own_keys(settings: Any, folder: Path) -> Path:
@@ -26,9 +54,60 @@ def own_keys(settings: Any, folder: Path) -> Path:
     return private
 
 
+@dataclass
+class House:
+    """A clinic with its people, and the private half of its hold pair."""
+
+    clinic: Clinic
+    nurse: Actor
+    officer: Actor
+    private: Path
+
+    @property
+    def system(self) -> Actor:
+        return system_actor("test", self.clinic.pk)
+
+    def opened(self, **known: Any) -> Patient:
+        with acting(self.nurse, self.clinic.pk):
+            return PatientFactory(clinic=self.clinic, by=self.nurse, at=MONDAY - timedelta(days=2), **known)
+
+    def erase(self, patient: Patient, at: datetime = ERASED_AT) -> Erased:
+        return erase_patient(patient, reason=Reason.REQUEST, by=self.officer, at=at)
+
+
+def HouseFactory(private: Path) -> House:
+    clinic = ClinicFactory("east")
+    nurse, officer = StaffFactory(), StaffFactory(username="officer")
+    StaffRoleFactory(user=nurse, clinic=clinic, role=Role.NURSE)
+    StaffRoleFactory(user=officer, clinic=clinic, role=Role.PRIVACY_OFFICER)
+    TeamMemberFactory(team=CareTeamFactory(clinic=clinic), user=nurse)
+    return House(clinic, actor_for(nurse, clinic), actor_for(officer, clinic), private)
+
+
+def person_in_care(house: House) -> Patient:
+    """Somebody with something in every table: results, to-dos, messages, permissions, portal, grants, files."""
+    nurse, clinic, yesterday = house.nurse, house.clinic, MONDAY - timedelta(days=1)
+    house.opened(name="王小芳", phone="+8613800009999")
+    patient = house.opened(name="王小芳", phone=PHONE, twin_reason=TwinReason.OTHER_PERSON)
+    with acting(nurse, clinic.pk):
+        for purpose in (Purpose.RISK, Purpose.FOLLOWUP):
+            ConsentFactory(patient, purpose, by=nurse, at=yesterday)
+        file_results(patient, by=nurse, ldl=HIGH_LDL)
+        give_portal_access(patient, PortalRelation.SELF, house.system, at=yesterday)
+        proxy = User.objects.create_patient_account()
+        give_portal_access(patient, PortalRelation.PROXY, house.system, at=yesterday, user=proxy)
+        open_chart_to(patient, StaffFactory(), reason=GrantReason.COVER, by=nurse, at=MONDAY)
+        write_file(clinic.pk, patient.pk, patient.subject_id, Scope.CONSENTED, [b"a picture"])
+        write_file(clinic.pk, patient.pk, patient.subject_id, Scope.RECORD, [b"a scan"])
+    take(clinic)
+    claim_due(clinic, MONDAY)
+    with acting(nurse, clinic.pk), access(Purpose.CARE, Kind.COMPUTED):
+        send_confirmation(patient, clinic, MONDAY)
+        send_code(clinic, PHONE, address="127.0.0.1", at=MONDAY)
+    return patient
+
+
 def living_keys_of(subject_id: UUID) -> dict[int, str]:
     """Scope to "open" or "held", of every key that is not destroyed. Inside `acting`."""
-    from crypto.models import SubjectKey
-
     rows = SubjectKey.objects.filter(subject_id=subject_id, destroyed_at=None).select_related("kek")
     return {row.scope: "held" if row.kek.state == "hold" else "open" for row in rows}
