@@ -68,16 +68,20 @@ class FileProvider:
         )
 
     def exists(self, reference: str) -> bool:
-        return self._path(reference).exists()
+        path = self._path(reference)
+        return path.exists() or _going(path).exists()
 
     def destroy(self, reference: str) -> None:
         self._handles.forget(reference)
         path = self._path(reference)
+        going = _going(path)  # under another name first: half-destroyed, it must not look like a damaged key
         if path.exists():
-            with path.open("r+b") as file:
-                file.write(bytes(path.stat().st_size))
+            path.rename(going)
+        if going.exists():
+            with going.open("r+b") as file:
+                file.write(bytes(going.stat().st_size))
                 os.fsync(file.fileno())
-            path.unlink()
+            going.unlink()
             sync_folder(self._keks)
         if self.exists(reference):
             raise KeysMissing(f"key file {reference} could not be destroyed")
@@ -147,3 +151,7 @@ class FileProvider:
             raise KeysMissing(
                 f"Others may write into the key folder {self._folder}. Run: chmod 700 {self._folder}"
             )
+
+
+def _going(path: Path) -> Path:
+    return path.with_suffix(".going")

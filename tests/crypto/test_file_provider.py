@@ -58,6 +58,25 @@ def test_a_destroyed_key_leaves_no_file(folder: Path, store: FileProvider) -> No
     assert list(folder.glob("keks/*")) == []
 
 
+def test_a_destruction_cut_short_is_no_damage_and_is_finished_by_the_next(
+    folder: Path, store: FileProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reference = store.generate(Suite.AES_256_GCM, clinic_id=CLINIC)
+
+    def power_cut(_descriptor: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", power_cut)
+        with pytest.raises(OSError, match="Input"):
+            store.destroy(reference)
+    assert store.exists(reference)
+    assert FileProvider(folder).health() == []
+    store.destroy(reference)
+    assert not store.exists(reference)
+    assert list(folder.glob("keks/*")) == []
+
+
 def test_a_key_file_may_hold_the_chinese_suite(folder: Path, store: FileProvider) -> None:
     key, wrapped = sealed_by(store, store.generate(Suite.SM4_GCM, clinic_id=CLINIC), Suite.SM4_GCM)
     assert FileProvider(folder).unwrap([wrapped]) == [key]
