@@ -27,6 +27,7 @@ from consent.notices import ITEMS
 from consent.purposes import PurposeRule, rule_of
 from consent.queries import PurposeStanding, history_of, states_of, was_recorded
 from consent.services import current_notices, record_answers, withdraw_consent, would_stop
+from crypto.errors import SealBroken
 from patients.models import Patient
 from patients.queries import patient_for
 
@@ -166,7 +167,7 @@ def _question(
 def _send_code(request: ClinicRequest, patient: Patient, at: datetime) -> None:
     try:
         send_code(patient, request.clinic, at)
-    except (NoPhone, CodeTooSoon) as error:
+    except (NoPhone, CodeTooSoon, SealBroken) as error:
         messages.warning(request, str(error.message))
     else:
         messages.info(request, _("A code is on its way to the person's own phone. Type it below."))
@@ -203,4 +204,6 @@ def _save(
         form.add_error("code", str(error.message))
     except GuardianNeeded as error:
         form.add_error("expressed_by", str(error.message))
+    except SealBroken as error:
+        form.add_error(None, str(error.message))
     return not form.errors

@@ -18,7 +18,7 @@ from followups.choices import FollowUpState, Outcome
 from followups.models import FollowUp
 from patients.choices import CareRole
 from patients.models import CareRelationship, Patient
-from patients.queries import ShownTag, has_portal, tags_of, visible_patients
+from patients.queries import ShownTag, has_portal, tags_to_show, visible_patients
 
 ENDS_SOON: Final = timedelta(days=30)
 MOST_ENDING: Final = 5
@@ -69,7 +69,7 @@ def chart_head(actor: Actor, patient: Patient, at: datetime) -> ChartHead:
     asked = [standing for standing in states_of(patient, at).values() if standing.offered]
     return ChartHead(
         patient=patient,
-        tags=[ExplainedTag(tag, _reasons(tag)) for tag in tags_of(actor, patient)],
+        tags=[ExplainedTag(tag, _reasons(tag)) for tag in tags_to_show(actor, patient)],
         carers=carers_of(actor, patient),
         allowed=[standing for standing in asked if standing.granted],
         not_allowed=[standing for standing in asked if not standing.granted],

@@ -16,16 +16,22 @@ from audit.purposes import Purpose
 from clinics.guards import ClinicRequest, staff_page
 from clinics.models import User
 from clinics.roles import Permission
+from crypto.reading import Unreadable, shown
 from desk.errors import NotRevealed
 from desk.forms import RevealForm, RevealPart, RevealReason
 from desk.queries import chart_head, ending_permissions, week_of
 from followups.queries import workbench as workbench_of
-from patients.identity import MAINLAND_MOBILE, mask_id_number, mask_name, mask_phone
+from patients.identity import MAINLAND_MOBILE
 from patients.models import Patient
 from patients.queries import patient_for
+from patients.templatetags.masks import masked_id_number, masked_name, masked_phone
 
 REVEALED_FOR = 60  # seconds
-MASKS = {RevealPart.NAME: mask_name, RevealPart.PHONE: mask_phone, RevealPart.ID_NUMBER: mask_id_number}
+MASKS = {
+    RevealPart.NAME: masked_name,
+    RevealPart.PHONE: masked_phone,
+    RevealPart.ID_NUMBER: masked_id_number,
+}
 
 
 @staff_page(Purpose.CARE, Kind.LISTED)
@@ -65,17 +71,26 @@ def chart(request: ClinicRequest, patient_id: UUID) -> HttpResponse:
 @staff_page(None, permission=Permission.SEE_PATIENTS)
 @require_POST
 def reveal(request: ClinicRequest, patient_id: UUID) -> HttpResponse:
-    """One masked value in clear for 60 s, for a reason that goes to the log. Raises NotRevealed without one."""
+    """One masked value in clear for 60 s, for a reason that goes to the log. Raises NotRevealed without one.
+
+    A value that cannot be read says so in its place.
+    """
     form = RevealForm(request.POST)
     if not form.is_valid():
         raise NotRevealed
     patient, part = patient_for(request.actor, patient_id), RevealPart(form.cleaned_data["part"])
     with access(Purpose.CARE, Kind.REVEALED, reason=form.cleaned_data["reason"]):
-        value: str = getattr(patient.identity, part) or ""
-    revealed = {"part": part.value, "value": _as_dialled(part, value), "seconds": REVEALED_FOR}
+        value = shown(lambda: patient.identity.read(part.value) or "")
+    revealed: dict[str, object] | None = None
+    if not isinstance(value, Unreadable):
+        revealed = {"part": part.value, "value": _as_dialled(part, value), "seconds": REVEALED_FOR}
     if request.headers.get("HX-Request"):
-        context = {"patient": patient, "part": part.value, "masked": MASKS[part](value), "revealed": revealed}
-        return render(request, "desk/_masked.html", {**context, "reasons": RevealReason})
+        context = {"patient": patient, "part": part.value, "revealed": revealed, "reasons": RevealReason}
+        return render(
+            request,
+            "desk/_masked.html",
+            {**context, "masked": MASKS[part](value), "broken": revealed is None},
+        )
     with access(Purpose.CARE, Kind.VIEWED):
         response = _chart(request, patient, revealed)
     response["Refresh"] = f"{REVEALED_FOR};url={reverse('desk:chart', args=[patient.pk])}"

@@ -12,7 +12,7 @@ from audit.acting import acting
 from audit.actors import system_actor
 from audit.kinds import Kind
 from audit.purposes import Purpose
-from exchange.errors import CardContradicts, PersonIncomplete, SeveralMatch
+from exchange.errors import CardContradicts, CardUnreadable, PersonIncomplete, SeveralMatch
 from exchange.fhir import ParsedPerson
 from patients.choices import Sex
 from patients.errors import PhoneInvalid
@@ -74,17 +74,20 @@ def card_of(told: Told, clinic_id: UUID) -> Patient | None:
     """The one card of the clinic that belongs to the person, or None. The house compares; nobody is shown a candidate.
 
     The same ID number decides; else the same name with the same birth date or phone. A phone alone does not: families
-    share it. Raises PersonIncomplete, SeveralMatch, and CardContradicts where a card has the ID number under another name.
+    share it. Raises PersonIncomplete, SeveralMatch, CardUnreadable where a card that resembles the person does not open, and
+    CardContradicts where a card has the ID number under another name.
     """
     if told.identity is None:
         raise PersonIncomplete
     house = system_actor("import", clinic_id)
     with acting(house, clinic_id):
-        alike = likeness(house, clinic_id, told.identity).shown
+        alike = likeness(house, clinic_id, told.identity)
         with access(Purpose.CARE, Kind.MATCHED):
-            same = [twin.patient for twin in alike if _is_same(twin, told.identity)]
+            same = [twin.patient for twin in alike.shown if _is_same(twin, told.identity)]
     if len(same) > 1:
         raise SeveralMatch
+    if not same and alike.unreadable:
+        raise CardUnreadable
     return same[0] if same else None
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db.models import Exists, OuterRef, Q
 
+from crypto.errors import SealBroken
 from followups.pathways import Pathway, pathway_book
 from patients.models import Patient
 from patients.queries import ShownTag
@@ -39,6 +40,8 @@ class Finding:
 
 def critical_findings(patient: Patient, at: datetime) -> list[Finding]:
     """One finding for each report and action of its critical values. A value with a later one of its item is history.
+
+    A value that does not open is left out: nobody can be told of it, and its alarm is raised.
 
     Needs an access scope with clinical data: what is critical in items sealed whole is known only from the inside.
     """
@@ -103,7 +106,10 @@ def _critical(patient: Patient) -> Iterator[tuple[Observation, Detail]]:
     for row in Observation.objects.filter(clear | Q(indicator=""), patient=patient).order_by(
         "-taken_at", "-pk"
     ):
-        detail = Detail(row.detail)
+        try:
+            detail = Detail(row.detail)
+        except SealBroken:
+            continue
         if detail.flag.is_critical and not detail.implausible:
             yield row, detail
 

@@ -5,7 +5,8 @@ transaction, claims its rows with SKIP LOCKED, and is safe to run in several wor
 """
 
 import logging
-from datetime import datetime
+from contextlib import suppress
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import connection
@@ -20,6 +21,7 @@ from clinics.models import Clinic
 from consent.choices import Operation
 from consent.decisions import Need
 from consent.gate import pass_gate
+from crypto.errors import SealBroken
 from followups.choices import FollowUpState, Outcome, Urgency
 from followups.findings import Finding, action_findings, critical_findings, measured_since, tag_findings
 from followups.messaging import at_rest
@@ -38,6 +40,7 @@ __all__ = ["claim_due", "send_queued", "take_changes"]
 
 logger = logging.getLogger(__name__)
 
+LOOK_AGAIN_IN = timedelta(hours=1)
 PATIENTS_A_TURN = 50
 MESSAGES_A_CLAIM = 500
 
@@ -87,7 +90,7 @@ def _take_one(clinic: Clinic, at: datetime, failed: list[UUID]) -> bool:
     patient_id: UUID | None = None
     try:
         with acting(actor, clinic.pk):
-            waiting = RecordsChange.objects.filter(clinic=clinic).exclude(patient_id__in=failed)
+            waiting = RecordsChange.objects.filter(clinic=clinic, at__lte=at).exclude(patient_id__in=failed)
             first = waiting.order_by("at", "pk").select_for_update(skip_locked=True).first()
             if first is None:
                 return False
@@ -96,6 +99,10 @@ def _take_one(clinic: Clinic, at: datetime, failed: list[UUID]) -> bool:
             changes = list(own.select_for_update(skip_locked=True).values_list("pk", flat=True))
             look_at(patient_id, at, by=actor)
             RecordsChange.objects.filter(pk__in=changes).delete()
+    except SealBroken:
+        if patient_id is None:
+            raise
+        _put_off(clinic, patient_id, at)
     except (
         Exception
     ) as error:  # one patient's trouble must not stop the others; the row stays, and health says so
@@ -106,10 +113,20 @@ def _take_one(clinic: Clinic, at: datetime, failed: list[UUID]) -> bool:
     return True
 
 
+def _put_off(clinic: Clinic, patient_id: UUID, at: datetime) -> None:
+    """A record that cannot be read as a whole is looked at again later, when it may be repaired. What is critical is told now."""
+    actor = system_actor("followups", clinic.pk)
+    with suppress(SealBroken), acting(actor, clinic.pk):
+        begin_critical(patient_id, at, by=actor)
+    with acting(actor, clinic.pk):
+        RecordsChange.objects.filter(clinic=clinic, patient_id=patient_id).update(at=at + LOOK_AGAIN_IN)
+
+
 def look_at(patient_id: UUID, at: datetime, *, by: Actor) -> list[Enrolment]:
     """What the record asks for now: rules applied, done steps closed, pathways begun and ended. Runs inside `acting`.
 
-    The gates come first, then the patient's lock: the order in which a withdrawal takes them.
+    The gates come first, then the patient's lock: the order in which a withdrawal takes them. Raises SealBroken where the
+    record does not open: then nothing changes.
     """
     followup = Need(patient_id=patient_id, purpose=Purpose.FOLLOWUP)
     risk = Need(patient_id=patient_id, purpose=Purpose.RISK, op=Operation.AUTOMATED)
@@ -127,6 +144,21 @@ def look_at(patient_id: UUID, at: datetime, *, by: Actor) -> list[Enrolment]:
         wanted = tag_findings(tags)
     close_satisfied(patient, at, permitted=permitted, by=by)
     end_without_reason(patient, wanted, at, by=by)
+    return _begin(patient, [*findings, *wanted], permitted=permitted, at=at)
+
+
+def begin_critical(patient_id: UUID, at: datetime, *, by: Actor) -> list[Enrolment]:
+    """The pathways of critical values that do open, and nothing else of `look_at`. Runs inside `acting`."""
+    followup = Need(patient_id=patient_id, purpose=Purpose.FOLLOWUP)
+    permitted = pass_gate([followup], at)[followup].allowed
+    patient = patient_for(by, patient_id)
+    Patient.objects.select_for_update(no_key=True).only("pk").get(pk=patient_id)
+    with access(Purpose.CARE, Kind.COMPUTED):
+        findings = critical_findings(patient, at)
+    return _begin(patient, findings, permitted=permitted, at=at)
+
+
+def _begin(patient: Patient, findings: list[Finding], *, permitted: bool, at: datetime) -> list[Enrolment]:
     begun = [
         enrol(
             patient,
@@ -136,7 +168,7 @@ def look_at(patient_id: UUID, at: datetime, *, by: Actor) -> list[Enrolment]:
             permitted=permitted or finding.pathway.purpose is not Purpose.FOLLOWUP,
             at=at,
         )
-        for finding in [*findings, *wanted]
+        for finding in findings
         if not (finding.late and Enrolment.objects.filter(patient=patient, cause=finding.cause).exists())
     ]
     return [enrolment for enrolment in begun if enrolment is not None]

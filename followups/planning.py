@@ -5,6 +5,7 @@ permission, patient, enrolment, to-do, message.
 """
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -17,6 +18,7 @@ from audit.purposes import Purpose
 from audit.services import record
 from clinics.models import StaffRole
 from clinics.roles import Permission, Role, permissions_of
+from crypto.errors import SealBroken
 from followups.choices import (
     CancelReason,
     Channel,
@@ -143,11 +145,15 @@ def plan_reminders(
 
 
 def channel_of(patient: Patient, at: datetime) -> Channel | None:
-    """How this patient can be written to: by text to their own phone (a child's: the parent's), else by e-mail."""
-    with access(Purpose.FOLLOWUP, Kind.COMPUTED):
+    """How this patient can be written to: by text to their own phone (a child's: the parent's), else by e-mail.
+
+    None also where nobody can read the addresses: a message is planned for an address, or not at all.
+    """
+    with access(Purpose.FOLLOWUP, Kind.COMPUTED), suppress(SealBroken):
         if patient.identity.phone and may_text(patient, at):
             return Channel.SMS
         return Channel.EMAIL if patient.identity.email else None
+    return None
 
 
 def may_text(patient: Patient, at: datetime) -> bool:

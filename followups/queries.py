@@ -19,6 +19,7 @@ from django.utils.translation import gettext_lazy as _
 from audit.actors import Actor
 from clinics.models import TeamMember
 from consent.purposes import Words
+from crypto.reading import Unreadable, shown
 from followups.choices import EnrolmentState, FollowUpState, MessageState, Urgency
 from followups.errors import FollowUpNotFound
 from followups.messaging import policy, templates
@@ -66,7 +67,7 @@ class Fact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One to-do as it is shown: who, why, since when, what next, and the one action."""
+    """One to-do as it is shown: who, why, since when, what next, and the one action. `unreadable`: its facts do not open."""
 
     follow_up: FollowUp
     patient: Patient
@@ -74,6 +75,7 @@ class Row:
     step: Step
     facts: tuple[Fact, ...]
     days_overdue: int
+    unreadable: Unreadable | None = None
 
     @property
     def id(self) -> UUID:
@@ -327,13 +329,15 @@ def _rows(follow_ups: QuerySet[FollowUp], actor: Actor, today: date) -> list[Row
 
 def _row(follow_up: FollowUp, actor: Actor, today: date) -> Row:
     due_on = follow_up.due_on
+    facts = shown(lambda: _facts(follow_up)) if "clinical" in actor.field_sets else ()
     return Row(
         follow_up=follow_up,
         patient=follow_up.patient,
         pathway=pathway_of(follow_up.enrolment.pathway, follow_up.enrolment.version),
         step=_step(follow_up),
-        facts=_facts(follow_up) if "clinical" in actor.field_sets else (),
+        facts=() if isinstance(facts, Unreadable) else facts,
         days_overdue=(today - due_on).days if due_on and due_on < today else 0,
+        unreadable=facts if isinstance(facts, Unreadable) else None,
     )
 
 

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.conf import settings
+from django.db import transaction
 from django.db.models import Q
 
 from audit.access import access
@@ -24,6 +25,7 @@ from clinics.channels import CarrierRefused, CarrierUnavailable, send_mail_text,
 from clinics.models import Clinic
 from consent.decisions import Decision, Need
 from consent.gate import pass_gate
+from crypto.errors import SealBroken
 from followups.choices import AttemptOutcome, CancelReason, Channel, MessageState
 from followups.messaging import Text, at_rest, day_in_words, not_at_night, policy, salutation, templates
 from followups.models import Attempt, Message, Outbox
@@ -37,6 +39,7 @@ CARRIER_LIMIT = timedelta(seconds=2)  # a call begun just before the deadline ma
 GRACE = timedelta(seconds=1)
 MESSAGES_A_BATCH = 10
 PAUSE_AFTER_TROUBLE = timedelta(minutes=2)
+LOOK_AGAIN_IN = timedelta(hours=1)  # at a letter that could not be read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +91,7 @@ def start(clinic: Clinic, at: datetime, *, limit: int = MESSAGES_A_BATCH) -> lis
             .order_by("pk")
         )
         with access(Purpose.FOLLOWUP, Kind.COMPUTED):
-            started = [_start(clinic, entry, decisions[needs[entry.pk]], at) for entry in entries]
+            started = [_start_or_wait(clinic, entry, decisions[needs[entry.pk]], at) for entry in entries]
     return [letter for letter in started if letter is not None]
 
 
@@ -106,6 +109,18 @@ def settle(clinic: Clinic, attempt_id: UUID, outcome: AttemptOutcome, at: dateti
 
 def _now(at: datetime, began: float) -> datetime:
     return at + timedelta(seconds=time.monotonic() - began)
+
+
+def _start_or_wait(clinic: Clinic, entry: Outbox, decision: Decision, at: datetime) -> Letter | None:
+    """A letter whose address or salutation does not open waits: the others go, and this one when it is repaired."""
+    try:
+        with transaction.atomic():
+            return _start(clinic, entry, decision, at)
+    except SealBroken:
+        entry.refresh_from_db()
+        entry.not_before = at + LOOK_AGAIN_IN
+        entry.save(update_fields=["not_before"])
+        return None
 
 
 def _start(clinic: Clinic, entry: Outbox, decision: Decision, at: datetime) -> Letter | None:

@@ -10,6 +10,7 @@ from audit.purposes import Purpose
 from audit.services import record
 from consent.decisions import Need
 from consent.gate import pass_gate
+from crypto.reading import opens
 from followups.choices import (
     ENDING_OUTCOMES,
     CancelReason,
@@ -39,6 +40,7 @@ def complete_follow_up(
 ) -> FollowUp:
     """Write down what came of a to-do. An ending outcome closes it and opens the next steps; any other is one more try.
 
+    A note takes the place of the one before, also of one that cannot be read, which the log then says.
     `again_on` is the day agreed, or the day to call again. Told a critical result, `read_back` says whether the person
     repeated it. Raises FollowUpNotFound, AlreadyClosed.
     """
@@ -54,6 +56,13 @@ def complete_follow_up(
     follow_up.last_try_at = at
     follow_up.read_back = read_back if follow_up.urgency == Urgency.CLASS_A else None
     if note:
+        if not opens(follow_up, "note"):
+            record(
+                "follow_up.note_replaced",
+                object=follow_up,
+                subjects=[patient.subject_id],
+                reason="unreadable",
+            )
         follow_up.note = note
     if outcome in ENDING_OUTCOMES:
         follow_up.state, follow_up.closed_at, follow_up.closed_by = FollowUpState.DONE, at, by.ref

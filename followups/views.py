@@ -13,6 +13,7 @@ from audit.kinds import Kind
 from audit.purposes import Purpose
 from clinics.guards import ClinicRequest, staff_page
 from clinics.roles import Permission
+from crypto.reading import opens
 from followups.choices import FollowUpState, Outcome
 from followups.forms import OutcomeForm
 from followups.models import PENDING
@@ -46,7 +47,13 @@ def done(request: ClinicRequest, follow_up_id: UUID) -> HttpResponse:
     return render(
         request,
         "followups/done.html",
-        {"row": row, "patient": row.patient, "form": form, "pending": follow_up.state in PENDING},
+        {
+            "row": row,
+            "patient": row.patient,
+            "form": form,
+            "pending": follow_up.state in PENDING,
+            "note_broken": not opens(follow_up, "note"),
+        },
     )
 
 

@@ -43,13 +43,15 @@ class Concern:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """The newest value of every item of the last visits. `set_apart` counts items that are told in person, not shown here."""
+    """The newest value of every item of the last visits. `set_apart` counts items that are told in person, not shown here;
+    `unreadable` those that are damaged and in no other list."""
 
     taken_on: date | None
     concerns: list[Concern]
     in_range: list[Result]
     without_range: list[Result]
     set_apart: int
+    unreadable: int
 
     @property
     def count(self) -> int:
@@ -70,12 +72,16 @@ class Summary:
     @property
     def headline(self) -> str:
         """The one thing the page says."""
-        if not self.count:
+        if not self.count and not self.unreadable:
             return _("No results yet")
         if self.critical:
             return _("Something needs a doctor now")
         if not self.concerns:
-            return _("All within range") if self.in_range else _("Results to look at together")
+            return (
+                _("All within range")
+                if self.in_range and not self.unreadable
+                else _("Results to look at together")
+            )
         return (
             _("Most of it is fine") if len(self.in_range) > len(self.concerns) else _("A few things to mind")
         )
@@ -98,25 +104,28 @@ class Summary:
                     "count": len(self.concerns),
                 }
             return _("Outside the range: %(names)s. Nothing among them is critical.") % {"names": names}
-        return _("Nothing stands outside its range.") if self.in_range else ""
+        return _("Nothing stands outside its range.") if self.in_range and not self.unreadable else ""
 
 
 def summary_of(table: ResultsTable) -> Summary:
     """Sort the newest value of each row; what the catalogue seals whole is only counted."""
-    rows = [row for row in table.rows if not row.newest.sealed_whole]
+    own = [row for row in table.rows if not row.newest.sealed_whole]
+    rows = [row for row in own if row.newest.unreadable is None]
+    uncatalogued = [result for result in table.uncatalogued if not result.sealed_whole]
     concerns = [_concern(row) for row in rows if row.newest.flag.is_out_of_range]
     return Summary(
         taken_on=table.days[-1] if table.days else None,
         concerns=sorted(concerns, key=lambda concern: not concern.newest.flag.is_critical),
         in_range=[row.newest for row in rows if row.newest.flag is Flag.NORMAL],
         without_range=[row.newest for row in rows if row.newest.flag is Flag.UNFLAGGED]
-        + [result for result in table.uncatalogued if not result.sealed_whole],
-        set_apart=len(table.rows) - len(rows) + sum(result.sealed_whole for result in table.uncatalogued),
+        + [result for result in uncatalogued if result.unreadable is None],
+        set_apart=len(table.rows) - len(own) + len(table.uncatalogued) - len(uncatalogued),
+        unreadable=len(own) - len(rows) + sum(result.unreadable is not None for result in uncatalogued),
     )
 
 
 def _concern(row: Row) -> Concern:
-    measured = [cell for cell in row.cells if cell is not None]
+    measured = [cell for cell in row.cells if cell is not None and cell.unreadable is None]
     previous = measured[-2] if len(measured) > 1 else None
     return Concern(newest=measured[-1], previous=previous, trend=trend_of(measured))
 

@@ -21,6 +21,7 @@ from consent.notices import ITEMS
 from consent.purposes import PurposeRule
 from consent.queries import PurposeStanding, states_of
 from consent.services import current_notice, record_consent, withdraw_consent, would_stop
+from crypto.reading import Unreadable, shown
 from patients.choices import PortalRelation
 from patients.models import Patient, PortalAccess
 from portal.forms import CodeForm, PhoneForm
@@ -103,10 +104,13 @@ def home(request: ClinicRequest) -> HttpResponse:
 
 
 def _greeting(screen: OnScreen, at: datetime) -> str:
-    """By name on one's own pages; somebody else's proxy is greeted without one."""
+    """By name on one's own pages; without one where it cannot be read, and for somebody else's proxy."""
     if not screen.is_own:
         return _("Hello")
-    name, hour = screen.shown.patient.identity.name, timezone.localtime(at).hour
+    identity, hour = screen.shown.patient.identity, timezone.localtime(at).hour
+    name = shown(lambda: identity.name)
+    if isinstance(name, Unreadable):
+        return _("Hello")
     if hour < 12:
         return _("Good morning, %(name)s") % {"name": name}
     return (_("Good afternoon, %(name)s") if hour < 18 else _("Good evening, %(name)s")) % {"name": name}

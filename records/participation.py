@@ -13,9 +13,9 @@ from consent.services import Stopped
 from crypto.core.scopes import Scope
 from patients.choices import TagSource
 from patients.models import Patient, PatientTag
+from patients.services import end_rule_tags
 from records.choices import Cause
 from records.models import ExamReport, Observation, RecordsChange
-from records.services import end_all_rule_tags
 
 
 def on_withdrawn(*, patient_id: UUID, purpose: Purpose, at: datetime) -> list[Stopped]:
@@ -27,7 +27,7 @@ def on_withdrawn(*, patient_id: UUID, purpose: Purpose, at: datetime) -> list[St
         return []
     patient = Patient.objects.get(pk=patient_id)
     with acting(system_actor("records", patient.clinic_id), patient.clinic_id) as house:
-        ended = end_all_rule_tags(patient, at=at, by=house)
+        ended = end_rule_tags(patient, at=at, by=house)
     return _in_words(len(ended))
 
 

@@ -9,6 +9,7 @@ from django.db.models import Max
 from django.db.models.functions import TruncDate
 
 from audit.actors import Actor
+from crypto.reading import Unreadable, shown
 from patients.choices import PortalRelation
 from patients.models import Patient, PortalAccess
 from records.catalogue import catalogue
@@ -60,28 +61,32 @@ def history_of(actor: Actor, patient: Patient, key: str) -> list[Result]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimelineEntry:
-    """One report on the patient's time line."""
+    """One report on the patient's time line. Where it does not open, `title` is the marker that says so."""
 
     report_id: UUID
     taken_at: datetime
     filed_at: datetime
-    title: str
+    title: str | Unreadable
     counts: ReportCounts
 
 
 def timeline(actor: Actor, patient: Patient, *, limit: int = TIMELINE_LENGTH) -> list[TimelineEntry]:
     """The newest reports of a patient."""
     reports = ExamReport.objects.filter(patient=patient).order_by("-taken_at", "-pk")[:limit]
-    return [
-        TimelineEntry(
-            report_id=report.pk,
-            taken_at=report.taken_at,
-            filed_at=report.filed_at,
-            title=summary["title"],
-            counts=ReportCounts.from_json(summary["counts"]),
-        )
-        for report, summary in ((report, report.summary) for report in reports)
-    ]
+    return [_entry(report) for report in reports]
+
+
+def _entry(report: ExamReport) -> TimelineEntry:
+    summary = shown(lambda: report.summary)
+    return TimelineEntry(
+        report_id=report.pk,
+        taken_at=report.taken_at,
+        filed_at=report.filed_at,
+        title=summary if isinstance(summary, Unreadable) else summary["title"],
+        counts=ReportCounts()
+        if isinstance(summary, Unreadable)
+        else ReportCounts.from_json(summary["counts"]),
+    )
 
 
 def last_report_at(patient_id: UUID) -> datetime | None:
@@ -93,11 +98,11 @@ def last_report_at(patient_id: UUID) -> datetime | None:
 
 
 def _opened(actor: Actor, patient: Patient, rows: Iterable[Observation]) -> list[Result]:
-    """Open rows, leaving out items sealed whole for whoever may not see them."""
+    """Open rows, leaving out items sealed whole for whoever may not see them, and what might be one but cannot be read."""
     results = [Result.of(row) for row in rows]
     if _sees_sealed_items(actor, patient):
         return results
-    return [result for result in results if not result.sealed_whole]
+    return [r for r in results if not r.sealed_whole and (r.indicator is not None or not r.unreadable)]
 
 
 def _sees_sealed_items(actor: Actor, patient: Patient) -> bool:

@@ -10,6 +10,7 @@ from uuid import UUID
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from crypto.reading import Unreadable, shown
 from records.catalogue import Group, Indicator, catalogue
 from records.choices import Flag, WhyUncatalogued
 from records.details import Detail
@@ -22,17 +23,21 @@ NO_BREAK = "\u00a0"
 
 @dataclass(frozen=True)
 class Result:
-    """One opened result."""
+    """One opened result; or one that could not be read, of which the row alone is known: its item, unless that is sealed too."""
 
     id: UUID
     report_id: UUID
     taken_at: datetime
     detail: Detail
+    unreadable: Unreadable | None = None
 
     @classmethod
     def of(cls, row: Observation) -> "Result":
-        """Open one observation."""
-        return cls(row.pk, row.report_id, row.taken_at, Detail(row.detail))
+        """Open one observation, to be shown."""
+        detail = shown(lambda: Detail(row.detail))
+        if isinstance(detail, Unreadable):
+            return cls(row.pk, row.report_id, row.taken_at, _nothing_of(row.indicator), detail)
+        return cls(row.pk, row.report_id, row.taken_at, detail)
 
     @property
     def day(self) -> date:
@@ -143,6 +148,12 @@ class Result:
         return _("; ").join(said)
 
 
+def _nothing_of(indicator: str) -> Detail:
+    """The detail of a result that could not be read: an item, no value, no flag."""
+    item = {"indicator": indicator, "meant": indicator} if indicator else {}
+    return Detail({**item, "name": "", "printed": {}, "flag": Flag.UNFLAGGED.value})
+
+
 def sign_of(comparator: Comparator) -> str:
     return _SIGNS.get(comparator.value, comparator.value)
 
@@ -206,6 +217,12 @@ class ResultsTable:
     panels: Sequence[Panel]
     uncatalogued: Sequence[Result]
     older: bool
+
+    @property
+    def unreadable(self) -> int:
+        """How many of the results shown could not be read."""
+        cells = [cell for row in self.rows for cell in row.cells if cell is not None]
+        return sum(result.unreadable is not None for result in [*cells, *self.uncatalogued])
 
     @property
     def rows(self) -> list[Row]:

@@ -12,7 +12,7 @@ from patients.queries.access import (
 from patients.queries.cards import patient_of_form
 from patients.queries.portal import has_portal, portal_accounts_by_phone, portal_patients
 from patients.queries.search import Match, MatchedBy, search_patients
-from patients.queries.tags import ShownTag, tags_of
+from patients.queries.tags import ShownTag, tags_of, tags_to_show
 from patients.queries.twins import Twin, TwinSign, possible_twins
 
 __all__ = [
@@ -34,5 +34,6 @@ __all__ = [
     "possible_twins",
     "search_patients",
     "tags_of",
+    "tags_to_show",
     "visible_patients",
 ]

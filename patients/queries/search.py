@@ -19,6 +19,7 @@ from audit.kinds import Kind
 from audit.purposes import Purpose
 from crypto.core.pinyin import initials
 from crypto.core.tokens import name_terms
+from crypto.errors import SealBroken
 from crypto.indexes import Index
 from patients.errors import PhoneInvalid, SearchTooShort
 from patients.identity import read_phone
@@ -103,11 +104,19 @@ def _meant(probe: Probe, room: int) -> Iterator[Patient]:
     if room <= 0:
         return
     for patient in probe.candidates.order_by("-created_at", "-pk")[: probe.limit]:
-        if probe.holds is None or probe.holds(patient):
+        if probe.holds is None or _holds(probe.holds, patient):
             room -= 1
             yield patient
         if room <= 0:
             return
+
+
+def _holds(check: Callable[[Patient], bool], patient: Patient) -> bool:
+    """Whether the opened person is meant. Of one who cannot be read nobody knows: they are found by number alone."""
+    try:
+        return check(patient)
+    except SealBroken:
+        return False
 
 
 def _number_probes(visible: QuerySet[Patient], clinic_id: UUID, query: str) -> Iterator[Probe]:

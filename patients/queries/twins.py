@@ -1,5 +1,6 @@
 """People who look like the one in front of the desk: shown beside the form, never a hard block."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -12,6 +13,7 @@ from audit.access import access
 from audit.actors import Actor
 from audit.kinds import Kind
 from audit.purposes import Purpose
+from crypto.errors import SealBroken
 from crypto.indexes import Index
 from patients.identity import NewIdentity, tidy_name
 from patients.models import Patient
@@ -60,10 +62,14 @@ class Twin:
 
 @dataclass(frozen=True, slots=True)
 class Likeness:
-    """Who resembles a new person: those the actor may see, likeliest first, and the rest of those with the same number."""
+    """Who resembles a new person: those the actor may see, likeliest first, and the rest of those with the same number.
+
+    `unreadable` are candidates the actor may see whose identity does not open: nobody knows whether they resemble anybody.
+    """
 
     shown: list[Twin]
     hidden: set[UUID]
+    unreadable: set[UUID]
 
 
 def possible_twins(actor: Actor, clinic_id: UUID, identity: NewIdentity) -> list[Twin]:
@@ -79,13 +85,19 @@ def likeness(actor: Actor, clinic_id: UUID, identity: NewIdentity) -> Likeness:
     same_number = _with_same_number(clinic_id, identity)
     candidates = same_number | _namesakes(clinic_id, identity)
     if not candidates:
-        return Likeness([], set())
-    visible = visible_patients(actor, clinic_id).filter(pk__in=candidates).order_by("-created_at", "-pk")
+        return Likeness([], set(), set())
+    visible = list(
+        visible_patients(actor, clinic_id).filter(pk__in=candidates).order_by("-created_at", "-pk")
+    )
+    compared: list[Twin] = []
     with access(Purpose.CARE, Kind.MATCHED, field_sets=COMPARED):
-        compared = [Twin(patient, signs_of(patient, identity)) for patient in visible]
+        for patient in visible:
+            with suppress(SealBroken):
+                compared.append(Twin(patient, signs_of(patient, identity)))
     twins = [twin for twin in compared if _is_likely(twin.signs)]
     twins.sort(key=lambda twin: (TwinSign.ID_NUMBER not in twin.signs, -len(twin.signs)))
-    return Likeness(twins, same_number - {twin.patient.pk for twin in compared})
+    seen = {patient.pk for patient in visible}
+    return Likeness(twins, same_number - seen, seen - {twin.patient.pk for twin in compared})
 
 
 def _with_same_number(clinic_id: UUID, identity: NewIdentity) -> set[UUID]:

@@ -75,6 +75,18 @@ def end_rule_tag(patient: Patient, code: str, *, at: datetime, by: Actor) -> Pat
     return present
 
 
+def end_rule_tags(patient: Patient, *, at: datetime, by: Actor) -> list[PatientTag]:
+    """Take every mark off the chart that a rule set; marks that people set stay. Opens nothing, so damage does not stop it."""
+    _lock(patient)
+    rows = list(
+        PatientTag.objects.filter(patient=patient, source=TagSource.RULE, ended_at=None).order_by("set_at")
+    )
+    for row in rows:
+        _end(row, at)
+        record("tag.ended", object=row, subjects=[patient.subject_id])
+    return rows
+
+
 def _lock(patient: Patient) -> None:
     """One writer of tags per patient: the database cannot see that two sealed tags are the same."""
     Patient.objects.select_for_update().only("pk").get(pk=patient.pk)

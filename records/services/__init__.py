@@ -1,14 +1,13 @@
 """What the clinic does with records: file a report, and let the rules look at it."""
 
 from records.services.filing import FiledReport, ReportCounts, file_report, person_of, weigh_report
-from records.services.tagging import TagChange, apply_rules, end_all_rule_tags
+from records.services.tagging import TagChange, apply_rules
 
 __all__ = [
     "FiledReport",
     "ReportCounts",
     "TagChange",
     "apply_rules",
-    "end_all_rule_tags",
     "file_report",
     "person_of",
     "weigh_report",

@@ -40,7 +40,8 @@ class TagChange:
 def apply_rules(patient_id: UUID, *, at: datetime, by: Actor) -> list[TagChange]:
     """Set the tags whose rules are true and take off those whose rules are false; unknown leaves the chart as it is.
 
-    Without the patient's permission nothing is looked at and nothing changes. Raises PatientNotFound.
+    Without the patient's permission nothing is looked at and nothing changes. Raises PatientNotFound, and SealBroken where a
+    result or a tag does not open: then nothing changes either.
     """
     patient = patient_for(by, patient_id)
     try:
@@ -51,15 +52,6 @@ def apply_rules(patient_id: UUID, *, at: datetime, by: Actor) -> list[TagChange]
             return _apply(patient, rule_book(), at, by)
     except ConsentMissing:
         return []
-
-
-def end_all_rule_tags(patient: Patient, *, at: datetime, by: Actor) -> list[str]:
-    """Take every tag off that a rule set; tags that people set stay. Answers the codes."""
-    with access(Purpose.RISK, Kind.COMPUTED):
-        codes = [tag.code for tag in tags_of(by, patient) if tag.source == TagSource.RULE]
-        for code in codes:
-            end_rule_tag(patient, code, at=at, by=by)
-    return codes
 
 
 def _apply(patient: Patient, book: RuleBook, at: datetime, by: Actor) -> list[TagChange]:
