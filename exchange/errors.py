@@ -105,3 +105,10 @@ class KeysAreChanging(ClinicError):
 
     status = HTTPStatus.CONFLICT
     message = _("Another run is changing the keys at the moment. Please wait until it has ended.")
+
+
+class KeyCopyRefused(ClinicError):
+    """The file is not a whole copy of this installation's key tables."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    message = _("This is not a whole copy of this installation's key tables. Nothing was changed.")

@@ -1,9 +1,17 @@
-"""What Celery wakes."""
+"""What Celery wakes. What is due and how far it has come stands in PostgreSQL and beside the keys."""
+
+import logging
 
 from celery import shared_task
+from django.utils import timezone
 
 from audit.erasures import hand_in_ledger
+from exchange.errors import KeysAreChanging
 from exchange.services.erasure import carry_out_ledger, remove_leftover_bytes
+from exchange.services.key_copies import back_up_key_tables, is_backed_up
+from exchange.services.keys import keep_keys
+
+logger = logging.getLogger(__name__)
 
 
 @shared_task(ignore_result=True)
@@ -12,3 +20,15 @@ def keep_ledger() -> None:
     if carry_out_ledger():
         remove_leftover_bytes()
     hand_in_ledger()
+
+
+@shared_task(ignore_result=True)
+def keep_keys_task() -> None:
+    """Once an hour: a copy of the key tables where today has none, then the changes of keys that are due or were cut off."""
+    at = timezone.now()
+    if not is_backed_up(at=at):
+        back_up_key_tables(at=at)
+    try:
+        keep_keys(at=at)
+    except KeysAreChanging:
+        logger.info("another run is changing keys")

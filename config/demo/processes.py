@@ -28,15 +28,21 @@ APPLICATION = (
     "REDIS_URL",
     "KEYS_DIR",
     "FILES_DIR",
+    "KEY_TABLES_DIR",
     "SECRET_KEY",
     "SMTP_HOST",
     "SMTP_PORT",
     "MAILBOX_URL",
     "PUBLIC_URL",
 )
+WITNESSED = (
+    "WITNESS_URL",
+    "WITNESS_PUBLIC_KEY_FILE",
+    "LEDGER_PUBLIC_KEY_FILE",
+)  # who erases, and who starts after it
 NEEDS: dict[str, tuple[str, ...]] = {
-    "web": (*APPLICATION, "PORT"),
-    "worker": APPLICATION,
+    "web": (*APPLICATION, *WITNESSED, "PORT"),
+    "worker": (*APPLICATION, *WITNESSED),
     "beat": APPLICATION,
     "sequencer": (
         *APPLICATION,

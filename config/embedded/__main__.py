@@ -17,6 +17,7 @@ from config.embedded.accounts import account_of_services
 from config.embedded.places import REPOSITORY, announce, data_folder, open_place, running_on, secrets_of
 from config.embedded.postgres import run_postgres
 from config.embedded.valkey import run_valkey
+from crypto.hold import PUBLIC_FILE, create_pair
 
 
 @contextmanager
@@ -28,19 +29,28 @@ def run_services(data: Path | None) -> Iterator[dict[str, str]]:
         secrets = secrets_of(place)
         postgres = stack.enter_context(run_postgres(place, secrets, account))
         redis_url = stack.enter_context(run_valkey(place, secrets, account))
-        keys, files = place.data / "keys", place.data / "files"
-        for folder in (keys, files):
+        keys, files, key_tables = (place.data / name for name in ("keys", "files", "key-tables"))
+        for folder in (keys, files, key_tables):
             folder.mkdir(mode=0o700, exist_ok=True)
+        _make_hold_pair(place.data / "hold", keys)
         variables = {
             **postgres.urls(),
             "REDIS_URL": redis_url,
             "KEYS_DIR": str(keys),
             "FILES_DIR": str(files),
+            "KEY_TABLES_DIR": str(key_tables),
             "SECRET_KEY": secrets.secret_key,
             "ZHIZHI_DATA": str(place.data),
         }
         announce(place.data, variables)
         yield variables
+
+
+def _make_hold_pair(folder: Path, keys: Path) -> None:
+    """So that erasing works at once. In production the private half is taken off the machine; here it stands beside the keys."""
+    if not (keys / PUBLIC_FILE).exists():
+        folder.mkdir(mode=0o700, exist_ok=True)
+        create_pair(folder / "hold.private", keys)
 
 
 def main() -> int:

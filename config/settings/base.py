@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import django_stubs_ext
+from celery.schedules import crontab
 from csp.constants import NONCE, NONE, SELF
 from django.utils.translation import gettext_lazy as _
 
@@ -158,7 +159,18 @@ CELERY_TIMEZONE = "UTC"
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 600}
 CELERY_BEAT_SCHEDULE = {
+    "keep the erasure ledger": {
+        "task": "exchange.tasks.keep_ledger",
+        "schedule": 30.0,
+        "options": {"expires": 30},
+    },
     "turn the follow-up loop": {"task": "followups.tasks.turn", "schedule": 2.0, "options": {"expires": 10}},
+    # Whether an epoch, a copy of the key tables or the rest of an interrupted run is due is asked every hour.
+    "keep the keys": {
+        "task": "exchange.tasks.keep_keys_task",
+        "schedule": crontab(minute="17"),
+        "options": {"expires": 3000},
+    },
 }
 
 # The reverse proxies whose X-Forwarded-For is ours; everybody else's is a stranger's text.
@@ -172,6 +184,7 @@ VAULT_CA_FILE: str
 VAULT_MOUNT: str
 VAULT_NAMESPACE: str
 FILES_DIR: Path
+KEY_TABLES_DIR: Path
 DATABASE_OWNER: dict[str, str] | None
 DATABASE_SEQUENCER_URL: str
 DATABASE_AUDITOR_URL: str
@@ -179,6 +192,7 @@ CELERY_BROKER_URL: str
 SEQUENCER_KEY_FILE: str
 WITNESS_URL: str
 WITNESS_PUBLIC_KEY_FILE: str
+LEDGER_PUBLIC_KEY_FILE: str
 BEAT_HEARTBEAT_FILE: str
 
 # An old key-encryption key lives so many days after its epoch: as long an older dump opens without newer key tables.

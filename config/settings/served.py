@@ -32,6 +32,9 @@ def read_services(env: Environment, transaction_limits: str) -> dict[str, Any]:
             "KEYS_DIR", "the folder of the installation's keys, outside the database and its backups"
         ),
         "FILES_DIR": env.folder("FILES_DIR", "the folder of sealed files, backed up with the database"),
+        "KEY_TABLES_DIR": env.folder(
+            "KEY_TABLES_DIR", "the folder of daily copies of the key tables, backed up with the database"
+        ),
         **read_key_service(env),
         "DATABASE_OWNER": None,
         "DATABASE_SEQUENCER_URL": env.optional_address("DATABASE_SEQUENCER_URL"),
@@ -39,6 +42,7 @@ def read_services(env: Environment, transaction_limits: str) -> dict[str, Any]:
         "WITNESS_URL": env.text("WITNESS_URL"),
         "WITNESS_PUBLIC_KEY_FILE": env.text("WITNESS_PUBLIC_KEY_FILE"),
         "SEQUENCER_KEY_FILE": env.text("SEQUENCER_KEY_FILE"),
+        "LEDGER_PUBLIC_KEY_FILE": env.text("LEDGER_PUBLIC_KEY_FILE"),
         "BEAT_HEARTBEAT_FILE": env.text("BEAT_HEARTBEAT_FILE"),
     }
     if env.optional_address("DATABASE_OWNER_URL"):

@@ -11,6 +11,7 @@ _nowhere = {  # type checks and `--help` load the settings without services
     "REDIS_URL": "redis://127.0.0.1:1",
     "KEYS_DIR": "/",
     "FILES_DIR": "/",
+    "KEY_TABLES_DIR": "/",
 }
 _env = Environment({**_nowhere, **os.environ})
 SECRET_KEY = "only-in-tests-" + "x" * 50

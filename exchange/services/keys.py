@@ -3,6 +3,7 @@
 What is to be done stands in `crypto_job`; each page is a unit of work of its own. Killed anywhere, the next run goes on from there.
 """
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,11 +21,14 @@ from clinics.models import Clinic
 from crypto import resealing, rotation
 from crypto.core.suites import Suite
 from crypto.epoch import move_counter, wait_for_older_transactions
+from crypto.errors import ClinicError
 from crypto.jobs import PAGE, advance, finish, open_job, restart, unfinished_jobs
 from crypto.models import JobKind, KeyJob
 from exchange.errors import KeysAreChanging
 from patients.models import PatientSearchPerson
 from patients.services import drop_old_tokens, rebuild_tokens
+
+logger = logging.getLogger(__name__)
 
 RUN_LOCK: Final = 7_203_103  # any number, the same for every run of an installation
 SECONDS_BETWEEN_WALKS: Final = 0.2  # what somebody else held is free again after a moment
@@ -45,11 +49,17 @@ def only_run() -> Iterator[None]:
 
 
 def keep_keys(*, at: datetime) -> None:
-    """What is due in every clinic: go on with what was begun, start epochs, destroy old keys. Raises KeysAreChanging."""
+    """What is due in every clinic: go on with what was begun, start epochs, destroy old keys. Raises KeysAreChanging.
+
+    A clinic whose keys cannot be changed now is tried again by the next run and keeps no other from its turn.
+    """
     with only_run():
         for clinic in every_clinic():
-            for _job in keep_keys_of(clinic, at=at):
-                pass
+            try:
+                for _job in keep_keys_of(clinic, at=at):
+                    pass
+            except ClinicError as error:
+                logger.error("keys of clinic %s: %s: %s", clinic.pk, type(error).__name__, error)
 
 
 def keep_keys_of(

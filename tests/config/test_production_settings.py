@@ -24,6 +24,7 @@ def whole(tmp_path: Path) -> dict[str, str]:
         "REDIS_URL": "redis://valkey:6379",
         "KEYS_DIR": str(tmp_path),
         "FILES_DIR": str(tmp_path),
+        "KEY_TABLES_DIR": str(tmp_path),
         "SMTP_HOST": "mail.clinic.example",
         "MAIL_FROM": "crm@clinic.example",
         "TRUSTED_PROXIES": "172.30.1.0/24",
@@ -113,6 +114,10 @@ def test_cookies_travel_over_tls_alone(load: Load) -> None:
         (
             {"FILES_DIR": None},
             "FILES_DIR is not set: the folder of sealed files, backed up with the database.",
+        ),
+        (
+            {"KEY_TABLES_DIR": None},
+            "KEY_TABLES_DIR is not set: the folder of daily copies of the key tables, backed up with the database.",
         ),
         ({"DATABASE_URL": None}, "DATABASE_URL is not set: the PostgreSQL address of the application role."),
         (

@@ -32,6 +32,7 @@ def environment(transactional_db: None, tmp_path: Path) -> dict[str, str]:
         "REDIS_URL": os.environ["REDIS_URL"],
         "KEYS_DIR": str(tmp_path),
         "FILES_DIR": str(tmp_path),
+        "KEY_TABLES_DIR": str(tmp_path),
         "SMTP_HOST": "127.0.0.1",
         "MAIL_FROM": "crm@clinic.example",
         "TRUSTED_PROXIES": "127.0.0.1",

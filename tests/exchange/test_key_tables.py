@@ -1,0 +1,186 @@
+"""A database restored from an old dump opens again with a newer copy of the key tables, and nothing that was erased does."""
+
+import gzip
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
+from django.utils.timezone import now
+from pytest_django import Settings
+
+from audit.acting import acting
+from clinics.models import Clinic
+from config.dbroles.owner import as_owner
+from crypto.core.scopes import Scope
+from crypto.models import Kek, KekState, SubjectKey
+from exchange.errors import KeyCopyRefused
+from exchange.services import keys
+from exchange.services.key_copies import back_up_key_tables, is_backed_up, restore_key_tables
+from exchange.tasks import keep_keys_task
+from tests.exchange.test_key_commands import House
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+RESTORED = ("index_key", "subject_key", "sealed_file", "patient_search", "crypto_job", "crypto_kek")
+
+
+@pytest.fixture
+def house(settings: Settings, tmp_path: Path) -> House:
+    settings.KEY_TABLES_DIR = tmp_path
+    return House()
+
+
+@contextmanager
+def old_dump() -> Iterator[None]:
+    """When it ends, the tables of keys and tokens hold again what they held when it began."""
+    with as_owner(), connection.cursor() as cursor:
+        for table in RESTORED:
+            cursor.execute(f"CREATE TABLE dumped_{table} AS TABLE {table}")
+        cursor.execute("SELECT max(id) FROM crypto_kek")
+        (highest,) = cursor.fetchone()
+    try:
+        yield
+    finally:
+        with as_owner(), connection.cursor() as cursor:
+            for table in RESTORED:
+                cursor.execute(f"DELETE FROM {table}")
+            for table in reversed(RESTORED):
+                cursor.execute(f"INSERT INTO {table} TABLE dumped_{table}; DROP TABLE dumped_{table}")
+            cursor.execute(
+                "SELECT setval(pg_get_serial_sequence('crypto_kek', 'id'), %s);"
+                " UPDATE crypto_epoch SET counter = counter + 1",
+                [highest],
+            )
+
+
+def change_keys(clinic: Clinic) -> None:
+    """A new epoch, and the old key-encryption key destroyed."""
+    for _job in keys.keep_keys_of(clinic, at=now(), start=True):
+        pass
+    assert keys.destroy_old_keks(clinic, at=now() + timedelta(days=30)) == 1
+
+
+def test_an_old_dump_opens_with_a_newer_copy(house: House) -> None:
+    erased = house.patients.pop("欧阳晓静")
+    with old_dump():
+        change_keys(house.clinic)
+        with acting(house.system):
+            SubjectKey.objects.filter(subject_id=erased.subject_id, scope=Scope.IDENTITY).update(
+                wrapped=None, destroyed_at=now(), destroy_ref=uuid4()
+            )
+        copy = back_up_key_tables(at=now())
+
+    out = io.StringIO()
+    call_command("key_tables", "restore", str(copy), stdout=out)
+    call_command("rotate_keys", stdout=io.StringIO())
+
+    house.everything_opens_and_everybody_is_found()
+    with acting(house.system):
+        gone = SubjectKey.objects.get(subject_id=erased.subject_id, scope=Scope.IDENTITY)
+        assert gone.wrapped is None
+        assert gone.destroyed_at
+        states = list(Kek.objects.order_by("pk").values_list("state", flat=True))
+        assert states == [KekState.DESTROYED, KekState.ACTIVE]
+        wrapped = list(SubjectKey.objects.order_by("pk").values_list("wrapped", flat=True))
+    call_command("key_tables", "restore", str(copy), stdout=io.StringIO())
+    with acting(house.system):
+        assert list(SubjectKey.objects.order_by("pk").values_list("wrapped", flat=True)) == wrapped
+        newcomer = house.open_card
+    change_keys(house.clinic)  # the numbers of restored records are not given again
+    with acting(house.doctor):
+        house.patients["新来"] = newcomer("新来")
+    house.everything_opens_and_everybody_is_found()
+
+
+def test_a_key_that_was_destroyed_here_does_not_come_back(house: House) -> None:
+    """The copy is from before the erasure, and its wrap would open."""
+    patient = house.patients.pop("李娜")
+    copy = back_up_key_tables(at=now())
+    with acting(house.system):
+        SubjectKey.objects.filter(subject_id=patient.subject_id).update(
+            wrapped=None, destroyed_at=now(), destroy_ref=uuid4()
+        )
+
+    restored = restore_key_tables(copy)
+
+    assert (restored.wrapped, restored.destroyed, restored.closed) == (0, 0, 0)
+    with acting(house.system):
+        assert not SubjectKey.objects.filter(subject_id=patient.subject_id, wrapped__isnull=False).exists()
+
+
+def test_a_copy_of_another_installation_or_a_damaged_one_changes_nothing(
+    house: House, tmp_path: Path
+) -> None:
+    copy = back_up_key_tables(at=now())
+    lines = gzip.decompress(copy.read_bytes()).splitlines(keepends=True)
+    for number, content in enumerate(
+        [
+            gzip.compress(b"".join(lines).replace(b'"key_store":"', b'"key_store":"0')),
+            gzip.compress(b"".join(lines[:-1])),
+            gzip.compress(b"".join(lines[:3] + lines[4:])),
+            copy.read_bytes()[:-200],
+            b"",
+            b"no copy",
+        ]
+    ):
+        path = tmp_path / f"bad{number}"
+        path.write_bytes(content)
+        with pytest.raises(KeyCopyRefused):
+            restore_key_tables(path)
+    with pytest.raises(CommandError):
+        call_command("key_tables", "restore", str(tmp_path / "absent"))
+
+
+def test_a_copy_is_private_whole_and_holds_no_key_in_clear(house: House, tmp_path: Path) -> None:
+    copy = back_up_key_tables(at=now())
+    assert copy.stat().st_mode & 0o777 == 0o600
+    assert [path.name for path in tmp_path.iterdir()] == [copy.name]
+    text = gzip.decompress(copy.read_bytes())
+    assert text.count(b'"table":"subject_key"') == 3 * len(house.patients)
+    assert b'"table":"sealed_file"' in text
+    assert b"sealed_by" not in text
+
+
+def test_every_day_has_its_copy_and_a_week_of_them_is_kept(house: House, tmp_path: Path) -> None:
+    today = now()
+    for days in (30, 8, 7, 1):
+        back_up_key_tables(at=today - timedelta(days=days))
+    (tmp_path / ".key-tables-20260101T000000Z.jsonl.gz.part").touch()
+    assert not is_backed_up(at=today)
+
+    keep_keys_task()
+    keep_keys_task()
+
+    kept = sorted(path.name[11:19] for path in tmp_path.iterdir())
+    assert kept == [f"{today - timedelta(days=days):%Y%m%d}" for days in (7, 1, 0)]
+    assert is_backed_up(at=today)
+
+
+def test_the_task_starts_an_epoch_that_is_due(house: House) -> None:
+    with as_owner(), connection.cursor() as cursor:
+        cursor.execute("UPDATE crypto_kek SET not_after = now()")
+    keep_keys_task()
+    with acting(house.system):
+        assert Kek.objects.count() == 2
+    house.everything_opens_and_everybody_is_found()
+
+
+def test_the_status_names_what_lives_and_what_is_to_be_done(house: House) -> None:
+    run = house.run(start=True)
+    next(run)
+    run.close()
+    out = io.StringIO()
+    call_command("crypto_status", "--clinic", "east", stdout=out)
+    text = out.getvalue()
+    assert "patients.patient.identity: AES_256_GCM 4" in text
+    assert "consent.consentevent.evidence: AES_256_GCM 8 (" in text
+    assert "(patient_search): 0 " in text
+    assert "12" in text
+    with pytest.raises(CommandError):
+        call_command("crypto_status", "--clinic", "nowhere")
