@@ -35,7 +35,7 @@ class Discreet(logging.Formatter):
         copy = logging.makeLogRecord(record.__dict__)
         request = getattr(record, "request", None)
         if isinstance(request, HttpRequest):
-            copy.args = tuple(route_of(request) if arg == request.path else arg for arg in record.args or ())
+            copy.args = tuple(_of_a_page(arg, request) for arg in record.args or ())
         elif isinstance(record.args, Mapping):
             copy.args = _of_a_task(record.args, record.exc_info[1] if record.exc_info else None)
         elif record.args:
@@ -53,6 +53,11 @@ def route_of(request: HttpRequest) -> str:
         return "/" + resolve(request.path_info).route
     except Resolver404:
         return NO_PAGE
+
+
+def _of_a_page(arg: object, request: HttpRequest) -> object:
+    """Django escapes the address before it comes here; nothing else in its messages begins with a slash."""
+    return route_of(request) if isinstance(arg, str) and arg.startswith("/") else arg
 
 
 def said(error: BaseException) -> str:

@@ -7,7 +7,9 @@ from io import StringIO
 import pytest
 from django.conf import settings
 from django.db import DataError, connection
+from django.http import HttpResponse
 from django.test import RequestFactory
+from django.utils.log import log_response
 
 from config.logs import NO_PAGE, Discreet
 from config.settings.base import LOGGING
@@ -76,7 +78,14 @@ def test_what_the_database_says_about_a_value_stays_out_but_its_code_stays_in(
 def test_an_address_that_somebody_typed_is_not_repeated(log: logging.Logger, written: StringIO) -> None:
     for path in (f"/patients/{NAME}/", "/patients/018f0000-0000-7000-8000-000000000000/"):
         request = RequestFactory().get(path)
-        log.warning("%s: %s", "Not Found", request.path, extra={"request": request})
+        log_response(
+            "%s: %s",
+            "Not Found",
+            request.path,
+            request=request,
+            response=HttpResponse(status=404),
+            logger=log,
+        )
     assert written.getvalue().splitlines() == [
         f"WARNING Not Found: {NO_PAGE}",
         "WARNING Not Found: /patients/<uuid:patient_id>/",
