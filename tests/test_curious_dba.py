@@ -17,9 +17,11 @@ from uuid import UUID, uuid4
 
 import pytest
 from allauth.mfa.totp.internal.auth import TOTP
+from django.apps import apps
 from django.conf import LazySettings, settings
 from django.db import connection
 from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 from psycopg2.extensions import connection as Connection
 
@@ -41,6 +43,7 @@ from crypto import keyring
 from crypto.core import wire
 from crypto.core.scopes import Scope
 from crypto.core.suites import NONCE_BYTES, TAG_BYTES, Broken
+from crypto.fields import SealedField
 from crypto.files import write_file
 from crypto.models import IndexKey, SubjectKey
 from exchange.services import try_file, write_batch
@@ -366,6 +369,51 @@ def test_the_same_value_twice_is_sealed_in_two_ways(lived_in: World) -> None:
                 ]
                 nonces = {raw[wire.HEADER.size : wire.HEADER.size + NONCE_BYTES] for raw in seals}
                 assert len(nonces) == len(set(seals)) == len(seals), column.place
+
+
+# What was opened
+
+# Rules about tags ask for age and sex, and the notice of that purpose says so; its kinds of data do not name them.
+AS_ITS_NOTICE_SAYS = {("risk", "patient.identity.birth_date")}
+
+
+def test_what_was_opened_for_a_purpose_is_what_the_catalogue_says_it_needs(lived_in: World) -> None:
+    desk = Client()
+    desk.force_login(lived_in.doctor)
+    with acting(actor_for(lived_in.doctor, lived_in.clinic), lived_in.clinic.pk):
+        patient = Patient.objects.order_by("created_at")[0]
+    for page in ("desk:chart", "records:results", "followups:panel", "consent:panel"):
+        assert desk.get(reverse(page, args=[patient.pk])).status_code == 200
+    for page in ("desk:workbench", "patients:list", "exchange:import"):
+        assert desk.get(reverse(page)).status_code == 200
+    with as_owner():
+        opened = set(openings(connection))
+
+    needed = {
+        (purpose.value, name) for name, purposes in sealed_names().items() for purpose in purposes
+    } | AS_ITS_NOTICE_SAYS
+    assert opened - needed == set()
+    assert {purpose for purpose, _name in opened} >= {"care", "risk"}
+
+
+def openings(reading: Any) -> Iterator[tuple[str, str]]:
+    """Purpose and name of everything that an event of the log says was opened."""
+    for row in rows_of(reading, "audit_event"):
+        entry = json.loads(bytes(row["canon"]))
+        if entry["action"] == "access":
+            yield from ((entry["purpose"], field["name"]) for field in entry["fields"])
+
+
+def sealed_names() -> dict[str, frozenset[Purpose]]:
+    """The lasting name of every sealed field and part, with the purposes that its entry names."""
+    found: dict[str, frozenset[Purpose]] = {}
+    for model in apps.get_models():
+        for sealed in model._meta.concrete_fields:
+            if isinstance(sealed, SealedField):
+                column = tables()[model._meta.db_table].columns[sealed.column]
+                found[sealed.aad_name] = column.purposes
+                found |= {f"{sealed.aad_name}.{name}": p.purposes for name, p in column.parts.items()}
+    return found
 
 
 # The checks themselves
