@@ -44,7 +44,13 @@ def destroy_subject_keys(
     subject_ids: Collection[UUID], scopes: Collection[Scope], *, at: datetime, reference: UUID
 ) -> list[int]:
     """Destroy every version of these scopes' data keys, held ones too. Answers the ids of those that were alive."""
+    _lock_keys(subject_ids)
     return [row[0] for row in _run(_DESTROY_KEYS, [at, reference, _ids(subject_ids), _numbers(scopes)])]
+
+
+def _lock_keys(subject_ids: Collection[UUID]) -> None:
+    """A change of suite makes new versions of keys nobody holds: after this one has ended, the next statement sees them all."""
+    _run("SELECT id FROM subject_key WHERE subject_id = ANY (%s) ORDER BY id FOR UPDATE", [_ids(subject_ids)])
 
 
 def destroy_listed_keys(key_ids: Collection[int], *, at: datetime, reference: UUID) -> None:
@@ -205,6 +211,7 @@ def hold_keys(
     its key-encryption key, is left as it is instead.
     """
     place = hold_of(clinic_id)
+    _lock_keys(subject_ids)
     held: list[list[Any]] = []
     lost = 0
     for select, put, binding in _KINDS:
