@@ -182,7 +182,7 @@ def _forget_keks() -> None:
 
 _COLUMNS = """
 SELECT k.id, k.subject_id, k.clinic_id, k.scope, k.version, k.suite, k.kek_id, k.wrapped, k.created_at < now(),
-       kek.suite, kek.provider_ref, kek.state = 'hold'
+       kek.suite, kek.provider_ref, kek.state = 'hold' AND k.wrapped IS NOT NULL
 FROM subject_key k JOIN crypto_kek kek ON kek.id = k.kek_id
 """
 _BY_ID = _COLUMNS + "WHERE k.id = ANY (%s)"
