@@ -67,7 +67,9 @@ class VaultTransitProvider:
             _refuse_weak(name, known)
             key = self._rotate(name)
         _refuse_weak(name, key)
-        return f"{name}:{key.latest}"
+        reference = f"{name}:{key.latest}"
+        self._refuse_loose(reference)
+        return reference
 
     def wrap(self, items: Sequence[Clear]) -> list[bytes]:
         wrapped = [b""] * len(items)
@@ -176,6 +178,15 @@ class VaultTransitProvider:
         if answer.status == 404:
             raise KeysMissing("VAULT_MOUNT names no transit engine of this Vault.")
         return answer
+
+    def _refuse_loose(self, reference: str) -> None:
+        """Before 1.13 Vault passed over associated data without a word: every key would open in every other place."""
+        (wrapped,) = self.wrap([Clear(reference, Suite.AES_256_GCM, bytes(32), b"this")])
+        try:
+            self.unwrap([Wrapped(reference, Suite.AES_256_GCM, wrapped, b"that")])
+        except Broken:
+            return
+        raise KeysMissing("This Vault does not hold a key to what it is bound to: it must be 1.13 or newer.")
 
     def _make(self, name: str) -> _Key:
         body = {"type": KIND, "exportable": False, "allow_plaintext_backup": False, "derived": False}

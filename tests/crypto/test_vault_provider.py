@@ -58,8 +58,10 @@ def keys(server: VaultServer, token_file: Path) -> VaultTransitProvider:
 
 
 @pytest.fixture
-def kek(keys: VaultTransitProvider) -> str:
-    return keys.generate(AES, clinic_id=CLINIC)
+def kek(server: VaultServer, keys: VaultTransitProvider) -> str:
+    reference = keys.generate(AES, clinic_id=CLINIC)
+    server.asked.clear()
+    return reference
 
 
 def clear_for(reference: str, count: int = 1) -> list[Clear]:
@@ -99,13 +101,15 @@ def test_a_question_is_bounded_and_concerns_one_clinic(
     server: VaultServer, keys: VaultTransitProvider, kek: str
 ) -> None:
     foreign = keys.generate(AES, clinic_id=OTHER_CLINIC)
+    server.asked.clear()
     items = clear_for(kek, BATCH + 1) + clear_for(foreign, 2)
     assert keys.unwrap(wrapped_by(keys, items)) == [item.key for item in items]
     sizes = [len(question.body["batch_input"]) for question in server.questions("decrypt")]
     assert sizes == [BATCH, 1, 2]
 
 
-def test_a_key_is_made_so_that_it_never_leaves(server: VaultServer, kek: str) -> None:
+def test_a_key_is_made_so_that_it_never_leaves(server: VaultServer, keys: VaultTransitProvider) -> None:
+    keys.generate(AES, clinic_id=CLINIC)
     (made,) = [q for q in server.asked if q.method == "POST" and q.path.endswith(f"/keys/{NAME}")]
     assert made.body == {
         "type": "aes256-gcm96",
@@ -124,6 +128,13 @@ def test_a_key_that_can_leave_or_vanish_guards_nothing(
     server.keys[NAME] = TransitKey(settings)
     assert "not fit" in sentence_of(lambda: keys.generate(AES, clinic_id=CLINIC))
     assert server.keys[NAME].latest == 1
+
+
+def test_a_vault_too_old_to_bind_a_key_to_its_place_is_not_used(
+    server: VaultServer, keys: VaultTransitProvider
+) -> None:
+    server.binds = False
+    assert "must be 1.13 or newer" in sentence_of(lambda: keys.generate(AES, clinic_id=CLINIC))
 
 
 def test_every_question_says_who_asks(authority: Authority, token_file: Path) -> None:
@@ -498,6 +509,7 @@ def test_a_wrapped_key_that_names_another_version_than_its_record_is_not_sent(
 ) -> None:
     first, second = epochs(keys, 2)
     (item,) = wrapped_by(keys, clear_for(first))
+    server.asked.clear()
     with pytest.raises(Broken):
         keys.unwrap([item._replace(reference=second)])
     assert server.questions("decrypt") == []

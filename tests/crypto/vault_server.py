@@ -132,6 +132,7 @@ class VaultServer:
         self.denied: set[str] = set()  # what a token's policy does not allow, as the path begins
         self.sealed = False
         self.health = 200
+        self.binds = True  # False: as old as 1.12, which ignores associated data
         self.faults: deque[Fault] = deque()  # one for each of the next answers
         self.always: Fault | None = None
         self.asked: list[Question] = []
@@ -217,6 +218,8 @@ class VaultServer:
         one = {"encrypt": _encrypted, "decrypt": _decrypted}[verb]
         results: list[dict[str, Any]] = []
         for item in body["batch_input"]:
+            if not self.binds:
+                item["associated_data"] = ""
             try:
                 results.append({**one(key, item), "reference": ""})
             except Refused as refused:
