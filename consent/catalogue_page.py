@@ -19,8 +19,8 @@ auditor, and whoever adds a field.
 
 This page is made by `manage.py data_catalogue` from the `catalogue.yaml` beside each app's models; edit those. The build fails for a
 column without an entry and an entry without a column, for a sealed field that its entry describes otherwise, for level 5
-that is not sealed, for level 4 in clear without a reason of its own, for personal data without a purpose, and for names
-of what no purpose needs: {forbidden}.
+that is not sealed, for level 4 in clear without a reason of its own, for text in clear that has neither a fixed list nor a test
+that keeps persons out, for personal data without a purpose, and for names of what no purpose needs: {forbidden}.
 """
 
 

@@ -14,9 +14,8 @@ from consent.catalogue import Collected, Column, Level, Seal, Table, collected, 
 from consent.purposes import rule_of
 from crypto.fields import SealedField, SealedParts
 
-WIDE = 100  # a text column this wide takes a sentence
 MOST_OF_A_KIND = Level.L3
-_SIZE = re.compile(r"character varying\((\d+)\)")
+_CAN_HOLD_WORDS = re.compile(r"text|jsonb?|bytea|character varying.*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +30,12 @@ class SealedIn:
 def defects(*, without: tuple[str, ...] = ()) -> list[str]:
     """Every rule that does not hold now. `without`: beginnings of tables that are not the product's."""
     return [
-        *compare(tables(), columns_in_database(without=without), sealed_columns(apps.get_models())),
+        *compare(
+            tables(),
+            columns_in_database(without=without),
+            sealed_columns(apps.get_models()),
+            columns_of_fixed_lists(apps.get_models()),
+        ),
         *forbidden_words(tables().values(), collected()),
     ]
 
@@ -40,8 +44,9 @@ def compare(
     described: Mapping[str, Table],
     found: Mapping[str, Mapping[str, str]],
     sealed: Mapping[str, SealedIn],
+    fixed: frozenset[str] = frozenset(),
 ) -> list[str]:
-    """The catalogue beside the database (types by table and column) and the models (sealed columns by table.column)."""
+    """The catalogue beside the database (types by table and column) and the models (sealed columns, and fixed lists)."""
     return [
         *_coverage(described, found),
         *(
@@ -52,7 +57,7 @@ def compare(
                 *_level(column),
                 *_seal(column, sealed.get(column.place)),
                 *_purposes(column),
-                *_insides(column, found.get(name, {}).get(column.name, "")),
+                *_insides(column, found.get(name, {}).get(column.name, ""), fixed),
             )
         ),
     ]
@@ -86,6 +91,16 @@ def sealed_columns(of: Iterable[type[models.Model]]) -> dict[str, SealedIn]:
         for field in model._meta.concrete_fields
         if isinstance(field, SealedField)
     }
+
+
+def columns_of_fixed_lists(of: Iterable[type[models.Model]]) -> frozenset[str]:
+    """The columns that take words of a list alone, by table.column."""
+    return frozenset(
+        f"{model._meta.db_table}.{field.column}"
+        for model in of
+        for field in model._meta.concrete_fields
+        if field.choices
+    )
 
 
 def forbidden_words(of: Iterable[Table], fields: Iterable[Collected]) -> list[str]:
@@ -157,11 +172,11 @@ def _purposes(column: Column) -> Iterator[str]:
             yield f"{column.place}.{part.name} names no purpose"
 
 
-def _insides(column: Column, kind: str) -> Iterator[str]:
-    """What can hold many things says which, and what can hold a sentence in clear has a test that keeps people out."""
+def _insides(column: Column, kind: str, fixed: frozenset[str]) -> Iterator[str]:
+    """What can hold many things says which, and what can hold a name in clear has a test that keeps people out."""
     if kind in ("json", "jsonb") and not column.parts and column.kind != "unused":
         yield f"{column.place} holds JSON and does not name its parts"
-    size = _SIZE.fullmatch(kind)
-    wide = kind in ("text", "json", "jsonb", "bytea") or (size is not None and int(size[1]) >= WIDE)
-    if wide and column.seal == Seal.CLEAR and not column.proof:
-        yield f"{column.place} could hold a sentence in clear, and names no test that keeps persons out of it"
+    if column.seal != Seal.CLEAR or column.proof or column.place in fixed:
+        return
+    if _CAN_HOLD_WORDS.fullmatch(kind):
+        yield f"{column.place} could hold a name in clear: it has no fixed list, and names no test that keeps persons out"

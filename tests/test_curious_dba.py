@@ -410,7 +410,7 @@ def sealed_names() -> dict[str, frozenset[Purpose]]:
     for model in apps.get_models():
         for sealed in model._meta.concrete_fields:
             if isinstance(sealed, SealedField):
-                column = tables()[model._meta.db_table].columns[sealed.column]
+                column = tables()[model._meta.db_table].columns[str(sealed.column)]
                 found[sealed.aad_name] = column.purposes
                 found |= {f"{sealed.aad_name}.{name}": p.purposes for name, p in column.parts.items()}
     return found

@@ -31,6 +31,7 @@ from consent.catalogue import (
 from consent.catalogue_page import PLACE, page
 from consent.catalogue_rules import (
     columns_in_database,
+    columns_of_fixed_lists,
     compare,
     defects,
     forbidden_words,
@@ -161,11 +162,30 @@ def test_a_word_that_is_not_in_the_vocabulary_does_not_load(column: dict[str, An
         invented(word=column)
 
 
-@pytest.mark.parametrize("kind", ["text", "jsonb", "bytea", "character varying(200)"])
-def test_what_can_hold_a_sentence_in_clear_names_the_test_that_keeps_people_out(kind: str) -> None:
-    parts = {"parts": {"one": "a word"}}
-    assert said_of({"reason": "a code", "proof": "tests/x.py::y", **parts}, kind=kind) == []
-    assert "names no test" in said_of({"reason": "a code", **parts}, kind=kind)[0]
+@pytest.mark.parametrize("kind", ["text", "jsonb", "bytea", "character varying(2)"])
+def test_what_can_hold_a_name_in_clear_names_the_test_that_keeps_people_out(kind: str) -> None:
+    word = {"reason": "a code", "parts": {"one": "a word"}}
+    found = {"invented": {"word": kind}}
+
+    assert compare(invented(word={**word, "proof": "tests/x.py::y"}), found, {}) == []
+    assert compare(invented(word=word), found, {}, frozenset({"invented.word"})) == []
+    assert "names no test" in compare(invented(word=word), found, {})[0]
+
+
+@isolate_apps("patients")
+def test_a_column_with_a_fixed_list_holds_no_name() -> None:
+    class Invented(models.Model):
+        state = models.CharField(choices=[("a", "A")], max_length=1)
+        word = models.CharField(max_length=9)
+
+        class Meta:
+            app_label = "patients"
+            db_table = "invented"
+
+        def __str__(self) -> str:
+            return ""
+
+    assert columns_of_fixed_lists([Invented]) == {"invented.state"}
 
 
 def test_json_names_its_parts() -> None:
