@@ -1,6 +1,7 @@
 """Blind-index terms and tokens: what a desk types finds what was stored, and a token says nothing without the key."""
 
 import hmac
+from string import ascii_lowercase
 
 import pytest
 
@@ -72,9 +73,31 @@ def test_initials_begin_with_the_surnames_own_reading(name: str, first: str) -> 
     assert initials(name)[0] == first
 
 
+def test_surnames_that_are_read_otherwise_than_the_word_come_first() -> None:
+    """As dictionaries give them for surnames: 单 shàn, 曾 zēng, 仇 qiú, 解 xiè, 查 zhā, 区 ōu …"""
+    known = (
+        "单s 曾z 仇q 解x 查z 区o 盖g 翟z 缪m 朴p 种c 员y 召s 冼x 折s 覃q 乐y 任r 那n 纪j 宓m 祭z 繁p 晟c 柏b 车c 秘b 逄p"
+        " 隗w 郇x 佴n 阚k 句g 乜n 蔚y 炅g 尉迟yc 万俟mq 长孙zs 令狐lh 澹台tt 单于cy 子车zj 亓官qg 诸葛zg 欧阳oy 皇甫hf 乐正yz"
+    )
+    for word in known.split():
+        surname, letters = (
+            word.rstrip(ascii_lowercase),
+            word.lstrip("".join(set(word) - set(ascii_lowercase))),
+        )
+        assert initials(surname + "一")[0] == letters + "y", surname
+
+
+def test_a_rule_for_a_surname_does_not_reach_into_the_given_name() -> None:
+    assert initials("王单")[0] == "wd"
+    assert initials("王解放")[0] == "wjf"
+
+
 def test_every_reading_of_a_character_is_found() -> None:
     assert {"stf", "dtf", "ctf"} <= set(initials("单田芳"))
     assert {"yl", "ll"} <= set(initials("乐乐"))
+    assert {"zy", "cy"} <= set(initials("曾一"))
+    assert {"qc", "qz", "cc", "cz"} <= set(initials("仇重"))
+    assert {"xx", "jx", "xh", "jh"} <= set(initials("解行"))
 
 
 def test_readings_of_a_long_name_end_somewhere() -> None:
