@@ -332,7 +332,8 @@ def too_late(handler: "Handler", reply: Reply) -> None:
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    wbufsize = -1  # head and body leave in one packet
+    wbufsize = -1  # head and body leave together, and at once
+    disable_nagle_algorithm = True
     server: "_Server"
 
     def do_GET(self) -> None:
