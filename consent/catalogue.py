@@ -51,6 +51,7 @@ class Words:
     levels: Mapping[str, str]
     seals: Mapping[str, str]
     retention: Mapping[str, str]
+    sealed_until: Mapping[str, frozenset[str]]
     kinds: Mapping[str, str]
     forbidden: Mapping[str, frozenset[str]]
 
@@ -137,6 +138,7 @@ def words() -> Words:
         levels=loaded["levels"],
         seals=loaded["seals"],
         retention=loaded["retention"],
+        sealed_until={scope: frozenset(fitting) for scope, fitting in loaded["sealed_until"].items()},
         kinds=loaded["kinds"],
         forbidden={what: frozenset(said) for what, said in loaded["forbidden"].items()},
     )

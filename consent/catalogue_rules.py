@@ -11,7 +11,7 @@ from django.apps import apps
 from django.db import connection, models
 
 from consent.catalogue import Collected, Column, Level, Seal, Table, collected, tables, words
-from consent.purposes import rule_of
+from consent.purposes import data_categories, rule_of
 from crypto.fields import SealedField, SealedParts
 
 MOST_OF_A_KIND = Level.L3
@@ -156,6 +156,11 @@ def _seal(column: Column, model: SealedIn | None) -> Iterator[str]:
     said = SealedIn(column.scope, column.field_set, field_sets)
     if said != model:
         yield f"{column.place} is sealed as {model}, and its entry says {said}"
+    if column.retention not in words().sealed_until[model.scope]:
+        yield f"{column.place} is kept {column.retention}, and its key is of the scope {model.scope}"
+    opens_for = data_categories()[column.category].field_sets
+    for field_set in sorted({model.field_set, *model.parts.values()} - opens_for - {""}):
+        yield f"{column.place} opens for {field_set}, which is no field set of the category {column.category}"
 
 
 def _purposes(column: Column) -> Iterator[str]:

@@ -110,6 +110,8 @@ def test_a_sealed_field_and_its_entry_agree_on_scope_and_field_set() -> None:
     found = {"invented": {"note": "bytea", "who": "bytea"}}
     note = {"seal": "sealed", "scope": "record", "field_set": "psychological", "reason": "what was said"}
     who = {
+        "category": "attr",
+        "retention": "identity",
         "seal": "sealed",
         "scope": "identity",
         "reason": "who it is",
@@ -121,6 +123,8 @@ def test_a_sealed_field_and_its_entry_agree_on_scope_and_field_set() -> None:
         {"note": {**note, "scope": "identity"}},
         {"note": {**note, "field_set": "clinical"}},
         {"note": {**note, "seal": "keyed token"}},
+        {"note": {**note, "retention": "identity"}},
+        {"note": {**note, "category": "care"}},
         {"who": {**who, "parts": {}}},
         {"who": {**who, "parts": {"name": {"field_set": "contact", "reason": "to call them"}}}},
     ):
