@@ -1,32 +1,35 @@
-"""A canary through the whole main job: what is sealed stands in clear in no table, session, cache, log, address or cookie."""
+"""The canary drill in small, in this process: what is sealed stands in clear in no table, session, cache, log, address or letter.
 
-import base64
-import json
+The ways in and the search are those of `python -m bench.drills canary`, which does the same to the running product.
+"""
+
+import io
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
+from random import Random
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from django.conf import LazySettings, settings
 from django.contrib.sessions.models import Session
 from django.core import mail
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.db import connection
+from django.core.management import CommandError, call_command
 from django.test import Client
-from django.urls import reverse
-from django.utils import timezone
+from psycopg2.extensions import connection as Connection
 from redis import Redis
 
-from audit.acting import acting
-from audit.actors import system_actor
+from bench.drills.canary import unwalked
+from bench.drills.canary_paths import SEALED_ITEM, Answer, Walk
+from bench.drills.canary_words import Search, hatch
+from bench.drills.owner import owner_of_tables, right_taken
 from clinics.models import Clinic, User
 from clinics.roles import Role
-from config.dbroles.owner import as_owner
-from followups.loop import claim_due, send_queued, take_changes
-from followups.models import FollowUp
-from patients.models import Patient
+from config.logs import Discreet
+from followups.tasks import turn
 from portal import services as portal_services
 from tests.factories.clinics import (
     CareTeamFactory,
@@ -35,68 +38,113 @@ from tests.factories.clinics import (
     StaffRoleFactory,
     TeamMemberFactory,
 )
-from tests.factories.patients import id_number
-from tests.factories.records import fixture
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PASSWORD = "an invented sentence"
-NAME, PHONE, EMAIL, BORN = "金丝雀·阿不都", "13912345678", "canary@birds.example", "1960-12-31"
-PAPERS = id_number("99010119601231002")
-VALUE, NOTE, WITNESS, TYPED = "4.3517", "鸟语：已停药", "证人鸟先生", "忘了在哪个框里的金丝雀"
-SEALED_ITEM, SEALED_CODE, UNKNOWN_PRINT = "乙肝表面抗原", "5196-1", "23.1457"
-CANARIES = [
-    NAME,
-    "金丝雀",
-    PHONE,
-    PHONE[3:],
-    EMAIL,
-    BORN,
-    BORN.replace("-", ""),
-    PAPERS,
-    VALUE,
-    NOTE,
-    WITNESS,
-    TYPED,
-    SEALED_ITEM,
-    SEALED_CODE,
-    UNKNOWN_PRINT,
-]
+LEAKS = {
+    "log": "漏写在日志",
+    "table": "漏写在表里",
+    "Valkey": "漏写在缓存",
+    "letter": "漏写在信上",
+    "terminal": "漏在终端",
+}
 
 
-class Browser(Client):
-    """Keeps every address that it was sent to and every cookie that it was given."""
+class Browser:
+    """Django's test client, as the drill wants a browser."""
 
     def __init__(self) -> None:
-        super().__init__()
         self.seen: list[str] = []
+        self._client = Client(raise_request_exception=False)
 
-    def request(self, **request: Any) -> Any:
-        answer = super().request(**request)
-        self.seen += [request.get("PATH_INFO", ""), request.get("QUERY_STRING", "")]
+    def get(self, path: str) -> Answer:
+        self.seen.append(f"GET {path}")
+        return self._answer(self._client.get(path))
+
+    def post(
+        self, path: str, fields: Mapping[str, str], files: Mapping[str, tuple[str, bytes]] | None = None
+    ) -> Answer:
+        self.seen.append(f"POST {path}")
+        uploads = {name: SimpleUploadedFile(*file) for name, file in (files or {}).items()}
+        return self._answer(self._client.post(path, {**fields, **uploads}))
+
+    def _answer(self, answer: Any) -> Answer:
         self.seen += [f"{name}: {value}" for name, value in answer.items()]
         self.seen += [str(cookie) for cookie in answer.cookies.values()]
-        return answer
+        return Answer(answer.status_code, answer.get("Location", ""), answer.content.decode())
 
 
-def went(answer: Any) -> str:
-    """Where a form led; it fails here when the form was shown again."""
-    assert answer.status_code == 302, answer.content.decode()
-    return str(answer["Location"])
+class Here:
+    """The product in this process."""
+
+    clinic_code, staff, administrator, password = "east", "doctor", "administrator", PASSWORD
+
+    def __init__(self, folder: Path, owner: Connection, log: io.StringIO) -> None:
+        self.folder = folder
+        self.terminal = io.StringIO()
+        self._owner = owner
+        self._log = log
+
+    def browser(self) -> Browser:
+        return Browser()
+
+    def code_for(self, phone: str) -> str:
+        texts = [str(letter.body) for letter in mail.outbox if phone in letter.to[0]]
+        (code,) = re.findall(r"\d{6}", texts[-1])
+        return str(code)
+
+    def until(self, true: Callable[[], bool], words: str) -> None:
+        turn.apply()
+        assert true(), words
+
+    def worker_failed(self) -> bool:
+        return "ProgrammingError" in self._log.getvalue().partition("followups.loop")[2]
+
+    def manage(self, *arguments: str) -> str:
+        with self._terminal() as said:
+            try:
+                call_command(*arguments, stdout=said, stderr=said)
+            except CommandError as refused:
+                print(refused)
+        return said.getvalue()
+
+    def shell(self, code: str) -> str:
+        with self._terminal() as said:
+            exec(code, {})  # noqa: S102  # what stands in the drill's own HELPER
+        return said.getvalue()
+
+    @contextmanager
+    def _terminal(self) -> Iterator[io.StringIO]:
+        said = io.StringIO()
+        with redirect_stdout(said), redirect_stderr(said):
+            yield said
+        self.terminal.write(said.getvalue())
+
+    @contextmanager
+    def failing(self, table: str, right: str = "INSERT") -> Iterator[None]:
+        with right_taken(self._owner, right, table):
+            yield
 
 
 @pytest.fixture
-def clinic() -> Clinic:
-    return ClinicFactory("east")
+def owner(db: None) -> Iterator[Connection]:
+    with owner_of_tables() as owner:
+        yield owner
 
 
 @pytest.fixture
-def doctor(clinic: Clinic) -> User:
-    user = StaffFactory(username="doctor")
-    user.set_password(PASSWORD)
-    user.save()
-    StaffRoleFactory(user=user, clinic=clinic, role=Role.DOCTOR)
-    TeamMemberFactory(team=CareTeamFactory(clinic=clinic), user=user)
-    return user
+def staffed(db: None) -> Clinic:
+    """A clinic with a doctor in a team, and an administrator."""
+    clinic = ClinicFactory("east")
+    for name, role in (("doctor", Role.DOCTOR), ("administrator", Role.ADMINISTRATOR)):
+        user: User = StaffFactory(username=name)
+        user.set_password(PASSWORD)
+        user.is_staff = user.is_superuser = role == Role.ADMINISTRATOR
+        user.save()
+        StaffRoleFactory(user=user, clinic=clinic, role=role)
+        if role == Role.DOCTOR:
+            TeamMemberFactory(team=CareTeamFactory(clinic=clinic), user=user)
+    return clinic
 
 
 @pytest.fixture
@@ -111,168 +159,83 @@ def at_any_hour(settings: LazySettings, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(portal_services, "_postman", Prompt())
 
 
-def report() -> bytes:
-    found = json.loads(fixture("checkup", on=timezone.localdate()))
-    for entry in found["entry"]:
-        resource = entry["resource"]
-        if resource["resourceType"] == "Patient":
-            resource.update(
-                name=[{"text": NAME}],
-                telecom=[{"system": "phone", "value": PHONE}, {"system": "email", "value": EMAIL}],
-                birthDate=BORN,
-                gender="female",
-            )
-            resource["identifier"][0]["value"] = PAPERS
-        for printed, canary in ((4.35, VALUE), (23.1, UNKNOWN_PRINT)):
-            if resource.get("valueQuantity", {}).get("value") == printed:
-                resource["valueQuantity"]["value"] = float(canary)
-    return json.dumps(found, ensure_ascii=False).encode()
-
-
-def at_the_desk(desk: Browser, clinic: Clinic) -> Patient:
-    desk.post("/accounts/login/", {"login": TYPED, "password": PASSWORD})
-    desk.post("/accounts/login/", {"login": PHONE, "password": NAME})
-    assert went(desk.post("/accounts/login/", {"login": "doctor", "password": PASSWORD})) == "/"
-    desk.post(reverse("patients:search"), {"q": NAME})
-    card = {
-        "name": NAME,
-        "id_number": PAPERS,
-        "phone": PHONE,
-        "phone_owner": "self",
-        "email": EMAIL,
-        "form_token": str(uuid4()),
-    }
-    desk.post(reverse("patients:new"), {**card, "phone": "1"})
-    desk.post(reverse("patients:check"), card)
-    consent = went(desk.post(reverse("patients:new"), card))
-    said = {f"yes_{purpose}": "on" for purpose in ("care", "report", "followup", "risk")}
-    witnessed = {
-        "told": "on",
-        "expressed_by": "self",
-        "method": "verbal_witnessed",
-        "witness": WITNESS,
-        "form_token": str(uuid4()),
-    }
-    desk.post(consent, {**witnessed, "told": ""})
-    desk.post(consent, {"send_code": "1", "witness": WITNESS})
-    went(desk.post(consent, {**witnessed, **said}))
-    with acting(system_actor("test", clinic.pk)):
-        patient: Patient = Patient.objects.get()
-    went(desk.post(reverse("patients:open_portal", args=[patient.pk])))
-    for part in ("name", "phone", "id_number"):
-        revealed = desk.post(
-            reverse("desk:reveal", args=[patient.pk]), {"part": part, "reason": "call"}
-        ).content.decode()
-        assert {"name": NAME, "phone": PHONE, "id_number": PAPERS}[part] in revealed.replace(" ", "")
-    return patient
-
-
-def a_report_arrives(desk: Browser, clinic: Clinic) -> None:
-    for file in (report()[:-900], report(), report()):
-        answer = desk.post(reverse("exchange:import"), {"file": SimpleUploadedFile(f"{NAME}.json", file)})
-        if answer.status_code == 302:
-            assert desk.get(answer["Location"]).status_code == 200
-            desk.post(f"{answer['Location']}write/", follow=True)
-    now = timezone.now()
-    assert take_changes(clinic, now)
-    assert claim_due(clinic, timezone.now())
-    assert send_queued(clinic, timezone.now())
-
-
-def staff_go_on(desk: Browser, clinic: Clinic, patient: Patient) -> None:
-    pages = ["desk:chart", "records:results", "followups:panel", "consent:panel", "consent:record"]
-    for page in pages:
-        assert desk.get(reverse(page, args=[patient.pk])).status_code == 200
-    assert VALUE[:4] in desk.get(reverse("records:history", args=[patient.pk, "ldl"])).content.decode()
-    for page in ("desk:workbench", "patients:list", "exchange:import"):
-        assert desk.get(reverse(page)).status_code == 200
-    with acting(system_actor("test", clinic.pk)):
-        follow_up = FollowUp.objects.defer("note").order_by("opened_at", "pk")[0]
-    done = reverse("followups:done", args=[follow_up.pk])
-    assert desk.post(done, {"outcome": "", "note": NOTE}).status_code == 200
-    went(desk.post(done, {"outcome": "not_reached", "note": NOTE}))
-    desk.post(reverse("desk:chart", args=[uuid4()]), {"q": NAME})
-
-
-def on_the_phone(phone: Browser) -> None:
-    mail.outbox.clear()
-    phone.post("/p/east/sign-in/", {"phone": "1" + PHONE})
-    went(phone.post("/p/east/sign-in/", {"phone": PHONE}))
-    (code,) = re.findall(r"\d{6}", str(mail.outbox[-1].body))
-    assert phone.post("/p/east/sign-in/code/", {"code": NAME}).status_code == 200
-    assert went(phone.post("/p/east/sign-in/code/", {"code": code})) == "/p/east/"
-    assert NAME in phone.get("/p/east/").content.decode()
-    assert VALUE[:4] in phone.get("/p/east/results/").content.decode()
-    assert phone.get("/p/east/permissions/").status_code == 200
-    assert phone.post("/p/east/people/", {"patient": NAME}).status_code == 404
-    token = uuid4().hex
-    assert phone.post("/p/east/permissions/followup/", {"answer": "no", "token": token}).status_code == 200
-    went(phone.post("/p/east/permissions/followup/", {"answer": "yes", "token": uuid4().hex}))
+@pytest.fixture
+def log() -> Iterator[io.StringIO]:
+    """Everything that any part of the product logs, down to its least word, as the settings have it written."""
+    written = io.StringIO()
+    handler = logging.StreamHandler(written)
+    handler.setFormatter(Discreet("%(name)s %(message)s"))
+    root = logging.getLogger()
+    before = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG)
+    yield written
+    root.setLevel(before)
+    root.removeHandler(handler)
 
 
 def test_nothing_sealed_stands_in_clear_anywhere(
-    clinic: Clinic,
-    doctor: User,
-    at_any_hour: None,
-    caplog: pytest.LogCaptureFixture,
-    capfd: pytest.CaptureFixture[str],
+    staffed: Clinic, at_any_hour: None, log: io.StringIO, owner: Connection, tmp_path: Path
 ) -> None:
-    caplog.set_level(logging.DEBUG)
-    desk, phone = Browser(), Browser()
+    flock = hatch(Random(20261121), people=4, others=2)  # noqa: S311  # the same words every time
     valkey_before = set(valkey_says())
-    desk.raise_request_exception = phone.raise_request_exception = False
+    world = Here(tmp_path, owner, log)
+    walk = Walk(world, flock)
 
-    patient = at_the_desk(desk, clinic)
-    a_report_arrives(desk, clinic)
-    staff_go_on(desk, clinic, patient)
-    letters = [str(letter.message()) for letter in mail.outbox] + [str(one.body) for one in mail.outbox]
-    on_the_phone(phone)
+    walk.go()
+    leak(world, walk, owner)
 
-    places = {
-        "log": [caplog.text, *capfd.readouterr()],
-        "valkey": sorted(set(valkey_says()) - valkey_before),
-        "session": [json.dumps(s.get_decoded(), ensure_ascii=False) for s in Session.objects.all()],
-        "address or cookie": desk.seen + phone.seen,
+    assert walk.mishaps == []
+    assert unwalked(walk.browsers) == []
+    places: dict[str, list[bytes]] = {
+        "log": [log.getvalue().encode()],
+        "table": list(tables(owner)),
+        "Valkey": sorted(set(valkey_says()) - valkey_before),
+        "session": [repr(session.get_decoded()).encode() for session in Session.objects.all()],
+        "address, header or cookie": ["\n".join(walk.addresses()).encode()],
+        "letter": [str(letter.message()).encode() for letter in mail.outbox if without_recipient(letter)],
+        "text of a letter": [str(letter.body).encode() for letter in mail.outbox],
+        "terminal": [world.terminal.getvalue().encode()],
+        "error page": [page.encode() for page in walk.error_pages],
     }
-    not_for_letters = [VALUE, NOTE, WITNESS, SEALED_ITEM, NAME, PAPERS, BORN]
-
-    assert {canary: tables_with(canary) for canary in CANARIES} == {canary: [] for canary in CANARIES}
-    for place, texts in places.items():
-        assert texts, place
-        assert [canary for canary in CANARIES if _in(canary, texts)] == [], place
-    assert [canary for canary in not_for_letters if _in(canary, letters)] == []
-    assert tables_with(str(patient.pk))  # the search itself finds what is there
-    assert _in(str(doctor.pk), places["session"] + places["valkey"])
+    search = Search([*flock.words, SEALED_ITEM, *LEAKS.values()])
+    for place, contents in places.items():
+        assert contents, place
+        found = {sighting.word for content in contents for sighting in search.find(content)}
+        assert found == {LEAKS[place]} & set(LEAKS.values()) if place in LEAKS else found == set(), place
 
 
-def _in(canary: str, texts: list[str]) -> bool:
-    escaped = canary.encode("unicode_escape").decode()
-    encoded = base64.b64encode(canary.encode()).decode().rstrip("=")[:-1]
-    return any(form in text for text in texts for form in (canary, escaped, encoded))
+def without_recipient(letter: Any) -> bool:
+    """Where a letter goes is the one thing its headers may say of a person."""
+    letter.to = ["somebody@example.invalid"]
+    return True
 
 
-def valkey_says() -> Iterator[str]:
-    """Every key of both databases and what it holds, as far as it is text."""
+def leak(world: Here, walk: Walk, owner: Connection) -> None:
+    """A word into the places on purpose: a search that does not find them proves nothing."""
+    logging.getLogger("leak").warning("%r", LEAKS["log"].encode())
+    Clinic.objects.filter(code="east").update(short_name=LEAKS["table"])
+    with Redis.from_url(settings.CACHES["default"]["LOCATION"]) as valkey:
+        valkey.set("leak", LEAKS["Valkey"].encode("utf-16-le"), ex=60)
+    mail.send_mail(LEAKS["letter"], "", None, ["leak@example.invalid"])
+    world.shell(f"print({LEAKS['terminal']!r}.encode('unicode_escape'))")
+
+
+def valkey_says() -> Iterator[bytes]:
+    """Every key of both databases and what it holds."""
     for address in (settings.CELERY_BROKER_URL, settings.CACHES["default"]["LOCATION"]):
         with Redis.from_url(address) as valkey:
             for key in valkey.scan_iter():
                 kept = valkey.get(key) if valkey.type(key) == b"string" else valkey.dump(key)
-                yield f"{key.decode('utf-8', 'replace')} {(kept or b'').decode('utf-8', 'replace')}"
+                yield key + b" " + (kept or b"")
 
 
-def tables_with(text: str) -> list[str]:
-    """Every table of every package that holds the text, as text, escaped or as bytes, read as the owner."""
-    forms = [text, text.encode().hex(), text.encode("unicode_escape").decode()]
-    with as_owner(), connection.cursor() as cursor:
+def tables(owner: Connection) -> Iterator[bytes]:
+    """Every row of every table of every package, as text, read as the owner."""
+    with owner.cursor() as cursor:
         cursor.execute(
             "SELECT oid::regclass::text FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
         )
-        found = []
         for (table,) in cursor.fetchall():
-            cursor.execute(
-                f"SELECT EXISTS (SELECT FROM {table} t, unnest(%s) form WHERE strpos(t::text, form) > 0)",
-                [forms],
-            )
-            if cursor.fetchone() == (True,):
-                found.append(table)
-        return found
+            cursor.execute(f"SELECT t::text FROM {table} t")
+            yield "\n".join(row for (row,) in cursor.fetchall()).encode()

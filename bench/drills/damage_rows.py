@@ -7,10 +7,7 @@ from random import Random
 from typing import Any
 from uuid import UUID
 
-import psycopg2
 from django.apps import apps
-from django.conf import settings
-from django.db import connection
 from django.utils import timezone
 from psycopg2.extensions import connection as Connection
 
@@ -19,6 +16,7 @@ from audit.acting import acting
 from audit.actors import system_actor
 from audit.kinds import Kind
 from audit.purposes import Purpose
+from bench.drills.owner import owner_of_tables
 from bench.drills.tally import Tally
 from clinics.models import Clinic
 from crypto import keyring
@@ -64,7 +62,7 @@ def run(cases: int, tally: Tally, chance: Random, *, people: int) -> None:
     """`cases` attempts on rows of every sealed model of the product, in two clinics of one suite each."""
     invent(people)
     cells = list(_cells(chance))
-    with _owner() as owner:
+    with owner_of_tables() as owner:
         damage = Damage(owner, cells, chance)
         for number in range(cases):
             name, attack = KINDS[number % len(KINDS)]
@@ -166,24 +164,6 @@ def refused(cell: Cell) -> bool:
 
 
 # --- the owner ----------------------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def _owner() -> Iterator[Connection]:
-    """A connection of the owner of the tables, beside the application's."""
-    database = connection.settings_dict
-    owner = psycopg2.connect(
-        host=database["HOST"],
-        port=database["PORT"],
-        dbname=database["NAME"],
-        user=settings.DATABASE_OWNER["USER"],
-        password=settings.DATABASE_OWNER["PASSWORD"],
-    )
-    owner.autocommit = True
-    try:
-        yield owner
-    finally:
-        owner.close()
 
 
 class Damage:

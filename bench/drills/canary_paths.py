@@ -1,0 +1,452 @@
+"""Every way by which words of a person come in: pages, broken forms, imports, commands, the shell, the worker, failures."""
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import quote
+from uuid import uuid4
+
+from django.utils import timezone
+
+from bench.drills.canary_words import Flock, Person
+from crypto.seals import MASK
+
+SEALED_ITEM = "乙肝表面抗原"  # an item of level 5: the row does not even tell that it was measured
+ASKED = ("care", "report", "followup", "risk")
+_PATIENT = re.compile(r"/patients/([0-9a-f-]{36})/")
+_FOLLOW_UP = re.compile(r"/followups/([0-9a-f-]{36})/done/")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    location: str
+    text: str
+
+
+class Browser(Protocol):
+    """Keeps cookies; `seen` holds every address it was sent to and every header it was given."""
+
+    seen: list[str]
+
+    def get(self, path: str) -> Answer: ...
+
+    def post(
+        self, path: str, fields: Mapping[str, str], files: Mapping[str, tuple[str, bytes]] | None = None
+    ) -> Answer: ...
+
+
+class World(Protocol):
+    """A running product: the real one with all its processes, or this process in a test."""
+
+    clinic_code: str
+    staff: str  # a doctor's user name
+    administrator: str
+    password: str
+    folder: Path  # for the files of the import command
+
+    def browser(self) -> Browser: ...
+
+    def code_for(self, phone: str) -> str:
+        """The newest sign-in code that was sent to this phone."""
+        ...
+
+    def until(self, true: Callable[[], bool], words: str) -> None:
+        """Let the worker go round until it is true. Raises AssertionError with the words when it never is."""
+        ...
+
+    def manage(self, *arguments: str) -> str:
+        """A management command; what it said on the terminal."""
+        ...
+
+    def shell(self, code: str) -> str: ...
+
+    def worker_failed(self) -> bool:
+        """Whether the worker has met the database's refusal by now."""
+        ...
+
+    def failing(self, table: str, right: str = "INSERT") -> AbstractContextManager[None]:
+        """Inside, the application lacks a right on the table: whoever needs it meets an error with values in hand."""
+        ...
+
+
+@dataclass(slots=True)
+class Walk:
+    """What was walked, and what came back that may be searched."""
+
+    world: World
+    flock: Flock
+    browsers: list[Browser] = field(default_factory=list)
+    error_pages: list[str] = field(default_factory=list)
+    mishaps: list[str] = field(default_factory=list)
+    user_names: list[str] = field(default_factory=list)  # words that were typed where a user name belongs
+
+    def go(self) -> None:
+        desk = self._signed_in()
+        ways = (self._by_page, self._by_import_page, self._by_command, self._by_shell)
+        for number, person in enumerate(self.flock.people):
+            ways[number % len(ways)](desk, number, person)
+        self._typed_in_wrong_places(desk)
+        self._in_admin()
+        self._failures(desk)
+
+    def addresses(self) -> list[str]:
+        return [line for browser in self.browsers for line in browser.seen]
+
+    def browser(self) -> Browser:
+        self.browsers.append(self.world.browser())
+        return self.browsers[-1]
+
+    def expect(self, held: bool, words: str) -> None:
+        """A way that was not walked proves nothing: it is a mishap of the drill."""
+        if not held:
+            self.mishaps.append(words)
+
+    # --- staff ------------------------------------------------------------------------------------------------------------
+
+    def _signed_in(self) -> Browser:
+        desk, login = self.browser(), "/accounts/login/"
+        desk.get(login)
+        self.user_names = [*self.flock.typed[:3], self.flock.people[0].phone]
+        for typed in self.user_names:
+            desk.post(login, {"login": typed, "password": self.flock.people[0].name})
+        answer = desk.post(login, {"login": self.world.staff, "password": self.world.password})
+        self.expect(answer.status == 302, "staff sign in")
+        return desk
+
+    def _by_page(self, desk: Browser, number: int, person: Person) -> None:
+        for typed in (person.name, person.phone, person.phone[-4:], person.id_number):
+            self.expect(desk.post("/patients/search/", {"q": typed}).status == 200, "search")
+        desk.post("/patients/new/", {"typed": person.phone})
+        card = {
+            "name": person.name,
+            "id_number": person.id_number,
+            "phone": person.phone,
+            "phone_owner": "self",
+            "email": person.email,
+            "form_token": str(uuid4()),
+        }
+        mistakes = (
+            {"phone": "1"},
+            {"name": f"{person.name}7"},
+            {"id_number": person.id_number[:-2]},
+            {"birth_date": person.name},
+        )
+        for mistake in mistakes:
+            self.expect(desk.post("/patients/new/", {**card, **mistake}).status == 200, "a broken card")
+        desk.post("/patients/new/check/", card)
+        opened = desk.post("/patients/new/", card)
+        patient = _PATIENT.search(opened.location)
+        self.expect(patient is not None, "a card by page")
+        if patient is None:
+            return
+        patient_id = patient.group(1)
+        self._consent(desk, patient_id, self.flock.witnesses[number % len(self.flock.witnesses)])
+        portal = desk.post(f"/patients/{patient_id}/portal/", {})
+        self.expect(portal.status == 302, "the portal")
+        for part in ("name", "phone", "id_number"):
+            revealed = desk.post(f"/patients/{patient_id}/reveal/", {"part": part, "reason": "verify"})
+            self.expect(revealed.status == 200, f"reveal {part}")
+        desk.post(f"/patients/{patient_id}/reveal/", {"part": person.name, "reason": person.phone})
+        self._import(desk, person)
+        self._follow_up(desk, patient_id, number)
+        self._read(desk, patient_id)
+        self._on_the_phone(person)
+        desk.post(f"/patients/{patient_id}/consent/risk/withdraw/", {})
+
+    def _consent(self, desk: Browser, patient_id: str, witness: str) -> None:
+        page = f"/patients/{patient_id}/consent/"
+        said = {
+            "told": "on",
+            "expressed_by": "self",
+            "method": "verbal_witnessed",
+            "witness": witness,
+            "form_token": str(uuid4()),
+        }
+        desk.post(page, {**said, "told": ""})
+        desk.post(page, {**said, "send_code": "1"})
+        desk.post(page, {**said, "method": "otp", "code": witness[:12]})
+        done = desk.post(page, {**said, **{f"yes_{purpose}": "on" for purpose in ASKED}})
+        self.expect(done.status == 302, "consent")
+
+    def _import(self, desk: Browser, person: Person) -> None:
+        whole = report(person)
+        for content in (
+            whole[:-80],
+            whole.replace(b"Bundle", b"Bundles"),
+            whole.replace(b'"value": 4.', b'"value": "4.'),
+        ):
+            broken = desk.post("/import/", {}, {"file": (f"{person.name}.json", content)})
+            self.expect(broken.status == 200, "a broken file")
+        for way in ("discard", "write"):
+            tried = desk.post("/import/", {}, {"file": (f"{person.phone}.json", whole)})
+            self.expect(tried.status == 302, "a file tried")
+            desk.get(tried.location)
+            self.expect(desk.post(f"{tried.location}{way}/", {}).status == 302, f"a file to {way}")
+
+    def _follow_up(self, desk: Browser, patient_id: str, number: int) -> None:
+        panel = f"/patients/{patient_id}/followups/"
+        self.world.until(lambda: bool(_FOLLOW_UP.search(desk.get(panel).text)), "a follow-up begins")
+        note = self.flock.notes[number % len(self.flock.notes)]
+        found = _FOLLOW_UP.search(desk.get(panel).text)
+        done = f"/followups/{found.group(1)}/done/" if found else ""
+        desk.post(done.replace("done", "claim"), {"note": note})
+        desk.post(done, {"outcome": note, "note": note})
+        desk.post(done, {"outcome": "agreed", "again_on": note, "note": note})
+        self.expect(desk.post(done, {"outcome": "not_reached", "note": note}).status == 302, "a note")
+
+    def _read(self, desk: Browser, patient_id: str) -> None:
+        chart = f"/patients/{patient_id}/"
+        pages = (
+            "",
+            "results/",
+            "results/ldl/",
+            "followups/",
+            "consent/panel/",
+            "consent/",
+            "consent/followup/withdraw/",
+        )
+        for page in (*(chart + page for page in pages), "/", "/patients/", "/import/"):
+            self.expect(desk.get(page).status == 200, f"page {page.replace(chart, '…/')}")
+
+    def _by_import_page(self, desk: Browser, number: int, person: Person) -> None:
+        self._import(desk, person)
+
+    def _by_command(self, desk: Browser, number: int, person: Person) -> None:
+        for name, content in (("broken", report(person)[:-80]), ("whole", report(person))):
+            path = self.world.folder / f"{name}-{number}.json"
+            path.write_bytes(content)
+            try:
+                self.world.manage(
+                    "import_report", str(path), "--clinic", self.world.clinic_code, "--open-card", "--dry-run"
+                )
+                self.world.manage(
+                    "import_report", str(path), "--clinic", self.world.clinic_code, "--open-card"
+                )
+            finally:
+                path.unlink()
+
+    def _by_shell(self, desk: Browser, number: int, person: Person) -> None:
+        note = self.flock.notes[number % len(self.flock.notes)]
+        said = self.world.shell(HELPER.format(code=self.world.clinic_code, person=person, note=note))
+        self.expect(MASK in said, "a card by the shell")
+
+    # --- the phone --------------------------------------------------------------------------------------------------------
+
+    def _on_the_phone(self, person: Person) -> None:
+        phone, here = self.browser(), f"/p/{self.world.clinic_code}/"
+        phone.get(f"{here}sign-in/")
+        phone.post(f"{here}sign-in/", {"phone": person.name})
+        phone.post(f"{here}sign-in/", {"phone": f"1{person.phone}"})
+        self.expect(phone.post(f"{here}sign-in/", {"phone": person.phone}).status == 302, "a code is sent")
+        phone.post(f"{here}sign-in/code/", {"code": person.name})
+        signed_in = phone.post(f"{here}sign-in/code/", {"code": self.world.code_for(person.phone)})
+        self.expect(signed_in.location.endswith(here), "sign-in by code")
+        for page in ("", "results/", "permissions/", "permissions/followup/"):
+            self.expect(phone.get(here + page).status == 200, f"portal page {page}")
+        phone.post(f"{here}people/", {"patient": person.name})
+        phone.post(f"{here}permissions/followup/", {"answer": person.name, "token": person.phone})
+        phone.post(f"{here}permissions/followup/", {"answer": "yes", "token": uuid4().hex})
+        phone.post(f"{here}sign-out/", {})
+
+    # --- what goes wrong ----------------------------------------------------------------------------------------------------
+
+    def _typed_in_wrong_places(self, desk: Browser) -> None:
+        """Into hidden fields, names of files, and forms that were meant for something else; and into addresses."""
+        stranger = self.browser()
+        stranger.get("/accounts/login/")
+        for number, typed in enumerate(self.flock.typed):
+            person = self.flock.people[number % len(self.flock.people)]
+            desk.post("/clinic/switch/", {"clinic": typed})
+            desk.post("/patients/search/", {"q": typed, "opening": typed})
+            desk.post("/patients/new/", {"form_token": typed, "name": typed, "twin_reason": typed})
+            desk.post(f"/patients/{uuid4()}/consent/", {"form_token": typed, "witness": typed})
+            desk.post("/import/", {"file": typed})
+            for browser in (desk, stranger):
+                for address in (
+                    f"/patients/{quote(typed)}/",
+                    f"/{quote(person.name)}",
+                    f"/patients/?q={quote(person.name)}",
+                ):
+                    self._typed_address(browser, address, None)
+                for address in (
+                    f"/patients/{uuid4()}/consent/{quote(typed)}/withdraw/",
+                    f"/p/{quote(typed)}/sign-in/",
+                ):
+                    self._typed_address(browser, address, {"phone": person.phone})
+
+    @staticmethod
+    def _typed_address(browser: Browser, address: str, fields: Mapping[str, str] | None) -> None:
+        """An address that somebody types is theirs; what the product writes down about it is searched all the same."""
+        kept = len(browser.seen)
+        if fields is None:
+            browser.get(address)
+        else:
+            browser.post(address, fields)
+        del browser.seen[kept:]
+
+    def _in_admin(self) -> None:
+        admin, person = self.browser(), self.flock.people[0]
+        admin.get("/admin/login/")
+        admin.post("/admin/login/", {"username": person.name, "password": person.phone})
+        self.user_names.append(person.name)
+        admin.get("/accounts/login/")
+        signed_in = admin.post(
+            "/accounts/login/", {"login": self.world.administrator, "password": self.world.password}
+        )
+        self.expect(signed_in.status == 302, "the administrator signs in")
+        self.expect(admin.get("/admin/clinics/user/").status == 200, "accounts in admin")
+        typed = {"username": f"{person.name} ?", "password1": person.phone, "password2": person.id_number}
+        for page in ("user", "careteam", "chain"):
+            refused = admin.post(f"/admin/clinics/{page}/add/", {**typed, "clinic": person.name, "name": ""})
+            self.expect(refused.status == 200, f"a form of admin: {page}")
+
+    def _failures(self, desk: Browser) -> None:
+        """The database refuses in the middle, and the view or task fails with words of a person in its variables."""
+        person = self.flock.people[-1]
+        card = {
+            "name": person.name,
+            "id_number": person.id_number,
+            "phone": person.phone,
+            "phone_owner": "self",
+            "email": person.email,
+            "form_token": str(uuid4()),
+            "twin_reason": "check_later",
+        }
+        with self.world.failing("patients_patient"):
+            self._fails(desk.post("/patients/new/", card), "a card")
+            self.world.shell(
+                HELPER.format(code=self.world.clinic_code, person=person, note=self.flock.notes[-1])
+            )
+            path = self.world.folder / "failing.json"
+            path.write_bytes(report(person))
+            self.world.manage("import_report", str(path), "--clinic", self.world.clinic_code, "--open-card")
+            path.unlink()
+        with self.world.failing("records_change", "DELETE"):
+            self._import(desk, person)
+            self.world.until(self.world.worker_failed, "a task fails")
+        with self.world.failing("exchange_importbatch"):
+            self._fails(
+                desk.post("/import/", {}, {"file": (f"{person.name}.json", report(person))}), "an import"
+            )
+        with self.world.failing("portal_signincode"):
+            phone, here = self.browser(), f"/p/{self.world.clinic_code}/sign-in/"
+            phone.get(here)
+            self._fails(phone.post(here, {"phone": person.phone}), "a code")
+
+    def _fails(self, answer: Answer, words: str) -> None:
+        self.expect(answer.status >= 500, f"{words} fails")
+        self.error_pages.append(answer.text)
+
+
+# What an administrator might type into the shell of a server, prints and carelessness included. Whether it succeeds is nobody's matter.
+HELPER = """
+import logging
+from datetime import date
+from django.core import serializers
+from django.utils import timezone
+from audit.access import access
+from audit.acting import acting
+from audit.actors import system_actor
+from audit.kinds import Kind
+from audit.purposes import Purpose
+from clinics.queries import clinic_by_code
+from patients.choices import PhoneOwner, Sex, TwinReason
+from patients.identity import NewIdentity
+from patients.models import Patient
+from patients.services import open_card
+from records.services import file_report
+clinic = clinic_by_code({code!r})
+by = system_actor("shell", clinic.pk)
+identity = NewIdentity(name={person.name!r}, sex=Sex.FEMALE, birth_date=date(1960, 2, 29), id_number={person.id_number!r},
+    phone="+86" + {person.phone!r}, phone_owner=PhoneOwner.SELF, email={person.email!r})
+def helper():
+    with acting(by, clinic.pk), access(Purpose.CARE, Kind.COMPUTED):
+        patient = open_card(clinic=clinic, identity=identity, by=by, at=timezone.now(), twin_reason=TwinReason.CHECK_LATER)
+        again = Patient.objects.get(pk=patient.pk)
+        print(again, repr(again), vars(again), again.identity, list(Patient.objects.values("identity")[:1]))
+        logging.getLogger("helper").warning("%r %s", patient, patient.identity)
+        for careless in (
+            lambda: serializers.serialize("json", [again]),
+            lambda: Patient.objects.filter(identity={note!r}),
+            lambda: Patient.objects.update(identity={{"name": {person.name!r}}}),
+            lambda: setattr(again, "identity", {{"nickname": {person.name!r}}}),
+            lambda: int({person.name!r}),
+        ):
+            try:
+                careless()
+            except Exception:
+                logging.getLogger("helper").exception("careless")
+try:
+    helper()
+except Exception:
+    logging.getLogger("helper").exception("helper")
+"""
+
+
+def report(person: Person) -> bytes:
+    """A check-up of the person: a value with too many digits, one whose item is sealed whole, and a print nobody knows."""
+    today = timezone.localdate()
+    born = person.id_number[6:14]
+    patient = {
+        "resourceType": "Patient",
+        "id": "person",
+        "name": [{"text": person.name}],
+        "gender": "male" if int(person.id_number[16]) % 2 else "female",
+        "birthDate": f"{born[:4]}-{born[4:6]}-{born[6:]}",
+        "telecom": [{"system": "phone", "value": person.phone}, {"system": "email", "value": person.email}],
+        "identifier": [{"system": "urn:oid:2.16.156.10011.1.3", "value": person.id_number}],
+    }
+    visit = {
+        "resourceType": "Encounter",
+        "id": "visit-1",
+        "status": "finished",
+        "class": {"code": "AMB"},
+        "subject": {"reference": "urn:uuid:person"},
+        "period": {"start": f"{today - timedelta(days=1)}T08:00:00+08:00"},
+    }
+    entries: list[dict[str, Any]] = [patient, visit, *_results(person)]
+    bundle = {
+        "resourceType": "Bundle",
+        "type": "collection",
+        "meta": {"source": "urn:invented:lab-east"},
+        "entry": [{"fullUrl": f"urn:uuid:{entry['id']}", "resource": entry} for entry in entries],
+    }
+    return json.dumps(bundle, ensure_ascii=False).encode()
+
+
+def _results(person: Person) -> Iterator[dict[str, Any]]:
+    number = float(person.value)
+    for name, code, value in (
+        (
+            "ldl",
+            ("http://loinc.org", "13457-7", "低密度脂蛋白胆固醇"),
+            {"valueQuantity": _quantity(number, "mmol/L")},
+        ),
+        ("hbsag", ("http://loinc.org", "5196-1", SEALED_ITEM), {"valueString": f"阳性 {person.value}"}),
+        (
+            "local",
+            ("urn:invented:lab-east:items", "LX-0417", person.name),
+            {"valueQuantity": _quantity(number, "μg/L")},
+        ),
+    ):
+        system, item, display = code
+        yield {
+            "resourceType": "Observation",
+            "id": name,
+            "status": "final",
+            "code": {"coding": [{"system": system, "code": item, "display": display}], "text": display},
+            "subject": {"reference": "urn:uuid:person"},
+            "encounter": {"reference": "urn:uuid:visit-1"},
+            "effectiveDateTime": f"{timezone.localdate() - timedelta(days=1)}T08:20:00+08:00",
+            **value,
+        }
+
+
+def _quantity(value: float, unit: str) -> dict[str, Any]:
+    return {"value": value, "unit": unit}

@@ -1,0 +1,43 @@
+"""The owner of the tables, beside the application: for damage, for taking rights away, and for reading everything."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg2
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.db import connection
+from psycopg2.extensions import connection as Connection
+
+
+@contextmanager
+def owner_of_tables() -> Iterator[Connection]:
+    """A connection of its own, each statement a transaction. Raises ImproperlyConfigured without the owner's address."""
+    database, role = connection.settings_dict, settings.DATABASE_OWNER
+    if role is None:
+        raise ImproperlyConfigured(
+            "DATABASE_OWNER_URL is not set: a drill does as the owner of the tables could."
+        )
+    owner = psycopg2.connect(
+        host=database["HOST"],
+        port=database["PORT"],
+        dbname=database["NAME"],
+        user=role["USER"],
+        password=role["PASSWORD"],
+    )
+    owner.autocommit = True
+    try:
+        yield owner
+    finally:
+        owner.close()
+
+
+@contextmanager
+def right_taken(owner: Connection, right: str, table: str) -> Iterator[None]:
+    """Inside, the application lacks the right on the table."""
+    with owner.cursor() as cursor:
+        cursor.execute(f"REVOKE {right} ON {table} FROM zhizhi_app")
+        try:
+            yield
+        finally:
+            cursor.execute(f"GRANT {right} ON {table} TO zhizhi_app")
