@@ -23,7 +23,15 @@ from audit.models import Alarm, AlarmDecision, Rule
 from crypto.ids import uuid7
 from crypto.scope import BrokenValue
 
-__all__ = ["AlarmDecision", "Rule", "alarm_count", "decide", "open_alarms", "raise_alarm"]
+__all__ = [
+    "AlarmDecision",
+    "Rule",
+    "alarm_count",
+    "decide",
+    "decided_alarms",
+    "open_alarms",
+    "raise_alarm",
+]
 
 MOST_COUNTED = 100
 
@@ -132,6 +140,14 @@ def _event_of(draft: AlarmDraft, alarm_id: UUID) -> Draft:
 def open_alarms(actor: Actor, clinic_id: UUID) -> QuerySet[Alarm]:
     """Alarms of the clinic the actor works in that wait for a decision, the newest first. None for any other clinic."""
     alarms = Alarm.objects.filter(clinic_id=clinic_id, decided_at=None).order_by("-last_at", "-pk")
+    return alarms if actor.clinic_id == clinic_id else alarms.none()
+
+
+def decided_alarms(actor: Actor, clinic_id: UUID) -> QuerySet[Alarm]:
+    """Alarms of the clinic the actor works in that somebody has decided about, the latest first."""
+    alarms = Alarm.objects.filter(clinic_id=clinic_id, decided_at__isnull=False).order_by(
+        "-decided_at", "-pk"
+    )
     return alarms if actor.clinic_id == clinic_id else alarms.none()
 
 

@@ -30,17 +30,24 @@ class Permission(StrEnum):
     WORK_FOLLOWUPS = "work_followups"
     SEE_LOG = "see_log"
     ERASE_PATIENTS = "erase_patients"
+    DECIDE_ALARMS = "decide_alarms"
 
 
-_CARE = frozenset(Permission) - {Permission.SEE_LOG, Permission.ERASE_PATIENTS}
+_CARE = frozenset(Permission) - {
+    Permission.SEE_LOG,
+    Permission.ERASE_PATIENTS,
+    Permission.DECIDE_ALARMS,
+}
 _PERMISSIONS: dict[Role, frozenset[Permission]] = {
     Role.FRONT_DESK: frozenset({Permission.SEE_PATIENTS, Permission.OPEN_CARD, Permission.RECORD_CONSENT}),
     Role.NURSE: _CARE,
     Role.HEALTH_MANAGER: _CARE,
     Role.DOCTOR: _CARE,
     Role.NUTRITIONIST: _CARE - {Permission.OPEN_CARD, Permission.IMPORT_REPORTS},
-    Role.MANAGER: frozenset(),
-    Role.PRIVACY_OFFICER: frozenset({Permission.SEE_LOG, Permission.ERASE_PATIENTS}),
+    Role.MANAGER: frozenset({Permission.DECIDE_ALARMS}),
+    Role.PRIVACY_OFFICER: frozenset(
+        {Permission.SEE_LOG, Permission.ERASE_PATIENTS, Permission.DECIDE_ALARMS}
+    ),
     Role.ADMINISTRATOR: frozenset(),
 }
 

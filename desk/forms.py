@@ -4,6 +4,8 @@ from django import forms
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from audit.alarms import AlarmDecision
+
 
 class RevealReason(models.TextChoices):
     """Why somebody needs a value in clear. Short on purpose: a list nobody reads is a list nobody answers."""
@@ -20,6 +22,13 @@ class RevealPart(models.TextChoices):
     NAME = "name", _("Name")
     PHONE = "phone", _("Phone")
     ID_NUMBER = "id_number", _("ID number")
+
+
+class DecisionForm(forms.Form):
+    """What a person found out about one alarm."""
+
+    alarm = forms.UUIDField(widget=forms.HiddenInput)
+    decision = forms.ChoiceField(label=_("Decision"), choices=AlarmDecision.choices)
 
 
 class RevealForm(forms.Form):

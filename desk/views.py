@@ -3,22 +3,26 @@
 from datetime import datetime
 from uuid import UUID
 
+from django.contrib import messages
 from django.http import HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from audit.access import access
+from audit.alarms import AlarmDecision, decide
 from audit.kinds import Kind
 from audit.purposes import Purpose
+from audit.services import record
 from clinics.guards import ClinicRequest, staff_page
 from clinics.models import User
 from clinics.roles import Permission
 from crypto.reading import Unreadable, shown
+from desk.alarms import alarm_board
 from desk.errors import NotRevealed
-from desk.forms import RevealForm, RevealPart, RevealReason
+from desk.forms import DecisionForm, RevealForm, RevealPart, RevealReason
 from desk.queries import chart_head, ending_permissions, week_of
 from followups.queries import workbench as workbench_of
 from patients.identity import MAINLAND_MOBILE
@@ -47,6 +51,21 @@ def workbench(request: ClinicRequest) -> HttpResponse:
             "week": week_of(request.actor, request.clinic.pk, at),
         }
     return render(request, "desk/workbench.html", context)
+
+
+@staff_page(Purpose.SECURITY, Kind.LISTED, permission=Permission.DECIDE_ALARMS)
+@require_http_methods(["GET", "HEAD", "POST"])
+def alarms(request: ClinicRequest) -> HttpResponse:
+    """What waits for a decision, in words, and what was decided lately. Looking at it is on the log. Raises AlarmNotFound."""
+    form = DecisionForm(request.POST if request.method == "POST" else None)
+    if request.method == "POST" and form.is_valid():
+        decision = AlarmDecision(form.cleaned_data["decision"])
+        decide(form.cleaned_data["alarm"], decision, request.actor, timezone.now())
+        messages.success(request, _("Decided. It stands on the log with your name."))
+        return redirect("desk:alarms")
+    board = alarm_board(request.actor, request.clinic.pk)
+    record("alarms.listed", object=("desk:alarms", ""), purpose=Purpose.SECURITY, count=len(board.open))
+    return render(request, "desk/alarms.html", {"board": board, "decisions": AlarmDecision, "form": form})
 
 
 def _greeting(request: ClinicRequest, at: datetime) -> str:

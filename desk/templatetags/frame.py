@@ -7,6 +7,7 @@ from django.template import RequestContext
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
+from audit.alarms import alarm_count
 from clinics.guards import ClinicRequest
 from clinics.models import Clinic
 from clinics.roles import Permission
@@ -35,6 +36,7 @@ class Frame:
     search_url: str = ""
     switch_url: str = ""
     todo_count: int | None = None
+    alarm_count: int | None = None
 
     @property
     def initial(self) -> str:
@@ -66,6 +68,7 @@ def _at_work(request: ClinicRequest, name: str) -> Frame:
         search_url=reverse("patients:search") if Permission.SEE_PATIENTS in may else "",
         switch_url=reverse("clinics:switch"),
         todo_count=open_count(request.actor, here.pk) if Permission.WORK_FOLLOWUPS in may else None,
+        alarm_count=alarm_count(request.actor, here.pk) if Permission.DECIDE_ALARMS in may else None,
     )
 
 
@@ -77,6 +80,7 @@ def _stops(request: ClinicRequest) -> list[Stop]:
         ("patients:list", "people", _("Patients"), Permission.SEE_PATIENTS),
         ("patients:new", "card", _("Open a card"), Permission.OPEN_CARD),
         ("exchange:import", "import", _("Import"), Permission.IMPORT_REPORTS),
+        ("desk:alarms", "bell", _("Alarms"), Permission.DECIDE_ALARMS),
     )
     return [
         Stop(reverse(view), icon, words, current=_leads_to(view, here))

@@ -9,7 +9,7 @@ from patients.queries.access import (
     patient_for,
     visible_patients,
 )
-from patients.queries.cards import patient_of_form
+from patients.queries.cards import patient_of_form, service_numbers_of
 from patients.queries.portal import has_portal, portal_accounts_by_phone, portal_patients
 from patients.queries.search import Match, MatchedBy, search_patients
 from patients.queries.tags import ShownTag, tags_of, tags_to_show
@@ -33,6 +33,7 @@ __all__ = [
     "portal_patients",
     "possible_twins",
     "search_patients",
+    "service_numbers_of",
     "tags_of",
     "tags_to_show",
     "visible_patients",
