@@ -86,4 +86,8 @@ def is_late() -> bool:
     """Whether the witness has lacked a committed line for a minute."""
     if configured.witness() is None or ledger.witnessed() >= ledger.known().length:
         return False
-    return time.time() - ledger.ledger_file().stat().st_mtime > LATE_AFTER.total_seconds()
+    try:
+        written = ledger.ledger_file().stat().st_mtime
+    except FileNotFoundError:
+        return True
+    return time.time() - written > LATE_AFTER.total_seconds()

@@ -87,6 +87,16 @@ def living_keys(key_ids: Collection[int]) -> set[int]:
     return {row[0] for row in rows}
 
 
+def usable_keys(key_ids: Collection[int]) -> set[int]:
+    """Which of these data keys are neither destroyed nor held."""
+    rows = _run(
+        "SELECT k.id FROM subject_key k JOIN crypto_kek kek ON kek.id = k.kek_id"
+        " WHERE k.destroyed_at IS NULL AND kek.state <> 'hold' AND k.id = ANY (%s)",
+        [list(key_ids)],
+    )
+    return {row[0] for row in rows}
+
+
 def has_keys(subject_ids: Collection[UUID], scopes: Collection[Scope]) -> bool:
     """Whether a key of these scopes, of data or of a file, is not destroyed."""
     values = [_ids(subject_ids), _numbers(scopes)]

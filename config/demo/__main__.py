@@ -98,6 +98,7 @@ def _addresses(data: Path) -> dict[str, str]:
         "WITNESS_USER": witness.name,
         "SEQUENCER_KEY_FILE": str(data / "keys" / "sequencer.key"),
         "WITNESS_PUBLIC_KEY_FILE": str(data / "witness.pub"),
+        "LEDGER_PUBLIC_KEY_FILE": str(data / "ledger.pub"),
     }
 
 

@@ -41,6 +41,7 @@ from crypto.erasure import (
     living_keys,
     release_keys,
     remove_bytes,
+    usable_keys,
 )
 from crypto.errors import ClinicError, KeysInUse
 from crypto.ids import uuid7
@@ -252,6 +253,7 @@ def carry_out_ledger() -> int:
             if missing or living_keys(line.key_ids):
                 _carry_out(line, missing=missing)
                 done += 1
+    done += sum(_hold_again(line) for line in chain.erasures if line.held_key_ids)
     if done:
         keyring.forget_everything()
         wait_for_older_transactions()
@@ -274,6 +276,22 @@ def _undone(lines: Sequence[Erasure]) -> list[Erasure]:
     with acting(system_actor("erasure", None), *{line.clinic_id for line in lines}):
         alive = living_keys([key_id for line in lines for key_id in line.key_ids])
     return [line for line in lines if alive.intersection(line.key_ids)]
+
+
+def _hold_again(line: Erasure) -> bool:
+    """Put back under the hold what an older copy of the key tables took out of it. A released record is not restricted."""
+    with acting(system_actor("erasure", line.clinic_id), line.clinic_id):
+        restricted = Patient.objects.filter(pk=line.patient_id).exclude(restricted_at=None)
+        if not usable_keys(line.held_key_ids) or not restricted.exists():
+            return False
+        _take_turn()
+        held = hold_keys(line.clinic_id, line.subject_ids, line.restricted, lost_is_fine=True)
+        if held.key_ids:
+            about = ("patients.patient", str(line.patient_id))
+            record("patient.erased", object=about, subjects=line.subject_ids, reason="replayed")
+            _record_files(line.patient_id, line.subject_ids, destroyed=0, held=len(held.file_ids))
+            move_counter()
+        return bool(held.key_ids)
 
 
 def _carry_out(line: Erasure, *, missing: bool) -> None:

@@ -64,6 +64,10 @@ class House:
     private: Path
 
     @property
+    def nurse_name(self) -> str:
+        return User.objects.get(pk=self.nurse.user_id).username
+
+    @property
     def system(self) -> Actor:
         return system_actor("test", self.clinic.pk)
 
