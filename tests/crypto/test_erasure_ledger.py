@@ -134,6 +134,6 @@ def test_a_file_others_may_read_is_refused(file: Path) -> None:
 
 def test_the_line_is_synced_before_anybody_is_told(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     synced: list[bool] = []
-    monkeypatch.setattr(ledger.os, "fsync", lambda descriptor: synced.append(file.stat().st_size > 0))
+    monkeypatch.setattr("crypto.ledger.os.fsync", lambda descriptor: synced.append(file.stat().st_size > 0))
     ledger.append(LINE)
     assert synced[0]

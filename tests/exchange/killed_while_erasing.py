@@ -40,7 +40,7 @@ def main() -> None:
     elif step == "after the line is synced":
         ledger.remember = die
     elif step == "after the commit":
-        erasure._let_go = die  # type: ignore[assignment]
+        erasure._let_go = die
     system = system_actor("erasure", clinic_id)
     with acting(system, clinic_id):
         patient = Patient.objects.get(pk=patient_id)

@@ -50,7 +50,7 @@ from portal.models import SignInCode
 from records.models import ExamReport, Observation
 from tests.factories.clinics import ClinicFactory, StaffFactory, StaffRoleFactory
 from tests.factories.consent import MONDAY
-from tests.factories.erasure import ERASED_AT, PHONE, House, living_keys_of
+from tests.factories.erasure import ERASED_AT, PHONE, House, living_keys_of, the_line
 from tests.factories.patients import actor_for
 from tests.factories.records import bundle
 
@@ -74,7 +74,9 @@ def test_a_card_without_records_is_destroyed_whole(house: House) -> None:
 def test_a_record_the_law_keeps_is_stored_and_opens_to_nobody_here(house: House, in_care: Patient) -> None:
     erased = house.erase(in_care)
     assert erased.fate.restricted == {Scope.IDENTITY, Scope.RECORD}
+    assert erased.fate.because is not None
     assert erased.fate.because.code == "checkup"
+    assert erased.fate.kept_until is not None
     assert erased.fate.kept_until.year == MONDAY.year + 15
     with acting(house.system), access(Purpose.CARE, Kind.COMPUTED):
         assert living_keys_of(in_care.subject_id) == {Scope.IDENTITY: "held", Scope.RECORD: "held"}
@@ -124,7 +126,7 @@ def test_whatever_led_to_the_person_is_gone(house: House, in_care: Patient, sett
 
 def test_pages_answer_as_for_somebody_who_never_was(house: House, in_care: Patient) -> None:
     desk = Client()
-    desk.force_login(User.objects.get(pk=house.nurse.user_id))
+    desk.force_login(house.nurse_account)
     chart = reverse("desk:chart", args=[in_care.pk])
     assert desk.get(chart).status_code == 200
     house.erase(in_care)
@@ -135,7 +137,7 @@ def test_pages_answer_as_for_somebody_who_never_was(house: House, in_care: Patie
 
 
 def test_the_ledger_holds_ids_alone_and_the_database_follows_it(house: House, in_care: Patient) -> None:
-    line = house.erase(in_care).line
+    line = the_line(house.erase(in_care))
     text = ledger.ledger_file().read_text()
     assert json.loads(text)["subjects"] == [str(in_care.subject_id)]
     for told in ("王", PHONE[3:], in_care.service_number, "1960"):
@@ -196,7 +198,9 @@ def test_when_the_time_of_keeping_is_over_the_rest_goes_too(
 ) -> None:
     house.erase(in_care)
     later = ERASED_AT.replace(year=ERASED_AT.year + 16)
-    assert erase_patient(in_care, reason=Reason.RETENTION_OVER, by=house.officer, at=later).line.number == 2
+    assert (
+        the_line(erase_patient(in_care, reason=Reason.RETENTION_OVER, by=house.officer, at=later)).number == 2
+    )
     with acting(house.system):
         assert living_keys_of(in_care.subject_id) == {}
         for model in (Observation, ExamReport, FollowUp, Message):
@@ -219,7 +223,7 @@ def test_an_undecided_file_about_the_person_goes_and_one_about_somebody_else_sta
     }
     with acting(house.nurse, house.clinic.pk):
         own = try_file(bundle(patient=resource), clinic=house.clinic, by=house.nurse, at=MONDAY)
-    line = house.erase(patient).line
+    line = the_line(house.erase(patient))
     with acting(house.system):
         states = dict(ImportBatch.objects.values_list("pk", "state"))
         assert states == {of_other.pk: BatchState.TRIED, own.pk: BatchState.DISCARDED}
@@ -312,7 +316,7 @@ def test_the_holder_of_the_private_half_opens_the_record_to_one_account_and_to_n
         patient_for(house.nurse, in_care.pk)
     with pytest.raises(NotHeld):
         release(private)
-    assert house.erase(in_care, at=timezone.now()).line.number == 2
+    assert the_line(house.erase(in_care, at=timezone.now())).number == 2
     with acting(seer, house.clinic.pk), pytest.raises(PatientNotFound):
         patient_for(seer, in_care.pk)
 

@@ -118,8 +118,7 @@ def test_keys_that_an_older_copy_brings_back_are_destroyed_and_held_again(
 ) -> None:
     with acting(house.system):
         before = {
-            row.pk: (bytes(row.wrapped), row.kek_id)
-            for row in SubjectKey.objects.filter(subject_id=in_care.pk)
+            row.pk: (row.wrapped, row.kek_id) for row in SubjectKey.objects.filter(subject_id=in_care.pk)
         }
     house.erase(in_care)
     with acting(house.system):

@@ -15,6 +15,7 @@ from clinics.models import Clinic, User
 from clinics.roles import Role
 from consent.codes import send_code as send_confirmation
 from crypto import keyring
+from crypto.core.ledger import Erasure
 from crypto.core.scopes import Scope
 from crypto.epoch import move_counter
 from crypto.files import write_file
@@ -64,8 +65,13 @@ class House:
     private: Path
 
     @property
+    def nurse_account(self) -> User:
+        assert self.nurse.user_id is not None
+        return User.objects.get(pk=self.nurse.user_id)
+
+    @property
     def nurse_name(self) -> str:
-        return User.objects.get(pk=self.nurse.user_id).username
+        return self.nurse_account.username
 
     @property
     def system(self) -> Actor:
@@ -77,6 +83,12 @@ class House:
 
     def erase(self, patient: Patient, at: datetime = ERASED_AT) -> Erased:
         return erase_patient(patient, reason=Reason.REQUEST, by=self.officer, at=at)
+
+
+def the_line(erased: Erased) -> Erasure:
+    """Of an erasure that did something."""
+    assert erased.line is not None
+    return erased.line
 
 
 def HouseFactory(private: Path) -> House:
