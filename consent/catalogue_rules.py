@@ -12,7 +12,7 @@ from django.db import connection, models
 
 from consent.catalogue import Collected, Column, Level, Seal, Table, collected, tables, words
 from consent.purposes import data_categories, rule_of
-from crypto.fields import SealedField, SealedParts
+from crypto.fields import SealedField, SealedJSON, SealedParts
 
 MOST_OF_A_KIND = Level.L3
 _CAN_HOLD_WORDS = re.compile(r"text|jsonb?|bytea|character varying.*")
@@ -20,11 +20,15 @@ _CAN_HOLD_WORDS = re.compile(r"text|jsonb?|bytea|character varying.*")
 
 @dataclass(frozen=True, slots=True)
 class SealedIn:
-    """What a model says of a sealed column: its scope, and the field set of the whole or of each part."""
+    """What a model says of a sealed column: its scope, and the field set of the whole or of each part.
+
+    `is_json`: it holds an object or a list, whose parts the entry alone can name.
+    """
 
     scope: str
     field_set: str
     parts: Mapping[str, str]
+    is_json: bool = False
 
 
 def defects(*, without: tuple[str, ...] = ()) -> list[str]:
@@ -86,6 +90,7 @@ def sealed_columns(of: Iterable[type[models.Model]]) -> dict[str, SealedIn]:
             scope=field.scope.name.lower(),
             field_set="" if isinstance(field, SealedParts) else field.field_set,
             parts=field.parts if isinstance(field, SealedParts) else {},
+            is_json=isinstance(field, SealedJSON),
         )
         for model in of
         for field in model._meta.concrete_fields
@@ -153,9 +158,11 @@ def _seal(column: Column, model: SealedIn | None) -> Iterator[str]:
         yield f"{column.place} is a sealed field, and its entry says {column.seal}"
         return
     field_sets = {name: part.field_set for name, part in column.parts.items()} if model.parts else {}
-    said = SealedIn(column.scope, column.field_set, field_sets)
+    said = SealedIn(column.scope, column.field_set, field_sets, model.is_json)
     if said != model:
         yield f"{column.place} is sealed as {model}, and its entry says {said}"
+    if model.is_json and not column.parts:
+        yield f"{column.place} holds JSON and does not name its parts"
     if column.retention not in words().sealed_until[model.scope]:
         yield f"{column.place} is kept {column.retention}, and its key is of the scope {model.scope}"
     opens_for = data_categories()[column.category].field_sets

@@ -38,7 +38,7 @@ from consent.catalogue_rules import (
     sealed_columns,
 )
 from consent.notices import ITEMS
-from crypto.fields import Scope, SealedParts, SealedText
+from crypto.fields import Scope, SealedJSON, SealedParts, SealedText
 from exchange.fhir import ParsedPerson
 from patients.identity import NewIdentity
 from records.parsed import ParsedObservation, ParsedReport
@@ -97,6 +97,7 @@ def test_an_entry_whose_column_is_gone_is_missed() -> None:
 def test_a_sealed_field_and_its_entry_agree_on_scope_and_field_set() -> None:
     class Invented(models.Model):
         note = SealedText(aad_name="invented.note", scope=Scope.RECORD, field_set="psychological")
+        why = SealedJSON(aad_name="invented.why", scope=Scope.RECORD, field_set="clinical")
         who = SealedParts(aad_name="invented.who", scope=Scope.IDENTITY, parts={"name": "identity"})
 
         class Meta:
@@ -107,7 +108,14 @@ def test_a_sealed_field_and_its_entry_agree_on_scope_and_field_set() -> None:
             return ""
 
     model = sealed_columns([Invented])
-    found = {"invented": {"note": "bytea", "who": "bytea"}}
+    found = {"invented": {"note": "bytea", "who": "bytea", "why": "bytea"}}
+    why = {
+        "seal": "sealed",
+        "scope": "record",
+        "field_set": "clinical",
+        "reason": "what led to it",
+        "parts": {"facts": "values and dates"},
+    }
     note = {"seal": "sealed", "scope": "record", "field_set": "psychological", "reason": "what was said"}
     who = {
         "category": "attr",
@@ -118,17 +126,18 @@ def test_a_sealed_field_and_its_entry_agree_on_scope_and_field_set() -> None:
         "parts": {"name": {"field_set": "identity", "reason": "to call them"}},
     }
 
-    assert compare(invented(note=note, who=who), found, model) == []
+    assert compare(invented(note=note, who=who, why=why), found, model) == []
     for wrong in (
         {"note": {**note, "scope": "identity"}},
         {"note": {**note, "field_set": "clinical"}},
         {"note": {**note, "seal": "keyed token"}},
         {"note": {**note, "retention": "identity"}},
         {"note": {**note, "category": "care"}},
+        {"why": {**why, "parts": {}}},
         {"who": {**who, "parts": {}}},
         {"who": {**who, "parts": {"name": {"field_set": "contact", "reason": "to call them"}}}},
     ):
-        (defect,) = compare(invented(**{"note": note, "who": who, **wrong}), found, model)
+        (defect,) = compare(invented(**{"note": note, "who": who, "why": why, **wrong}), found, model)
         assert next(iter(wrong)) in defect
 
 
