@@ -41,7 +41,8 @@ def write_file(
     """Seal `contents` (cut anywhere; never held as a whole) into a new file and record it in the caller's transaction.
 
     The caller writes the event that names the record, and has the contents at hand: its transaction ends within 5 s. Raises
-    KeysMissing and FilesUnavailable; whatever `contents` raises leaves nothing behind.
+    KeysMissing and FilesUnavailable; KeyDestroyed or KeyRestricted when the subject's data of this scope were erased or are held.
+    Whatever is raised leaves nothing behind.
     """
     kek = keyring.active_kek(clinic_id)
     file_id, key = uuid7(), new_key(kek.suite)
@@ -64,6 +65,7 @@ def write_file(
     except OSError as error:
         raise FilesUnavailable(f"file {file_id}: {error.strerror}") from error
     try:
+        _hold_off_erasure(subject_id, scope)
         return SealedFile.objects.create(
             id=file_id,
             subject_id=subject_id,
@@ -132,6 +134,23 @@ def stray_files(*, before: datetime) -> Iterator[Path]:
         living = SealedFile.objects.filter(place__in=found, destroyed_at=None)
         for place in sorted(found.keys() - set(living.values_list("place", flat=True))):
             yield found[place]
+
+
+_LIVING = """
+SELECT kek.state = 'hold' FROM subject_key k JOIN crypto_kek kek ON kek.id = k.kek_id
+WHERE k.subject_id = %s AND k.scope = %s AND k.destroyed_at IS NULL FOR SHARE OF k
+"""
+
+
+def _hold_off_erasure(subject_id: UUID, scope: Scope) -> None:
+    """An erasure locks the subject's keys first: it comes after this file and destroys it, or came before and refuses it."""
+    with connection.cursor() as cursor:
+        cursor.execute(_LIVING, [subject_id, scope])
+        held = [row[0] for row in cursor.fetchall()]
+    if not held:
+        raise KeyDestroyed(f"subject {subject_id} has no living key of scope {scope}")
+    if any(held):
+        raise KeyRestricted(f"the keys of subject {subject_id} are held")
 
 
 class _Counted:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, OperationalError, connection, connections, transaction
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from audit.acting import acting
@@ -304,8 +304,56 @@ def test_contents_that_end_in_an_error_leave_nothing(patient: Patient, folder: P
 
 def test_a_record_that_is_refused_takes_its_bytes_along(patient: Patient, folder: Path) -> None:
     with pytest.raises(IntegrityError), transaction.atomic():
-        write_file(patient.clinic_id, patient.pk, patient.subject_id, 9, [VOICE])  # type: ignore[arg-type]
+        write_file(patient.clinic_id, None, patient.subject_id, Scope.RECORD, [VOICE])  # type: ignore[arg-type]
     assert on_disk(folder) == []
+
+
+def set_keys(patient: Patient, assignments: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"UPDATE subject_key SET {assignments} WHERE subject_id = %s AND scope = %s",
+            [patient.subject_id, Scope.RECORD],
+        )
+
+
+def test_nothing_is_written_for_a_person_whose_record_was_erased_or_is_held(
+    patient: Patient, folder: Path
+) -> None:
+    held = Kek.objects.create(
+        clinic_id=patient.clinic_id,
+        suite=Suite.AES_256_GCM,
+        provider="hold",
+        provider_ref="held",
+        state=KekState.HOLD,
+        not_after=LATER,
+    )
+    set_keys(patient, f"kek_id = {held.pk}")
+    with pytest.raises(KeyRestricted):
+        write(patient, VOICE)
+    set_keys(patient, "wrapped = NULL, destroyed_at = now()")
+    with pytest.raises(KeyDestroyed):
+        write(patient, VOICE)
+    assert on_disk(folder) == []
+    assert not SealedFile.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_erasure_waits_for_a_file_that_is_being_recorded(folder: Path) -> None:
+    clinic = ClinicFactory()
+    actor = system_actor("test", clinic.pk)
+    with acting(actor):
+        patient = PatientFactory(clinic=clinic)
+    erasing = connections.create_connection("default")
+    try:
+        with acting(actor):
+            write(patient, VOICE)
+            with erasing.cursor() as cursor:
+                cursor.execute("SELECT set_config('zhizhi.clinics', %s, false)", [f"{{{clinic.pk}}}"])
+                lock = "SELECT FROM subject_key WHERE subject_id = %s FOR UPDATE NOWAIT"
+                with pytest.raises(OperationalError, match="could not obtain lock"):
+                    cursor.execute(lock, [patient.subject_id])
+    finally:
+        erasing.close()
 
 
 def test_a_clinic_without_keys_writes_nothing(patient: Patient, folder: Path) -> None:
@@ -384,4 +432,4 @@ def test_the_bytes_are_on_the_disk_before_they_have_their_name_and_the_name_befo
     monkeypatch.setattr(Path, "rename", renamed)
     with connection.execute_wrapper(asked):
         write(patient, VOICE)
-    assert steps == ["database", "folder", "file", "name", "folder", "database"]
+    assert steps == ["database", "folder", "file", "name", "folder", "database", "database"]
