@@ -7,8 +7,12 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.utils.timezone import now
 
+from audit.actors import system_actor
 from exchange.demo.house import ACCOUNTS, CLINICS, PASSWORD, is_begun, is_open, open_house, receive_visitors
 from exchange.demo.lives import portal_phones, settle
+from exchange.services.decoys import open_decoys
+
+DECOYS_IN_A_CLINIC = 2
 
 
 class Command(BaseCommand):
@@ -37,6 +41,8 @@ class Command(BaseCommand):
             if done % 50 == 0 or done == total:
                 self.stdout.write(f"seed_demo: {done} of {total} people")
                 self.stdout.flush()
+        for clinic in clinics.values():
+            list(open_decoys(clinic, DECOYS_IN_A_CLINIC, by=system_actor("demo", clinic.pk)))
         receive_visitors()
 
     def _print_accounts(self) -> None:
