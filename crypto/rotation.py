@@ -286,4 +286,5 @@ def destroy_kek(kek_id: int) -> bool:
         raise KeysMissing(f"key-encryption key {kek_id} was destroyed and is still there")
     kek.state = KekState.DESTROYED
     kek.save(update_fields=["state"])
+    move_counter()  # other processes may hold it ready for use
     return True
