@@ -3,6 +3,8 @@
 from collections.abc import Collection
 from pathlib import Path
 
+from pytest_django import Settings
+
 from crypto.providers.vault import Living, VaultTransitProvider
 from crypto.providers.vault_client import Patience, VaultAddress, VaultClient
 from tests.crypto.vault_server import VaultServer
@@ -25,6 +27,16 @@ def vault_address(server: VaultServer, token_file: Path) -> VaultAddress:
         mount=server.mount,
         namespace=server.namespace,
     )
+
+
+def use_vault(settings: Settings, server: VaultServer, token_file: Path) -> None:
+    """Let the installation of the test keep its keys there."""
+    address = vault_address(server, token_file)
+    settings.KEY_PROVIDER = VaultTransitProvider.name
+    settings.VAULT_ADDR = address.url
+    settings.VAULT_TOKEN_FILE = str(token_file)
+    settings.VAULT_CA_FILE = str(address.ca_file or "")
+    settings.VAULT_MOUNT, settings.VAULT_NAMESPACE = address.mount, address.namespace
 
 
 def vault_provider(
