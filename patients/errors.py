@@ -26,6 +26,13 @@ class SearchTooShort(ClinicError):
     message = _("Type at least two characters.")
 
 
+class SearchTooOften(ClinicError):
+    """One account searched more often in a minute than somebody at a desk does."""
+
+    status = HTTPStatus.TOO_MANY_REQUESTS
+    message = _("Too many searches in one minute. Please wait a minute and try again.")
+
+
 class IdNumberFlaw(StrEnum):
     LENGTH = "length"
     CHARACTERS = "characters"

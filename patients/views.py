@@ -29,7 +29,7 @@ from patients.queries import (
     search_patients,
 )
 from patients.queries.access import COUNT_BOUND, PAGE_SIZE
-from patients.services import give_portal_access, open_card
+from patients.services import count_search, give_portal_access, open_card
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -63,6 +63,7 @@ def search(request: ClinicRequest) -> HttpResponse:
     form = SearchForm(request.POST)
     found: dict[str, object] = {"matches": None, "too_short": None}
     if form.is_valid():
+        count_search(request.actor, at=timezone.now())
         try:
             found["matches"] = search_patients(request.actor, request.clinic.pk, form.cleaned_data["q"])
         except SearchTooShort as error:
@@ -113,6 +114,7 @@ def check(request: ClinicRequest) -> HttpResponse:
     """While the form is filled in: who is similar, and what the ID number says. Opens no card and blocks nothing."""
     form = OpenCardForm(request.POST)
     form.is_valid()
+    count_search(request.actor, at=timezone.now())
     twins = possible_twins(request.actor, request.clinic.pk, form.known_so_far())
     if twins:
         form.needs_twin_reason()
