@@ -107,7 +107,9 @@ class SealedQuerySet(models.QuerySet[M]):
         rows = list(objs)
         for row in rows:
             row.fill_sealing_clinic()
-        keyring.load_sealing_keys(row.subject_id for row in rows)
+        names = [field.attname for field in sealed_fields(self.model)]
+        sealing = [row for row in rows if any(row.__dict__.get(name) is not None for name in names)]
+        keyring.load_sealing_keys(row.subject_id for row in sealing)
         return self._plain().bulk_create(rows, batch_size=batch_size, ignore_conflicts=ignore_conflicts)
 
     def sealed_bulk_update(
