@@ -87,15 +87,20 @@ class SealedQuerySet(models.QuerySet[M]):
 
     def update(self, **values: Any) -> int:
         self._refuse_sealed(values, "update() has no row to seal for: use save() or sealed_bulk_update()")
-        for value in values.values():
-            if hasattr(value, "resolve_expression"):
-                value.resolve_expression(self.query.chain(), allow_joins=False, for_save=True)
+        self._refuse_expressions(values.values())
         return super().update(**values)
+
+    def _update(self, values: Iterable[tuple[models.Field[Any, Any], Any, Any]]) -> int:
+        """What `save()` of a row comes to."""
+        values = tuple(values)
+        self._refuse_expressions(value for _field, _model, value in values)
+        written: int = super()._update(values)  # type: ignore[misc]  # the stubs leave it out
+        return written
 
     def bulk_update(self, objs: Iterable[M], fields: Iterable[str], batch_size: int | None = None) -> int:
         fields = tuple(fields)
         self._refuse_sealed(fields, "use sealed_bulk_update()")
-        return self._plain().bulk_update(objs, fields, batch_size)
+        return self._plain_update(tuple(objs), fields, batch_size)
 
     def bulk_create(self, *args: Any, **kwargs: Any) -> NoReturn:
         raise TypeError(f"{self.model.__name__} is sealed: use sealed_bulk_create()")
@@ -122,12 +127,23 @@ class SealedQuerySet(models.QuerySet[M]):
             if field.name in fields:
                 for row in rows:
                     field.pre_save(row, add=False)
+        return self._plain_update(rows, fields, batch_size)
+
+    def _plain_update(self, rows: Collection[M], fields: Collection[str], batch_size: int | None) -> int:
+        columns = [field.attname for field in self.model._meta.concrete_fields if field.name in fields]
         with raw_seals():
+            self._refuse_expressions(getattr(row, column) for row in rows for column in columns)
             return self._plain().bulk_update(rows, fields, batch_size)
 
     def _plain(self) -> "models.QuerySet[M]":
         """Django's own queryset over the table, for what this class has already sealed."""
         return models.QuerySet(self.model, using=self.db)
+
+    def _refuse_expressions(self, values: Iterable[Any]) -> None:
+        """A seal that an expression copies into a clear column would open nowhere. Raises FieldError."""
+        for value in values:
+            if hasattr(value, "resolve_expression"):
+                value.resolve_expression(self.query.chain(), allow_joins=False, for_save=True)
 
     def _refuse_sealed(self, names: Iterable[str], why: str) -> None:
         touched = {field.name for field in sealed_fields(self.model)}.intersection(names)

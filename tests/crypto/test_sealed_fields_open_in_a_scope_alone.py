@@ -11,11 +11,12 @@ import pytest
 from django.apps import apps
 from django.core import serializers
 from django.core.exceptions import FieldError
-from django.forms import modelform_factory
+from django.forms import BooleanField, modelform_factory
 from pytest_django import DjangoAssertNumQueries
 
 from crypto import keyring
 from crypto.errors import FieldNotAllowed, NoAccessScope
+from crypto.fields import SealedBoolean
 from crypto.seals import MASK, Sealed, raw_seals
 from tests.crypto.specimen import Specimen
 from tests.factories.crypto import new_subject, reading
@@ -245,6 +246,13 @@ def test_a_form_shows_changes_and_saves_them(row: Specimen) -> None:
         assert (found.word, str(found.amount), found.day) == ("王小芳", "1.50", date(2026, 11, 21))
         assert (found.number, found.agreed) == (0, False)
         assert form_class(typed, instance=found).changed_data == []
+
+
+def test_a_yes_or_no_that_may_not_be_null_is_a_box_to_tick() -> None:
+    agreed: SealedBoolean[bool, bool] = SealedBoolean(aad_name="a.b")
+    agreed.set_attributes_from_name("agreed")
+    box = agreed.formfield()
+    assert (type(box), box.required, box.clean("")) == (BooleanField, False, False)
 
 
 # --- one query for the keys of a page --------------------------------------------------------------------------------------

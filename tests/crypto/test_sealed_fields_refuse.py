@@ -23,6 +23,7 @@ from django.db.models import Case, Count, Exists, F, Max, OuterRef, Q, Subquery,
 from django.db.models.functions import Cast, Coalesce, Length, Upper
 from django.forms import modelform_factory
 from django.test import RequestFactory
+from pytest_django import DjangoAssertNumQueries
 
 from crypto.errors import NoAccessScope
 from crypto.fields import SealedField, SealedText
@@ -54,6 +55,13 @@ def rows(row: Specimen, child: Specimen, request: pytest.FixtureRequest) -> Rows
     return found
 
 
+def changed(rows: Rows) -> Specimen:
+    """A row whose clear label is to be taken from a sealed column."""
+    row = rows.all()[0]
+    row.label = F("word")
+    return row
+
+
 REFUSED: dict[str, Callable[[Rows], object]] = {
     "update": lambda rows: rows.update(word="x"),
     "update from itself": lambda rows: rows.update(word=F("word")),
@@ -63,6 +71,11 @@ REFUSED: dict[str, Callable[[Rows], object]] = {
     "update by a case": lambda rows: rows.update(label=Case(When(note__isnull=True, then=F("word")))),
     "update by a query": lambda rows: rows.update(
         label=Subquery(Specimen.objects.annotate(other=F("word")).values("other")[:1])
+    ),
+    "save of a clear field": lambda rows: changed(rows).save(),
+    "bulk_update of a clear field": lambda rows: rows.bulk_update([changed(rows)], ["label"]),
+    "sealed_bulk_update of a clear field": lambda rows: rows.sealed_bulk_update(
+        [changed(rows)], ["label", "word"]
     ),
     "bulk_update": lambda rows: rows.bulk_update(list(rows), ["word"]),
     "bulk_create": lambda rows: rows.bulk_create(list(rows)),
@@ -113,7 +126,9 @@ def test_a_query_that_would_look_into_a_seal_is_refused(rows: Rows) -> None:
     assert list(Specimen.objects.order_by("pk").values_list()) == before
 
 
-def test_what_does_not_look_into_seals_still_works(row: Specimen, child: Specimen) -> None:
+def test_what_does_not_look_into_seals_still_works(
+    row: Specimen, child: Specimen, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
     rows = Specimen.objects.all()
     assert rows.order_by("-label", "pk", "?").distinct().count() == 2
     assert rows.filter(Q(note__isnull=True) | Q(amount__isnull=False)).get() == child
@@ -122,6 +137,12 @@ def test_what_does_not_look_into_seals_still_works(row: Specimen, child: Specime
     assert rows.filter(parent__note__isnull=False).distinct("label").get() == child
     assert rows.update(label=Upper(F("label"))) == 2
     assert rows.filter(label="CHILD").update(label=Case(When(note__isnull=True, then=F("label")))) == 1
+    child.label = Upper("label")
+    child.save()
+    assert rows.bulk_update([child], ["label"]) == rows.sealed_bulk_update([child], ["label", "note"]) == 1
+    child.refresh_from_db()
+    with django_assert_num_queries(1):
+        assert rows.sealed_bulk_update([child], ["parent"]) == 1
     assert rows.in_bulk([row.pk])[row.pk] == row
 
 
