@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 
 GOOD_FOR = timedelta(minutes=10)
 BETWEEN = timedelta(minutes=1)
+KEPT_FOR = timedelta(days=1)
 MOST_TRIES = 3
 
 
@@ -43,6 +44,11 @@ def send_code(patient: Patient, clinic: Clinic, at: datetime) -> ConfirmationCod
     }
     transaction.on_commit(partial(_post, clinic, phone, body, f"consent-code-{code.pk}"))
     return code
+
+
+def forget_old_codes(clinic: Clinic, at: datetime) -> None:
+    """Codes are over after minutes; a day later nobody asks why one did not fit."""
+    ConfirmationCode.objects.filter(clinic=clinic, sent_at__lt=at - KEPT_FOR).delete()
 
 
 def redeem_code(patient: Patient, digits: str, at: datetime) -> None:

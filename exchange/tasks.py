@@ -5,8 +5,12 @@ import logging
 from celery import shared_task
 from django.utils import timezone
 
+from audit.acting import acting
+from audit.actors import system_actor
 from audit.erasures import hand_in_ledger
+from clinics.models import Clinic
 from exchange.errors import KeysAreChanging
+from exchange.services.batches import forget_old_files
 from exchange.services.erasure import carry_out_ledger, remove_leftover_bytes
 from exchange.services.key_copies import back_up_key_tables, is_backed_up
 from exchange.services.keys import keep_keys
@@ -32,3 +36,11 @@ def keep_keys_task() -> None:
         keep_keys(at=at)
     except KeysAreChanging:
         logger.info("another run is changing keys")
+
+
+@shared_task(ignore_result=True)
+def forget_files() -> None:
+    """Once an hour: files that nobody decided about within a day are put aside, in a clinic where nobody uploads too."""
+    for clinic in Clinic.objects.order_by("code"):
+        with acting(system_actor("import", clinic.pk)):
+            forget_old_files(clinic, timezone.now())

@@ -58,7 +58,7 @@ def send_code(clinic: Clinic, phone: str, *, address: str, at: datetime) -> Sign
     Raises TooManyCodes for either limit, which hold for known and unknown phones alike.
     """
     phone_hash, address_hash = _keyed("phone", clinic.pk, phone), _keyed("address", clinic.pk, address)
-    SignInCode.objects.filter(clinic=clinic, sent_at__lt=at - KEPT_FOR).delete()
+    forget_old_codes(clinic, at)
     recent = list(
         SignInCode.objects.sent_to(clinic.pk, phone_hash, since=at - KEPT_FOR)[:MOST_PER_PHONE_A_DAY]
     )
@@ -101,6 +101,11 @@ def _post(clinic: Clinic, phone: str, text: str, key: str) -> None:
         send_sms(clinic, phone, text, idempotency_key=key)
     except (CarrierRefused, CarrierUnavailable) as error:
         logger.warning("A sign-in code was not sent: %s", error)
+
+
+def forget_old_codes(clinic: Clinic, at: datetime) -> None:
+    """What was asked for a day ago counts for no limit any more."""
+    SignInCode.objects.filter(clinic=clinic, sent_at__lt=at - KEPT_FOR).delete()
 
 
 def redeem_code(code_id: UUID, clinic: Clinic, typed: str, *, at: datetime) -> Redeemed:

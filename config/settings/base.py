@@ -171,6 +171,16 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": crontab(minute="17"),
         "options": {"expires": 3000},
     },
+    # What is over leaves the tables within the hour, also where nobody comes by who would clear up on the way.
+    **{
+        f"forget {what}": {"task": task, "schedule": crontab(minute="37"), "options": {"expires": 3000}}
+        for what, task in {
+            "sessions": "clinics.tasks.forget_sessions",
+            "confirmation codes": "consent.tasks.forget_codes",
+            "uploaded files": "exchange.tasks.forget_files",
+            "sign-in codes": "portal.tasks.forget_codes",
+        }.items()
+    },
 }
 
 # The reverse proxies whose X-Forwarded-For is ours; everybody else's is a stranger's text.

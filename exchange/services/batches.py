@@ -29,7 +29,7 @@ DECIDE_WITHIN = timedelta(days=1)
 def try_file(data: bytes, *, clinic: Clinic, by: Actor, at: datetime) -> ImportBatch:
     """Keep an uploaded file, sealed, until its uploader decides about it. Raises ReportUnreadable."""
     parse_bundle(data)
-    _forget_old_files(clinic, at)
+    forget_old_files(clinic, at)
     batch_id = uuid7()
     create_subject_keys(clinic.pk, batch_id)
     batch = ImportBatch(
@@ -138,7 +138,7 @@ def _outcome(result: ImportResult) -> dict[str, Any]:
     }
 
 
-def _forget_old_files(clinic: Clinic, at: datetime) -> None:
+def forget_old_files(clinic: Clinic, at: datetime) -> None:
     """Files nobody decided about within a day are put aside."""
     for batch in ImportBatch.objects.select_for_update(skip_locked=True).filter(
         clinic=clinic, state=BatchState.TRIED, uploaded_at__lt=at - DECIDE_WITHIN

@@ -1,0 +1,17 @@
+"""What Celery wakes."""
+
+from celery import shared_task
+from django.utils import timezone
+
+from audit.acting import acting
+from audit.actors import system_actor
+from clinics.models import Clinic
+from consent.codes import forget_old_codes
+
+
+@shared_task(ignore_result=True)
+def forget_codes() -> None:
+    """Once an hour: codes that ended a day ago leave the table."""
+    for clinic in Clinic.objects.order_by("code"):
+        with acting(system_actor("consent", clinic.pk)):
+            forget_old_codes(clinic, timezone.now())
