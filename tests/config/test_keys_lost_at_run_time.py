@@ -6,6 +6,8 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from allauth.mfa.adapter import get_adapter
+from allauth.mfa.models import Authenticator
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
 from django.test import Client
@@ -16,6 +18,7 @@ from audit.acting import acting
 from audit.actors import system_actor
 from clinics.models import User
 from config.start import refuse_to_start
+from crypto.keyfiles import read_or_create_key
 from crypto.providers.vault_client import Patience
 from tests.crypto.vault_server import Authority, Fault, make_authority, running, status, too_late
 from tests.factories.clinics import ClinicFactory
@@ -143,6 +146,33 @@ def test_signing_in_goes_on(keys: Keys) -> None:
     assert answer.status_code == 302
     assert desk.session["_auth_user_id"] == str(doctor.pk)
     assert get(Client(), reverse("portal:sign_in", args=["east"]))[0] == 200
+
+
+@pytest.mark.parametrize("folder", ["away", "empty", "another's"])
+def test_the_second_factor_waits_for_the_folder_and_makes_no_other_key(
+    settings: Settings, tmp_path: Path, folder: str
+) -> None:
+    settings.KEYS_DIR = tmp_path / "keys"
+    settings.KEYS_DIR.mkdir(mode=0o700)
+    ClinicFactory("east")
+    doctor = User.objects.create_user("doctor", PASSWORD, display_name="林晓")
+    seed = get_adapter().encrypt("JBSWY3DPEHPK3PXP")
+    Authenticator.objects.create(user=doctor, type=Authenticator.Type.TOTP, data={"secret": seed})
+    settings.KEYS_DIR.rename(tmp_path / "elsewhere")
+    if folder != "away":
+        settings.KEYS_DIR.mkdir(mode=0o700)
+    if folder == "another's":
+        read_or_create_key(settings.KEYS_DIR / "sign-in.key")
+    before = list(tmp_path.rglob("keys/*"))
+
+    desk = Client()
+    desk.raise_request_exception = False
+    asked = desk.post(reverse("account_login"), {"login": "doctor", "password": PASSWORD})
+    assert asked.headers["Location"] == reverse("mfa_authenticate")
+    answer = desk.post(reverse("mfa_authenticate"), {"code": "000000"})
+
+    assert (answer.status_code, SENTENCES["zh-hans"] in answer.content.decode()) == (503, True)
+    assert list(tmp_path.rglob("keys/*")) == before
 
 
 def test_nothing_sealed_is_written_and_nothing_is_half_written(keys: Keys, house: House) -> None:
