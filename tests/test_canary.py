@@ -77,7 +77,8 @@ class Browser:
 class Here:
     """The product in this process."""
 
-    clinic_code, staff, administrator, password = "east", "doctor", "administrator", PASSWORD
+    clinic_code, password = "east", PASSWORD
+    staff, administrator, officer = "doctor", "administrator", "officer"
 
     def __init__(self, folder: Path, owner: Connection, log: io.StringIO) -> None:
         self.folder = folder
@@ -136,7 +137,8 @@ def owner(db: None) -> Iterator[Connection]:
 def staffed(db: None) -> Clinic:
     """A clinic with a doctor in a team, and an administrator."""
     clinic = ClinicFactory("east")
-    for name, role in (("doctor", Role.DOCTOR), ("administrator", Role.ADMINISTRATOR)):
+    roles = {"doctor": Role.DOCTOR, "administrator": Role.ADMINISTRATOR, "officer": Role.PRIVACY_OFFICER}
+    for name, role in roles.items():
         user: User = StaffFactory(username=name)
         user.set_password(PASSWORD)
         user.is_staff = user.is_superuser = role == Role.ADMINISTRATOR

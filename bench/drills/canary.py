@@ -129,7 +129,8 @@ def _scratch() -> Iterator[Path]:
 class Running:
     """The running product, driven from outside, and everything that it writes down anywhere."""
 
-    clinic_code, staff, administrator, password = "chengdong", "zhoumingyuan", "xuan", PASSWORD
+    clinic_code, password = "chengdong", PASSWORD
+    staff, administrator, officer = "zhoumingyuan", "xuan", "fangzheng"
 
     def __init__(self, demo: Demo, scratch: Path) -> None:
         self.demo = demo

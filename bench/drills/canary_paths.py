@@ -47,6 +47,7 @@ class World(Protocol):
     clinic_code: str
     staff: str  # a doctor's user name
     administrator: str
+    officer: str  # for privacy
     password: str
     folder: Path  # for the files of the import command
 
@@ -84,6 +85,7 @@ class Walk:
     browsers: list[Browser] = field(default_factory=list)
     error_pages: list[str] = field(default_factory=list)
     mishaps: list[str] = field(default_factory=list)
+    service_numbers: list[str] = field(default_factory=list)
     user_names: list[str] = field(default_factory=list)  # words that were typed where a user name belongs
 
     def go(self) -> None:
@@ -93,7 +95,9 @@ class Walk:
             ways[number % len(ways)](desk, number, person)
         self._typed_in_wrong_places(desk)
         self._in_admin()
+        self._alarms()
         self._failures(desk)
+        self._keys_change()
 
     def addresses(self) -> list[str]:
         return [line for browser in self.browsers for line in browser.seen]
@@ -174,8 +178,8 @@ class Walk:
         done = desk.post(page, {**said, **{f"yes_{purpose}": "on" for purpose in ASKED}})
         self.expect(done.status == 302, "consent")
 
-    def _import(self, desk: Browser, person: Person) -> None:
-        whole = report(person)
+    def _import(self, desk: Browser, person: Person, visit: int = 1) -> None:
+        whole = report(person, visit)
         for content in (
             whole[:-80],
             whole.replace(b"Bundle", b"Bundles"),
@@ -222,12 +226,11 @@ class Walk:
             path = self.world.folder / f"{name}-{number}.json"
             path.write_bytes(content)
             try:
-                self.world.manage(
-                    "import_report", str(path), "--clinic", self.world.clinic_code, "--open-card", "--dry-run"
-                )
-                self.world.manage(
-                    "import_report", str(path), "--clinic", self.world.clinic_code, "--open-card"
-                )
+                command = ("import_report", str(path), "--clinic", self.world.clinic_code, "--open-card")
+                self.world.manage(*command, "--dry-run")
+                said = self.world.manage(*command)
+                self.expect(name == "broken" or "stored 3" in said, f"a file by command: {said[-200:]}")
+                self.service_numbers += re.findall(r"card (\S+)", said)
             finally:
                 path.unlink()
 
@@ -306,6 +309,33 @@ class Walk:
             refused = admin.post(f"/admin/clinics/{page}/add/", {**typed, "clinic": person.name, "name": ""})
             self.expect(refused.status == 200, f"a form of admin: {page}")
 
+    def _alarms(self) -> None:
+        officer = self.browser()
+        officer.get("/accounts/login/")
+        officer.post("/accounts/login/", {"login": self.world.officer, "password": self.world.password})
+        self.expect(officer.get("/alarms/").status == 200, "alarms")
+        for typed in self.flock.typed:
+            officer.post("/alarms/", {"alarm": typed, "decision": typed})
+
+    def _keys_change(self) -> None:
+        """A new epoch, in another suite, a copy of the key tables, and somebody is erased."""
+        for command in (
+            ("rotate_keys", "--suite", "sm4"),
+            ("reseal",),
+            ("key_tables", "backup"),
+            ("crypto_status",),
+        ):
+            said = self.world.manage(
+                *command, *(() if command[0] == "key_tables" else ("--clinic", self.world.clinic_code))
+            )
+            self.expect("Error" not in said and bool(said), f"{command[0]}: {said[-200:]}")
+        number = self.service_numbers[0]
+        erased = self.world.manage(
+            "erase_patient", number, "--clinic", self.world.clinic_code, "--reason", "request",
+            "--by", self.world.officer, "--yes",
+        )  # fmt: skip
+        self.expect(number in erased and "Error" not in erased, f"erase_patient: {erased[-200:]}")
+
     def _failures(self, desk: Browser) -> None:
         """The database refuses in the middle, and the view or task fails with words of a person in its variables."""
         person = self.flock.people[-1]
@@ -328,7 +358,7 @@ class Walk:
             self.world.manage("import_report", str(path), "--clinic", self.world.clinic_code, "--open-card")
             path.unlink()
         with self.world.failing("records_change", "DELETE"):
-            self._import(desk, person)
+            self._import(desk, self.flock.people[0], visit=2)
             self.world.until(self.world.worker_failed, "a task fails")
         with self.world.failing("exchange_importbatch"):
             self._fails(
@@ -389,7 +419,7 @@ except Exception:
 """
 
 
-def report(person: Person) -> bytes:
+def report(person: Person, visit: int = 1) -> bytes:
     """A check-up of the person: a value with too many digits, one whose item is sealed whole, and a print nobody knows."""
     today = timezone.localdate()
     born = person.id_number[6:14]
@@ -404,13 +434,13 @@ def report(person: Person) -> bytes:
     }
     visit = {
         "resourceType": "Encounter",
-        "id": "visit-1",
+        "id": f"visit-{visit}",
         "status": "finished",
         "class": {"code": "AMB"},
         "subject": {"reference": "urn:uuid:person"},
         "period": {"start": f"{today - timedelta(days=1)}T08:00:00+08:00"},
     }
-    entries: list[dict[str, Any]] = [patient, visit, *_results(person)]
+    entries: list[dict[str, Any]] = [patient, visit, *_results(person, visit)]
     bundle = {
         "resourceType": "Bundle",
         "type": "collection",
@@ -420,7 +450,7 @@ def report(person: Person) -> bytes:
     return json.dumps(bundle, ensure_ascii=False).encode()
 
 
-def _results(person: Person) -> Iterator[dict[str, Any]]:
+def _results(person: Person, visit: int) -> Iterator[dict[str, Any]]:
     number = float(person.value)
     for name, code, value in (
         (
@@ -438,11 +468,11 @@ def _results(person: Person) -> Iterator[dict[str, Any]]:
         system, item, display = code
         yield {
             "resourceType": "Observation",
-            "id": name,
+            "id": f"{name}-{visit}",
             "status": "final",
             "code": {"coding": [{"system": system, "code": item, "display": display}], "text": display},
             "subject": {"reference": "urn:uuid:person"},
-            "encounter": {"reference": "urn:uuid:visit-1"},
+            "encounter": {"reference": f"urn:uuid:visit-{visit}"},
             "effectiveDateTime": f"{timezone.localdate() - timedelta(days=1)}T08:20:00+08:00",
             **value,
         }
