@@ -32,7 +32,8 @@ def check_key_store() -> None:
 
     Raises KeysMissing. Called at start and before keys are made, so that an empty or foreign folder is never written to.
     """
-    fingerprint = provider().fingerprint()
+    known = CryptoEpoch.objects.values_list("key_store", flat=True).first()
+    fingerprint = provider().fingerprint(make=known == "")
     if CryptoEpoch.objects.filter(key_store="").update(key_store=fingerprint):
         return
     known = CryptoEpoch.objects.values_list("key_store", flat=True).first()

@@ -75,10 +75,10 @@ class Provider(Protocol):
         """Drop what this process keeps of KEKs, so that a destroyed one opens nothing any more."""
         ...
 
-    def fingerprint(self) -> str:
-        """Names this store of keys without telling anything about them; makes the store's root in an empty store.
+    def fingerprint(self, *, make: bool = False) -> str:
+        """Names this store of keys without telling anything about them.
 
-        Raises KeysMissing.
+        Raises KeysMissing, also for an empty store, unless `make` lets it become one.
         """
         ...
 

@@ -89,8 +89,8 @@ class FileProvider:
     def forget(self) -> None:
         self._handles.clear()
 
-    def fingerprint(self) -> str:
-        return derive(ROOT_SUITE, self._root(make=True), "zhizhi/fingerprint/v1").hex()[:32]
+    def fingerprint(self, *, make: bool = False) -> str:
+        return derive(ROOT_SUITE, self._root(make=make), "zhizhi/fingerprint/v1").hex()[:32]
 
     def health(self) -> list[str]:
         try:

@@ -149,13 +149,17 @@ class VaultTransitProvider:
     def forget(self) -> None:
         """Nothing to drop: the keys never come here."""
 
-    def fingerprint(self) -> str:
+    def fingerprint(self, *, make: bool = False) -> str:
         """An HMAC under a key of its own, which cannot leave Vault: it moves with the keys to another cluster or address,
         and no other mount, and no Vault set up anew, answers the same."""
         answer = self._hmac()
-        if answer.status == 400:
+        if answer.status == 400 and make:
             self._make(FINGERPRINT_KEY)
             answer = self._hmac()
+        if answer.status == 400:
+            raise KeysMissing(
+                f"Vault has no key {FINGERPRINT_KEY}: it is not this installation's, or was set up anew. Look at VAULT_ADDR and VAULT_MOUNT."
+            )
         text = answer.data.get("hmac")
         if answer.status != 200 or not isinstance(text, str) or not text.startswith(_prefix(1)):
             raise KeysMissing(f"Vault's key {FINGERPRINT_KEY} cannot be used: look at VAULT_MOUNT.")

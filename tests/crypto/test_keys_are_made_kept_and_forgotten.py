@@ -21,6 +21,7 @@ from crypto.ids import uuid7
 from crypto.indexes import Index, tokens_for
 from crypto.kept import Kept
 from crypto.models import CryptoEpoch, IndexKey, Kek, SubjectKey
+from crypto.providers import FileProvider
 from crypto.services import (
     Committed,
     check_epoch,
@@ -147,6 +148,10 @@ def test_the_keys_of_another_installation_are_refused(
     open_clinic_keys(clinic)
     check_key_store()
     settings.KEYS_DIR = other_folder
+    with pytest.raises(KeysMissing, match=r"root\.key is missing"):
+        check_key_store()
+    assert list(other_folder.iterdir()) == []  # mounted by mistake, and not written to
+    FileProvider(other_folder).fingerprint(make=True)
     with pytest.raises(KeysMissing, match="another installation"):
         check_key_store()
     with pytest.raises(KeysMissing, match="another installation"):

@@ -112,6 +112,10 @@ def test_another_vault_is_another_installation(
     assert CryptoEpoch.objects.get().key_store == provider().fingerprint()
     with running(authority) as other:
         use_vault(settings, other, tmp_path / "other-token")
+        with pytest.raises(KeysMissing, match="not this installation's, or was set up anew"):
+            check_key_store()
+        assert other.keys == {}
+        provider().fingerprint(make=True)
         with pytest.raises(KeysMissing, match="VAULT_ADDR and VAULT_MOUNT belong to another installation"):
             check_key_store()
         with pytest.raises(KeysMissing, match="another installation"):

@@ -261,11 +261,17 @@ def test_a_reference_names_a_key_of_the_store_and_nothing_beside_it(keys: Provid
 
 def test_the_fingerprint_names_the_store(stores: tuple[Store, Store]) -> None:
     one, other = stores
-    fingerprint = one.open().fingerprint()
+    fingerprint = one.open().fingerprint(make=True)
     one.open().generate(AES, clinic_id=CLINIC)
     assert one.open().fingerprint() == fingerprint
-    assert other.open().fingerprint() != fingerprint
+    assert other.open().fingerprint(make=True) != fingerprint
     assert 32 <= len(fingerprint) <= 64
+
+
+def test_an_empty_store_has_no_name_and_is_not_given_one_by_asking(keys: Provider) -> None:
+    for _asked in range(2):
+        with pytest.raises(KeysMissing):
+            keys.fingerprint()
 
 
 def test_a_store_is_well_when_it_is_empty_and_when_it_is_used(store: Store, keys: Provider) -> None:
