@@ -134,15 +134,14 @@ def test_text_that_looks_like_a_seal_stays_text(full: Specimen) -> None:
         raw.hex(),
         base64.b64encode(raw).decode(),
         "gAAAAABmZm9v",
-        raw.decode("latin-1"),
+        "\xc5\xe1 and more",
         "\\xc5e1",
     ):
-        word = SpecimenForm.base_fields["word"].clean(typed)
         with reading():
             form = SpecimenForm({**GOOD, "word": typed}, instance=Specimen.objects.get(pk=full.pk))
             assert form.is_valid(), form.errors
             form.save()
-            assert Specimen.objects.get(pk=full.pk).word == values.to_text(values.from_text(word))
+            assert Specimen.objects.get(pk=full.pk).word == typed
     field = Specimen._meta.get_field("word")
     assert field.to_python("gAAAAABmZm9v") == "gAAAAABmZm9v"
     with pytest.raises(TypeError, match="is a text"):
