@@ -178,7 +178,7 @@ def test_the_columns_that_may_change_in_a_key_or_an_alarm_are_named_one_by_one()
                 table,
             )
         }
-        for table in ("audit_alarm", "crypto_kek", "subject_key", "index_key")
+        for table in ("audit_alarm", "crypto_kek", "subject_key", "index_key", "sealed_file")
     }
 
     assert changeable == {
@@ -186,6 +186,7 @@ def test_the_columns_that_may_change_in_a_key_or_an_alarm_are_named_one_by_one()
         "crypto_kek": {"state"},
         "subject_key": {"clinic_id", "kek_id", "wrapped", "destroyed_at", "destroy_ref"},
         "index_key": {"clinic_id", "kek_id", "wrapped", "destroyed_at"},
+        "sealed_file": {"clinic_id", "patient_id", "kek_id", "wrapped", "destroyed_at"},
     }
 
 
