@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from typing import Final
 from uuid import UUID
@@ -35,17 +36,31 @@ KEYS: Final[dict[str, Promise]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownAlarm:
-    """One alarm as the page tells it. `number` is empty where it concerns no patient, or one who is there no more."""
+    """Alarms of one kind about one patient, as the page tells them. `number` is empty where they concern no patient, or one who
+    is there no more."""
 
-    alarm: Alarm
+    alarms: list[Alarm]
     what: str
     number: str
     who: str
     decided_by: str
 
     @property
+    def alarm(self) -> Alarm:
+        """The latest of them."""
+        return self.alarms[0]
+
+    @property
     def is_decoy(self) -> bool:
         return self.alarm.rule == Rule.DECOY_OPENED
+
+    @property
+    def raised_at(self) -> datetime:
+        return min(alarm.raised_at for alarm in self.alarms)
+
+    @property
+    def count(self) -> int:
+        return sum(alarm.count for alarm in self.alarms)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,22 +71,42 @@ class AlarmBoard:
     decided: list[ShownAlarm]
     counted_all: bool
 
+    @property
+    def with_broken(self) -> bool:
+        return any(not shown.is_decoy for shown in self.open)
+
+    @property
+    def with_decoys(self) -> bool:
+        return any(shown.is_decoy for shown in self.open)
+
 
 def alarm_board(actor: Actor, clinic_id: UUID) -> AlarmBoard:
     """The alarms of the clinic the actor works in. Four statements."""
-    waiting = list(open_alarms(actor, clinic_id)[: MOST_COUNTED + 1])
-    decided = list(decided_alarms(actor, clinic_id)[:DECIDED_SHOWN])
-    found = [*waiting[:MOST_COUNTED], *decided]
-    numbers = service_numbers_of(clinic_id, [a.subject_id for a in found if a.subject_id])
-    names = _names_of(ref for a in found for ref in (a.actor_ref, a.decided_by))
-    told = [_told(alarm, numbers, names) for alarm in found]
-    shown = len(found) - len(decided)
-    return AlarmBoard(open=told[:shown], decided=told[shown:], counted_all=len(waiting) <= MOST_COUNTED)
+    found = list(open_alarms(actor, clinic_id)[: MOST_COUNTED + 1])
+    waiting, decided = found[:MOST_COUNTED], list(decided_alarms(actor, clinic_id)[:DECIDED_SHOWN])
+    numbers = service_numbers_of(clinic_id, [a.subject_id for a in [*waiting, *decided] if a.subject_id])
+    names = _names_of(ref for a in [*waiting, *decided] for ref in (a.actor_ref, a.decided_by))
+    return AlarmBoard(
+        open=[_told(alarms, numbers, names) for alarms in _together(waiting)],
+        decided=[_told(alarms, numbers, names) for alarms in _together(decided)],
+        counted_all=len(found) <= MOST_COUNTED,
+    )
 
 
-def _told(alarm: Alarm, numbers: dict[UUID, str], names: dict[str, str]) -> ShownAlarm:
+def _together(alarms: list[Alarm]) -> list[list[Alarm]]:
+    """One group for what one decision answers: damaged values of one kind of one patient; a decoy and who opened it how."""
+    groups: dict[tuple[object, ...], list[Alarm]] = {}
+    for alarm in alarms:
+        whose = alarm.object_id if alarm.rule == Rule.DECOY_OPENED or alarm.subject_id is None else ""
+        key = alarm.rule, alarm.subject_id, alarm.object_type, whose, alarm.decision, alarm.decided_by
+        groups.setdefault(key, []).append(alarm)
+    return list(groups.values())
+
+
+def _told(alarms: list[Alarm], numbers: dict[UUID, str], names: dict[str, str]) -> ShownAlarm:
+    alarm = alarms[0]
     return ShownAlarm(
-        alarm=alarm,
+        alarms=alarms,
         what=_what(alarm),
         number=numbers.get(alarm.subject_id, "") if alarm.subject_id else "",
         who=_who(alarm.actor_ref, names),
@@ -87,7 +122,8 @@ def _what(alarm: Alarm) -> str:
     names = _field_names().get(alarm.object_type)
     if names is None:
         return alarm.object_type
-    return _("%(field)s of one %(thing)s") % {"field": names[1], "thing": names[0]}
+    thing, field = (str(name) for name in names)
+    return thing if thing == field else _("%(field)s (%(thing)s)") % {"field": field, "thing": thing}
 
 
 @cache

@@ -1,10 +1,14 @@
 """What staff choose on the pages that show several apps at once."""
 
+from typing import Any
+from uuid import UUID
+
 from django import forms
 from django.db import models
+from django.http import QueryDict
 from django.utils.translation import gettext_lazy as _
 
-from audit.alarms import AlarmDecision
+from audit.alarms import MOST_COUNTED, AlarmDecision
 
 
 class RevealReason(models.TextChoices):
@@ -25,10 +29,20 @@ class RevealPart(models.TextChoices):
 
 
 class DecisionForm(forms.Form):
-    """What a person found out about one alarm."""
+    """What a person found out about alarms that stand together on the page."""
 
-    alarm = forms.UUIDField(widget=forms.HiddenInput)
     decision = forms.ChoiceField(label=_("Decision"), choices=AlarmDecision.choices)
+    alarms: list[UUID]
+
+    def clean(self) -> dict[str, Any]:
+        named = self.data.getlist("alarm") if isinstance(self.data, QueryDict) else []
+        try:
+            self.alarms = [UUID(text) for text in named[:MOST_COUNTED]]
+        except ValueError:
+            self.alarms = []
+        if not self.alarms:
+            raise forms.ValidationError(_("Choose a decision for one of the alarms."))
+        return self.cleaned_data
 
 
 class RevealForm(forms.Form):

@@ -60,7 +60,8 @@ def alarms(request: ClinicRequest) -> HttpResponse:
     form = DecisionForm(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         decision = AlarmDecision(form.cleaned_data["decision"])
-        decide(form.cleaned_data["alarm"], decision, request.actor, timezone.now())
+        for alarm_id in form.alarms:
+            decide(alarm_id, decision, request.actor, timezone.now())
         messages.success(request, _("Decided. It stands on the log with your name."))
         return redirect("desk:alarms")
     board = alarm_board(request.actor, request.clinic.pk)

@@ -1,8 +1,8 @@
 """Inventing decoys: cards that look like any card, of people who do not exist and in whom nobody has a task."""
 
 import secrets
-from collections.abc import Iterator
-from datetime import date
+from collections.abc import Generator
+from datetime import date, datetime
 
 from django.utils.timezone import now
 
@@ -20,10 +20,16 @@ PREFIXES = ("135", "136", "138", "139", "150", "152", "158", "159", "182", "183"
 
 
 def open_decoys(
-    clinic: Clinic, count: int, *, team: CareTeam | None = None, by: Actor | None = None
-) -> Iterator[Patient]:
+    clinic: Clinic,
+    count: int,
+    *,
+    team: CareTeam | None = None,
+    by: Actor | None = None,
+    at: datetime | None = None,
+) -> Generator[Patient, None, None]:
     """Open cards of people who do not exist, each in a transaction of its own, and mark them as decoys at the end.
 
+    `at` says when (now); only where ordinary cards bear another moment than their ids does it belong here.
     `by` opens them (default: the importing job, as for cards that files bring), and its care team, or `team`, cares for them.
     They have no permission and no result, so nothing is sent and no to-do arises. What was opened is marked also when the
     caller stops early. Raises KeysMissing.
@@ -37,7 +43,7 @@ def open_decoys(
                     clinic=clinic,
                     identity=_identity(person),
                     by=actor,
-                    at=now(),
+                    at=at or now(),
                     team=team,
                     twin_reason=TwinReason.OTHER_PERSON,
                 )

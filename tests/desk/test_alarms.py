@@ -186,3 +186,24 @@ def test_the_page_costs_the_same_for_one_alarm_and_for_many(privacy: Client, cli
             privacy.get(PAGE)
         counted.append(len(ran))
     assert counted[0] == counted[1]
+
+
+def test_damaged_values_of_one_kind_of_one_person_are_decided_together(
+    privacy: Client, patient: Patient, clinic: Clinic
+) -> None:
+    with acting(system(clinic)):
+        for _row in range(3):
+            raise_alarm(
+                Rule.SEAL_BROKEN,
+                clinic_id=clinic.pk,
+                subject_id=patient.subject_id,
+                object=("observation.detail", str(uuid4())),
+            )
+        raise_alarm(Rule.SEAL_BROKEN, clinic_id=clinic.pk, object=("index_key", "1"))
+    board = privacy.get(PAGE).context["board"]
+    group = next(shown for shown in board.open if shown.number)
+    assert (len(board.open), len(group.alarms)) == (2, 3)
+
+    privacy.post(PAGE, {"alarm": [str(alarm.pk) for alarm in group.alarms], "decision": "repaired"})
+    board = privacy.get(PAGE).context["board"]
+    assert (len(board.open), len(board.decided)) == (1, 1)

@@ -1,6 +1,7 @@
 """Fills an empty installation with invented people; on a filled one it changes nothing."""
 
 from argparse import ArgumentParser
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
@@ -8,11 +9,20 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils.timezone import now
 
 from audit.actors import system_actor
-from exchange.demo.house import ACCOUNTS, CLINICS, PASSWORD, is_begun, is_open, open_house, receive_visitors
+from exchange.demo.house import (
+    ACCOUNTS,
+    CLINICS,
+    PASSWORD,
+    is_begun,
+    is_open,
+    open_house,
+    receive_visitors,
+    teams_in,
+)
 from exchange.demo.lives import portal_phones, settle
 from exchange.services.decoys import open_decoys
 
-DECOYS_IN_A_CLINIC = 2
+DECOYS_AGO = (timedelta(days=240, hours=3), timedelta(days=420, hours=5))  # one in each care team
 
 
 class Command(BaseCommand):
@@ -42,7 +52,8 @@ class Command(BaseCommand):
                 self.stdout.write(f"seed_demo: {done} of {total} people")
                 self.stdout.flush()
         for clinic in clinics.values():
-            list(open_decoys(clinic, DECOYS_IN_A_CLINIC, by=system_actor("demo", clinic.pk)))
+            for team, ago in zip(teams_in(clinic), DECOYS_AGO, strict=True):
+                list(open_decoys(clinic, 1, team=team, by=system_actor("demo", clinic.pk), at=at - ago))
         receive_visitors()
 
     def _print_accounts(self) -> None:
