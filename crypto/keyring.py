@@ -257,6 +257,13 @@ def load_sealing_keys(subject_ids: Iterable[UUID]) -> None:
         keep(key, committed=committed, in_unit=current)
 
 
+def seal_under(key_ids: Collection[int]) -> None:
+    """Load these keys, in one query, as those under which this unit of work seals: the newest of their subjects and scopes."""
+    current = unit()
+    for key, _committed in _load(_BY_ID, key_ids):
+        keep(key, committed=False, in_unit=current)
+
+
 def keep(key: DataKey, *, committed: bool, in_unit: Unit) -> None:
     """Remember a key. One this transaction made is kept for the unit alone: it may yet be rolled back."""
     in_unit.remember(key)

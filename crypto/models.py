@@ -66,7 +66,7 @@ class SubjectKey(models.Model):
     scope = models.SmallIntegerField()
     version = models.SmallIntegerField(default=1)
     suite = models.SmallIntegerField()
-    kek = models.ForeignKey(Kek, models.PROTECT, related_name="+")
+    kek = models.ForeignKey(Kek, models.PROTECT, db_index=False, related_name="+")
     wrapped = models.BinaryField(null=True)
     created_at = models.DateTimeField(db_default=Now())
     destroyed_at = models.DateTimeField(null=True)
@@ -76,6 +76,7 @@ class SubjectKey(models.Model):
         db_table = "subject_key"
         verbose_name = _("subject key")
         verbose_name_plural = _("subject keys")
+        indexes = (models.Index(fields=["kek", "id"], name="subject_key_under_kek"),)
         constraints = (
             models.UniqueConstraint(name="subject_key_version", fields=["subject_id", "scope", "version"]),
             models.CheckConstraint(
@@ -132,7 +133,7 @@ class SealedFile(models.Model):
     clinic_id = models.UUIDField()
     scope = models.SmallIntegerField()
     suite = models.SmallIntegerField()
-    kek = models.ForeignKey(Kek, models.PROTECT, related_name="+")
+    kek = models.ForeignKey(Kek, models.PROTECT, db_index=False, related_name="+")
     wrapped = models.BinaryField(null=True)
     size = models.BigIntegerField()
     place = models.CharField(max_length=120, unique=True)
@@ -143,6 +144,7 @@ class SealedFile(models.Model):
         db_table = "sealed_file"
         verbose_name = _("sealed file")
         verbose_name_plural = _("sealed files")
+        indexes = (models.Index(fields=["kek", "id"], name="sealed_file_under_kek"),)
         constraints = (
             models.CheckConstraint(
                 name="sealed_file_scope", condition=Q(scope__in=[int(scope) for scope in Scope])

@@ -4,7 +4,7 @@ The functions work in the caller's transaction, a page at a time; `exchange.serv
 """
 
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
@@ -21,7 +21,7 @@ from crypto.core.suites import Broken, Suite, new_key
 from crypto.core.wrap import subject_key_aad
 from crypto.errors import KeyRestricted, KeysMissing, SealBroken
 from crypto.fields import SealedField
-from crypto.jobs import PAGE, advance
+from crypto.jobs import PAGE, advance, next_keys
 from crypto.models import Kek, KekState, KeyJob
 from crypto.providers import Clear, provider
 from crypto.seals import Sealed
@@ -93,43 +93,69 @@ def column_of(label: str) -> SealedColumn | None:
 # --- new versions of data keys ----------------------------------------------------------------------------------------------
 
 
-def new_versions_page(job: KeyJob, *, limit: int = PAGE) -> int:
-    """Give the next subjects a new version of each data key whose suite is not that of the active KEK; 0 at the end.
+class VersionsPage(NamedTuple):
+    """What one page did: how many keys it read, for how many it made a new version, and how many somebody else held."""
 
-    The newest version seals from the moment the counter moves; the one before it goes on opening. Raises KeysMissing.
+    read: int
+    made: int
+    left: int
+
+
+def new_versions_page(job: KeyJob, *, limit: int = PAGE) -> VersionsPage:
+    """Give the next subjects a new version of each data key whose suite is not that of the active KEK; an empty page is the end.
+
+    The newest version seals from the moment the counter moves; the one before it goes on opening. A key that somebody holds is being
+    erased or put under a legal hold: it is left for the next walk. Raises KeysMissing.
     """
     kek = Kek.objects.filter(clinic_id=job.clinic_id, state=KekState.ACTIVE).order_by("-pk").first()
     if kek is None:
         raise KeysMissing(f"clinic {job.clinic_id} has no active key")
+    usable = _usable_keks(job.clinic_id)
+    other_suite = f"AND k.suite <> {int(kek.suite)}"
+    found, position = next_keys(job, "subject_key", "k.id", usable, where=other_suite, limit=limit)
+    if not found:
+        return VersionsPage(0, 0, 0)
     with connection.cursor() as cursor:
-        cursor.execute(_OF_ANOTHER_SUITE, [job.clinic_id, job.position or "0", kek.suite, limit])
-        rows = cursor.fetchall()
-        if not rows:
-            return 0
-        cursor.execute(_INSERT_VERSIONS, _next_versions(job.clinic_id, rows, kek))
-    advance(job, position=str(rows[-1][0]), done=len(rows))
-    return len(rows)
+        cursor.execute(_LOCK, [[row[0] for row in found]])
+        locked = cursor.fetchall()
+        versions = _highest_versions(row[0] for row in locked)
+        rows = [row for row in locked if versions[row[0], row[1]] == row[2]]
+        if rows:
+            cursor.execute(_INSERT_VERSIONS, _next_versions(job.clinic_id, rows, kek))
+    advance(job, position=position, done=len(found))
+    return VersionsPage(len(found), len(rows), len(found) - len(locked))
 
 
-# A key that somebody holds is being erased or put under a hold: it is left out here and looked at again.
-_OF_ANOTHER_SUITE = """
-SELECT k.id, k.subject_id, k.scope, k.version FROM subject_key k JOIN crypto_kek w ON w.id = k.kek_id
-WHERE k.clinic_id = %s AND k.id > %s AND k.suite <> %s AND k.wrapped IS NOT NULL AND w.state IN ('active', 'decrypt')
-  AND NOT EXISTS (SELECT FROM subject_key n WHERE n.subject_id = k.subject_id AND n.scope = k.scope AND n.version > k.version)
-ORDER BY k.id LIMIT %s FOR UPDATE OF k SKIP LOCKED
+_LOCK = """
+SELECT subject_id, scope, version FROM subject_key WHERE id = ANY (%s) AND wrapped IS NOT NULL FOR UPDATE SKIP LOCKED
 """
 _INSERT_VERSIONS = """
 INSERT INTO subject_key (clinic_id, suite, kek_id, id, subject_id, scope, version, wrapped)
 SELECT %s, %s, %s, * FROM unnest(%s::bigint[], %s::uuid[], %s::smallint[], %s::smallint[], %s::bytea[])
-ON CONFLICT (subject_id, scope, version) DO NOTHING
 """
+
+
+def _usable_keks(clinic_id: UUID) -> list[int]:
+    """The KEKs whose keys the application can open: those under a legal hold are none of its business."""
+    keks = Kek.objects.filter(clinic_id=clinic_id, state__in=[KekState.ACTIVE, KekState.DECRYPT])
+    return list(keks.values_list("pk", flat=True))
+
+
+def _highest_versions(subjects: Iterable[UUID]) -> dict[tuple[UUID, int], int]:
+    """The highest version of each subject's keys, living or not, by scope."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT subject_id, scope, max(version) FROM subject_key WHERE subject_id = ANY (%s) GROUP BY 1, 2",
+            [list(set(subjects))],
+        )
+        return {(subject_id, scope): version for subject_id, scope, version in cursor.fetchall()}
 
 
 def _next_versions(clinic_id: UUID, rows: Sequence[Any], kek: Kek) -> list[Any]:
     suite = Suite(kek.suite)
-    subjects = [row[1] for row in rows]
-    scopes = [row[2] for row in rows]
-    versions = [row[3] + 1 for row in rows]
+    subjects = [row[0] for row in rows]
+    scopes = [row[1] for row in rows]
+    versions = [row[2] + 1 for row in rows]
     keys = [
         Clear(
             kek.provider_ref,
@@ -148,21 +174,6 @@ def _next_versions(clinic_id: UUID, rows: Sequence[Any], kek: Kek) -> list[Any]:
     ]
     ids = [new_key_id() for _row in rows]
     return [clinic_id, suite.value, kek.pk, ids, subjects, scopes, versions, provider().wrap(keys)]
-
-
-def keys_of_another_suite(clinic_id: UUID) -> int:
-    """How many subjects' newest keys are not of the active KEK's suite yet."""
-    with connection.cursor() as cursor:
-        cursor.execute(_COUNT_OF_ANOTHER_SUITE, [clinic_id, clinic_id])
-        return int(cursor.fetchone()[0])
-
-
-_COUNT_OF_ANOTHER_SUITE = """
-SELECT count(*) FROM subject_key k JOIN crypto_kek w ON w.id = k.kek_id
-WHERE k.clinic_id = %s AND k.wrapped IS NOT NULL AND w.state IN ('active', 'decrypt')
-  AND k.suite <> (SELECT suite FROM crypto_kek WHERE clinic_id = %s AND state = 'active' ORDER BY id DESC LIMIT 1)
-  AND NOT EXISTS (SELECT FROM subject_key n WHERE n.subject_id = k.subject_id AND n.scope = k.scope AND n.version > k.version)
-"""
 
 
 # --- values -------------------------------------------------------------------------------------------------------------------
@@ -293,7 +304,7 @@ def _seal_again(
         "subject_id", "sealed_by_clinic", field.name
     )
     instances = list(rows)
-    keyring.load_sealing_keys(row.subject_id for row in instances)  # type: ignore[attr-defined]  # rows of a sealed model
+    keyring.seal_under({newest[row.subject_id] for row in instances})  # type: ignore[attr-defined]  # of a sealed model
     for row in instances:
         held = row.__dict__[field.attname]
         if not isinstance(held, Sealed):  # emptied since its header was read
@@ -333,39 +344,57 @@ UPDATE {table} t SET {column} = free.new FROM free WHERE t.id = free.id
 # --- the end of an old version --------------------------------------------------------------------------------------------------
 
 
-def superseded_keys(clinic_id: UUID) -> int:
-    """How many living data keys have a newer living version."""
+def keys_of_older_suites(clinic_id: UUID) -> int:
+    """How many living data keys are not of the active KEK's suite: they wait for their values, or seal what is only added to."""
     with connection.cursor() as cursor:
-        cursor.execute(_COUNT_SUPERSEDED, [clinic_id, 0])
+        cursor.execute(_OF_OLDER_SUITES, [clinic_id, clinic_id])
         return int(cursor.fetchone()[0])
 
 
+_OF_OLDER_SUITES = """
+SELECT count(*) FROM subject_key WHERE clinic_id = %s AND wrapped IS NOT NULL
+AND suite <> (SELECT suite FROM crypto_kek WHERE clinic_id = %s AND state = 'active' ORDER BY id DESC LIMIT 1)
+"""
+
+
+def living_keys(clinic_id: UUID) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(_LIVING, [clinic_id])
+        return int(cursor.fetchone()[0])
+
+
+_LIVING = "SELECT count(*) FROM subject_key WHERE clinic_id = %s AND wrapped IS NOT NULL"
+
+
 def destroy_unused_page(job: KeyJob, used: Collection[int], *, limit: int = PAGE) -> tuple[int, int]:
-    """Destroy the next superseded keys that no value is sealed under; how many were looked at and how many destroyed.
+    """Look at the next living keys, and destroy those that have a newer one and seal no value; how many of each.
 
     `used` are the keys that values name, from two walks with a wait for older transactions between them.
     """
+    usable = _usable_keks(job.clinic_id)
+    rows, position = next_keys(
+        job, "subject_key", "k.id, k.subject_id, k.scope, k.version", usable, limit=limit
+    )
+    if not rows:
+        return 0, 0
     with connection.cursor() as cursor:
-        cursor.execute(
-            f"{_SUPERSEDED} ORDER BY k.id LIMIT %s", [job.clinic_id, int(job.position or 0), limit]
-        )
-        ids = [row[0] for row in cursor.fetchall()]
-        if not ids:
-            return 0, 0
-        cursor.execute(_DESTROY, [[key_id for key_id in ids if key_id not in used]])
+        cursor.execute(_LIVING_VERSIONS, [list({row[1] for row in rows}), usable])
+        newest = {(subject_id, scope): version for subject_id, scope, version in cursor.fetchall()}
+        unused = [
+            key_id
+            for key_id, subject_id, scope, version in rows
+            if version < newest.get((subject_id, scope), version) and key_id not in used
+        ]
+        cursor.execute(_DESTROY, [unused])
         destroyed = int(cursor.rowcount)
-    advance(job, position=str(ids[-1]), done=len(ids))
-    return len(ids), destroyed
+    advance(job, position=position, done=len(rows))
+    return len(rows), destroyed
 
 
-_SUPERSEDED = """
-SELECT k.id FROM subject_key k JOIN crypto_kek w ON w.id = k.kek_id
-WHERE k.clinic_id = %s AND k.id > %s AND k.wrapped IS NOT NULL AND w.state IN ('active', 'decrypt')
-  AND EXISTS (SELECT FROM subject_key n JOIN crypto_kek nw ON nw.id = n.kek_id
-    WHERE n.subject_id = k.subject_id AND n.scope = k.scope AND n.version > k.version
-      AND n.wrapped IS NOT NULL AND nw.state IN ('active', 'decrypt'))
+_LIVING_VERSIONS = """
+SELECT subject_id, scope, max(version) FROM subject_key
+WHERE subject_id = ANY (%s) AND kek_id = ANY (%s) AND wrapped IS NOT NULL GROUP BY 1, 2
 """
-_COUNT_SUPERSEDED = f"SELECT count(*) FROM ({_SUPERSEDED}) AS old"  # noqa: S608
 _DESTROY = """
 WITH free AS (SELECT id FROM subject_key WHERE id = ANY (%s) AND wrapped IS NOT NULL FOR UPDATE SKIP LOCKED)
 UPDATE subject_key k SET wrapped = NULL, destroyed_at = now() FROM free WHERE k.id = free.id

@@ -20,7 +20,7 @@ from crypto.core.suites import Broken, Suite
 from crypto.core.wrap import file_key_aad, subject_key_aad
 from crypto.epoch import move_counter
 from crypto.errors import KeysMissing
-from crypto.jobs import PAGE, advance, open_job
+from crypto.jobs import PAGE, advance, next_keys, open_job
 from crypto.models import IndexKey, JobKind, Kek, KekState, KeyJob, SubjectKey
 from crypto.providers import Rewrap, Wrapped, provider
 from crypto.services import check_key_store, create_index_key, create_kek, lock_keys_of
@@ -105,7 +105,6 @@ class WrappedTable:
     name: str
     label: str
     id_type: str
-    before_first: str
     bound: str
     aad: Callable[..., bytes]
 
@@ -135,13 +134,10 @@ WRAPPED: Final = (
         "subject_key",
         "crypto.subjectkey",
         "bigint",
-        "0",
         "k.subject_id, k.scope, k.version, k.suite",
         _subject_key_aad,
     ),
-    WrappedTable(
-        "sealed_file", "crypto.sealedfile", "uuid", str(UUID(int=0)), "k.subject_id, k.suite", _file_key_aad
-    ),
+    WrappedTable("sealed_file", "crypto.sealedfile", "uuid", "k.subject_id, k.suite", _file_key_aad),
 )
 
 
@@ -157,8 +153,8 @@ def left_to_rewrap(clinic_id: UUID, table: WrappedTable) -> int:
     """How many living keys still hang on a KEK that only opens."""
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT count(*) FROM {table.name} WHERE clinic_id = %s AND kek_id = ANY (%s) AND wrapped IS NOT NULL",  # noqa: S608
-            [clinic_id, list(_opening_only(clinic_id))],
+            f"SELECT count(*) FROM {table.name} WHERE kek_id = ANY (%s) AND wrapped IS NOT NULL",  # noqa: S608
+            [list(_opening_only(clinic_id))],
         )
         return int(cursor.fetchone()[0])
 
@@ -171,21 +167,17 @@ def rewrap_page(job: KeyJob, table: WrappedTable, *, limit: int = PAGE) -> Page:
     """
     olds = _opening_only(job.clinic_id)
     active = _active(job.clinic_id)
+    rows, position = next_keys(
+        job, table.name, f"k.id, k.kek_id, k.wrapped, {table.bound}", olds, limit=limit
+    )
+    if not rows:
+        return Page(0, 0, 0)
+    items = [_again(job.clinic_id, row, table, olds[row[1]], active) for row in rows]
+    wrapped = _rewrap([row[0] for row in rows], items, table)
     with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT k.id, k.kek_id, k.wrapped, {table.bound} FROM {table.name} k"  # noqa: S608
-            " WHERE k.clinic_id = %s AND k.kek_id = ANY (%s) AND k.wrapped IS NOT NULL AND k.id > %s"
-            " ORDER BY k.id LIMIT %s",
-            [job.clinic_id, list(olds), job.position or table.before_first, limit],
-        )
-        rows = cursor.fetchall()
-        if not rows:
-            return Page(0, 0, 0)
-        items = [_again(job.clinic_id, row, table, olds[row[1]], active) for row in rows]
-        wrapped = _rewrap([row[0] for row in rows], items, table)
         cursor.execute(_SWAP.format(table=table.name, id_type=table.id_type), _swap(rows, wrapped, active))
         changed = cursor.rowcount
-    advance(job, position=str(rows[-1][0]), done=changed)
+    advance(job, position=position, done=changed)
     return Page(len(rows), changed, wrapped.count(None))
 
 

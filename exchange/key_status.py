@@ -35,14 +35,14 @@ class Values:
 
 @dataclass(frozen=True, slots=True)
 class KeyStatus:
-    """A clinic's keys. `under` maps each KEK to the living keys that hang on it; `superseded` keys have a newer version."""
+    """A clinic's keys. `under` maps each KEK to the living keys that hang on it; `older` are living data keys of an older suite."""
 
     keks: list[Kek]
     under: dict[int, int]
     epoch_ends: datetime | None
     data_keys: Keys
     file_keys: Keys
-    superseded: int
+    older: int
     index_versions: list[int]
     jobs: list[KeyJob]
     values: list[Values]
@@ -60,7 +60,7 @@ def key_status(clinic: Clinic) -> KeyStatus:
     with acting(actor):
         data_keys, file_keys = _keys("subject_key", clinic.pk), _keys("sealed_file", clinic.pk)
     with acting(actor):
-        superseded = resealing.superseded_keys(clinic.pk)
+        older = resealing.keys_of_older_suites(clinic.pk)
     values = []
     for column in resealing.sealed_columns():
         with acting(actor):
@@ -68,7 +68,7 @@ def key_status(clinic: Clinic) -> KeyStatus:
             values.append(Values(column.label, by_suite, stays=not column.may_change()))
     ends = [kek.not_after for kek in keks if kek.state == KekState.ACTIVE]
     return KeyStatus(
-        keks, under, max(ends, default=None), data_keys, file_keys, superseded, versions, jobs, values
+        keks, under, max(ends, default=None), data_keys, file_keys, older, versions, jobs, values
     )
 
 

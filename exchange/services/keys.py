@@ -222,25 +222,27 @@ def _open_reseal_jobs(clinic: Clinic) -> None:
         if column.may_change():
             total = resealing.count_values(column, clinic.pk)
             open_job(clinic.pk, JobKind.RESEAL, column.label, total=total)
-    superseded = resealing.superseded_keys(clinic.pk)
-    open_job(clinic.pk, JobKind.RESEAL, resealing.OLD_VERSIONS, total=superseded)
+    living = resealing.living_keys(clinic.pk)
+    open_job(clinic.pk, JobKind.RESEAL, resealing.OLD_VERSIONS, total=living)
 
 
 def _make_new_versions(clinic: Clinic, job: KeyJob) -> Iterator[KeyJob]:
     """A data key of the new suite for everybody; from the end on every process seals under it, and values can be moved."""
+    quiet = not job.position  # whether this walk is whole, and nobody held a key of it
     while not job.finished_at:
         with acting(_system(clinic)):
-            made = resealing.new_versions_page(job)
-            if made:
-                record("keys.made", object=("crypto.subjectkey", ""), count=made)
-            held = 0 if made else resealing.keys_of_another_suite(clinic.pk)
-            if not made and not held:
+            page = resealing.new_versions_page(job)
+            if page.made:
+                record("keys.made", object=("crypto.subjectkey", ""), count=page.made)
+            if not page.read and quiet:
                 finish(job)
                 _open_reseal_jobs(clinic)
                 move_counter()
         yield job
-        if held:
+        quiet = quiet and not page.left
+        if not page.read and not job.finished_at:
             _walk_again(clinic, job)
+            quiet = True
     wait_for_older_transactions()
 
 

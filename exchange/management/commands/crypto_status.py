@@ -47,7 +47,7 @@ def _lines(clinic: Clinic, status: KeyStatus) -> list[str]:
         ),
         "  " + _("data keys") + ": " + _of(status.data_keys),
         "  " + _("file keys") + ": " + _of(status.file_keys),
-        "  " + _("data keys with a newer version: %(count)s") % {"count": status.superseded},
+        "  " + _("data keys of an older suite: %(count)s") % {"count": status.older},
         "  " + _("versions of the index secret: %(versions)s") % {"versions": versions},
         *(f"  {_job(job)}" for job in status.jobs),
         *(f"  {_values(values)}" for values in status.values),
