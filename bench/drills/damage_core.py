@@ -9,13 +9,14 @@ from typing import Any
 from uuid import UUID
 
 from bench.drills.tally import Tally
-from crypto.core import values, wire
+from crypto.core import chunks, values, wire
 from crypto.core.scopes import Scope
 from crypto.core.suites import Aead, Broken, Suite, aead, new_key
-from crypto.core.wrap import index_key_aad, kek_file_aad, subject_key_aad, unwrap, wrap
+from crypto.core.wrap import file_key_aad, index_key_aad, kek_file_aad, subject_key_aad, unwrap, wrap
 
 Reading = Callable[[], Any]
 NAMES = ("patient.identity", "observation.detail", "follow_up.note", "consent_event.evidence")
+FILES = (0, 500, chunks.CHUNK_BYTES, 3 * chunks.CHUNK_BYTES + 77)  # bytes of the files of each subject
 CLINICS, SUBJECTS, VERSIONS, ROWS = 2, 3, 2, 3
 
 
@@ -76,6 +77,31 @@ class IndexRecord:
     wrapped: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class File:
+    """A sealed file of some chunks, with the row of `sealed_file` that belongs to it."""
+
+    id: UUID
+    clinic_id: UUID
+    subject_id: UUID
+    suite: Suite
+    kek_id: int
+    wrapped: bytes
+    said: bytes
+    size: int
+    sealed: bytes
+
+    @property
+    def aad(self) -> bytes:
+        return file_key_aad(
+            clinic_id=self.clinic_id,
+            subject_id=self.subject_id,
+            file_id=self.id,
+            suite=self.suite,
+            kek_id=self.kek_id,
+        )
+
+
 @dataclass(slots=True)
 class House:
     """Keys of two clinics of one suite each, and values under them."""
@@ -84,6 +110,7 @@ class House:
     keys: dict[int, KeyRecord] = field(default_factory=dict)
     values: list[Value] = field(default_factory=list)
     indexes: list[IndexRecord] = field(default_factory=list)
+    files: list[File] = field(default_factory=list)
 
     def read(self, value: Value, keys: dict[int, KeyRecord] | None = None) -> Any:
         """What the value says in its place. Raises Broken, and whatever else would be a failure of the drill."""
@@ -105,6 +132,26 @@ class House:
         )
         return value.decode(wire.unseal(cipher, binding, value.place.row_id, value.raw))
 
+    def read_file(self, file: File) -> bytes:
+        """The content of a file as its record describes it. Raises Broken."""
+        if len(file.sealed) != chunks.sealed_length(file.size):
+            raise Broken("another length than was written")
+        cipher = aead(file.suite, unwrap(self.keks[file.kek_id], file.wrapped, file.aad))
+        opener = chunks.Chunks(
+            cipher,
+            file.sealed[: chunks.HEADER.size],
+            suite=file.suite,
+            file_id=file.id,
+            clinic_id=file.clinic_id,
+            subject_id=file.subject_id,
+        )
+        return b"".join(
+            opener.open(
+                piece.number, file.sealed[piece.offset : piece.offset + piece.length], final=piece.final
+            )
+            for piece in chunks.pieces(file.size, 0, file.size)
+        )
+
 
 Attack = Callable[[House, Random], Reading]
 
@@ -117,7 +164,11 @@ def run(cases: int, tally: Tally, chance: Random) -> None:
         tally.check(refused(attack(house, chance)), f"{name} (case {number})")
     whole = [house.read(value) == value.said for value in house.values]
     tally.check(all(whole), "undamaged values open as themselves")
-    tally.say(f"on bytes: {cases} cases of {len(KINDS)} kinds, {len(house.values)} values, both suites")
+    whole = [house.read_file(file) == file.said for file in house.files]
+    tally.check(all(whole), "undamaged files open as themselves")
+    tally.say(
+        f"on bytes: {cases} cases of {len(KINDS)} kinds, {len(house.values)} values and {len(house.files)} files, both suites"
+    )
 
 
 def refused(attempt: Reading) -> bool:
@@ -147,7 +198,10 @@ def build(chance: Random) -> House:
             wrapped = wrap(house.keks[kek_id], new_key(suite), aad)
             house.indexes.append(IndexRecord(clinic, version, suite, kek_id, wrapped))
         for _subject in range(SUBJECTS):
-            _settle(house, chance, clinic, UUID(int=chance.getrandbits(128)), suite, kek_ids)
+            subject = UUID(int=chance.getrandbits(128))
+            _settle(house, chance, clinic, subject, suite, kek_ids)
+            for size in FILES:
+                house.files.append(_file(house, chance, clinic, subject, suite, kek_ids[1], size))
     return house
 
 
@@ -170,6 +224,23 @@ def _settle(
                     binding = wire.Binding(suite, key.id, clinic_id=clinic, name=name, subject_id=subject)
                     raw = wire.seal(aead(suite, secret), binding, row, encoded)
                     house.values.append(Value(place, key.id, said, decode, raw))
+
+
+def _file(
+    house: House, chance: Random, clinic: UUID, subject: UUID, suite: Suite, kek_id: int, size: int
+) -> File:
+    file_id, key, said = UUID(int=chance.getrandbits(128)), new_key(suite), chance.randbytes(size)
+    file = File(file_id, clinic, subject, suite, kek_id, b"", said, size, b"")
+    sealer = chunks.Chunks(
+        aead(suite, key),
+        chunks.new_header(suite, file_id),
+        suite=suite,
+        file_id=file_id,
+        clinic_id=clinic,
+        subject_id=subject,
+    )
+    wrapped = wrap(house.keks[kek_id], key, file.aad)
+    return replace(file, wrapped=wrapped, sealed=b"".join(sealer.seal_all([said])))
 
 
 def invent(chance: Random) -> tuple[Any, bytes, Callable[[bytes], Any]]:
@@ -444,6 +515,79 @@ def never_sealed(house: House, chance: Random) -> Reading:
     return _damaged(house, value, chance.choice(plain))
 
 
+# --- files ----------------------------------------------------------------------------------------------------------------
+
+
+def _some_file(house: House, chance: Random, *, at_least: int = 0) -> File:
+    file = chance.choice([file for file in house.files if file.size >= at_least])
+    if house.read_file(file) != file.said:
+        raise AssertionError("an undamaged file does not open as itself")
+    return file
+
+
+def _chunk(number: int) -> slice:
+    begin = chunks.HEADER.size + number * chunks.SEALED_CHUNK_BYTES
+    return slice(begin, begin + chunks.SEALED_CHUNK_BYTES)
+
+
+def file_flipped(house: House, chance: Random) -> Reading:
+    file = _some_file(house, chance)
+    sealed = bytearray(file.sealed)
+    sealed[chance.randrange(len(sealed))] ^= 1 << chance.randrange(8)
+    return lambda: house.read_file(replace(file, sealed=bytes(sealed)))
+
+
+def file_cut(house: House, chance: Random) -> Reading:
+    """Cut or made longer, with a record that says so too: whole chunks among the cuts."""
+    file = _some_file(house, chance, at_least=2 * chunks.CHUNK_BYTES)
+    size = chance.choice([0, 1, chunks.CHUNK_BYTES, 2 * chunks.CHUNK_BYTES, file.size - 1, file.size + 1])
+    sealed = (file.sealed + bytes(1))[: chunks.sealed_length(size)]
+    if chance.random() < 0.3:  # the record still says what was written
+        size = file.size
+    return lambda: house.read_file(replace(file, sealed=sealed, size=size))
+
+
+def chunks_exchanged(house: House, chance: Random) -> Reading:
+    """Two chunks in each other's place, or one of them twice."""
+    file = _some_file(house, chance, at_least=3 * chunks.CHUNK_BYTES)
+    one, other = chance.sample(range(3), 2)
+    sealed = bytearray(file.sealed)
+    sealed[_chunk(one)] = file.sealed[_chunk(other)]
+    if chance.random() < 0.5:
+        sealed[_chunk(other)] = file.sealed[_chunk(one)]
+    return lambda: house.read_file(replace(file, sealed=bytes(sealed)))
+
+
+def chunk_of_another_file(house: House, chance: Random) -> Reading:
+    file, other = (_some_file(house, chance, at_least=3 * chunks.CHUNK_BYTES) for _ in range(2))
+    place = _chunk(chance.randrange(3))
+    if file is other:
+        return chunks_exchanged(house, chance)
+    sealed = bytearray(file.sealed)
+    sealed[place] = other.sealed[place]
+    if chance.random() < 0.5:
+        sealed[: chunks.HEADER.size] = other.sealed[: chunks.HEADER.size]
+    return lambda: house.read_file(replace(file, sealed=bytes(sealed)))
+
+
+def file_under_another_record(house: House, chance: Random) -> Reading:
+    """The bytes of one file, or its wrapped key, under the record of another."""
+    file = _some_file(house, chance)
+    other = chance.choice([one for one in house.files if one.size == file.size and one.id != file.id])
+    changes: list[dict[str, Any]] = [
+        {"sealed": other.sealed},
+        {"wrapped": other.wrapped},
+        {"sealed": other.sealed, "wrapped": other.wrapped},
+        {"sealed": other.sealed, "wrapped": other.wrapped, "suite": other.suite, "kek_id": other.kek_id},
+        {"id": other.id},
+        {"subject_id": UUID(int=chance.getrandbits(128))},
+        {"clinic_id": UUID(int=chance.getrandbits(128))},
+        {"suite": Suite(3 - file.suite)},
+    ]
+    change = chance.choice(changes)
+    return lambda: house.read_file(replace(file, **change))
+
+
 KINDS: Sequence[tuple[str, Attack]] = (
     ("a bit of the header", flipped(0, 12)),
     ("a bit of the nonce", flipped(12, 24)),
@@ -473,4 +617,9 @@ KINDS: Sequence[tuple[str, Attack]] = (
     ("read as another type", read_as_another_type),
     ("nonsense of the right type", nonsense_of_its_type),
     ("bytes that were never sealed", never_sealed),
+    ("a bit of a file", file_flipped),
+    ("a file cut or made longer", file_cut),
+    ("chunks of a file exchanged", chunks_exchanged),
+    ("a chunk of another file", chunk_of_another_file),
+    ("a file under another's record", file_under_another_record),
 )
