@@ -3,7 +3,6 @@
 Everything here runs in the caller's transaction and concerns the clinics in hand; doing it twice changes nothing more.
 """
 
-import logging
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,8 +20,6 @@ from crypto.errors import KeysMissing, SealBroken
 from crypto.files import remove_bytes as remove_file_bytes
 from crypto.models import Kek, KekState, SealedFile
 from crypto.providers import Clear, Wrapped, provider
-
-logger = logging.getLogger(__name__)
 
 HOLD = "hold"  # the provider of a record whose key is nowhere here
 NO_END = datetime(9999, 12, 31, tzinfo=UTC)
@@ -230,16 +227,15 @@ def hold_keys(
         for row in rows:
             try:
                 key = _unwrapped([row], binding)[0]
-            except (KeysMissing, SealBroken):
-                if not lost_is_fine:
+            except (KeysMissing, SealBroken) as error:
+                away = isinstance(error, KeysMissing) and provider().exists(row.reference)
+                if away or not lost_is_fine:
                     raise
                 lost += 1
                 continue
             wrapped = hold.put_away(place.public, key, binding(row, place.kek_id))
             _execute(put, [place.kek_id, wrapped, row.id])
             held[-1].append(row.id)
-    if lost:
-        logger.warning("crypto: %s keys could not be put under the hold: their KEK is gone", lost)
     return Held(tuple(held[0]), tuple(held[1]), lost)
 
 

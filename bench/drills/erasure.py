@@ -356,7 +356,7 @@ def _restored_database_stays_closed(
 
 def _columns() -> list[Column]:
     return [
-        Column(model._meta.db_table, sealed.column, sealed.aad_name)
+        Column(model._meta.db_table, str(sealed.column), sealed.aad_name)
         for model in apps.get_models()
         if issubclass(model, SealedModel) and model._meta.managed
         for sealed in sealed_fields(model)

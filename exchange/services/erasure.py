@@ -4,6 +4,7 @@ One transaction. The line of the ledger is synced to disk before it is committed
 the database lacks; whoever comes next carries it out (`carry_out_ledger`), as after the restore of an older database.
 """
 
+import logging
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -57,6 +58,8 @@ from patients.errors import PatientNotFound
 from patients.models import Patient
 from patients.services.access import grant_chart
 from records.queries import last_report_at
+
+logger = logging.getLogger(__name__)
 
 SECONDS_TO_WAIT = 4.0  # an erasure is a transaction like every other: it ends within 5 s
 SECONDS_BETWEEN_LOOKS = 0.05
@@ -253,7 +256,7 @@ def carry_out_ledger() -> int:
             if missing or living_keys(line.key_ids):
                 _carry_out(line, missing=missing)
                 done += 1
-    done += sum(_hold_again(line) for line in chain.erasures if line.held_key_ids)
+    done += sum(_hold_again(line) for line in _taken_out(chain.erasures))
     if done:
         keyring.forget_everything()
         wait_for_older_transactions()
@@ -278,12 +281,27 @@ def _undone(lines: Sequence[Erasure]) -> list[Erasure]:
     return [line for line in lines if alive.intersection(line.key_ids)]
 
 
+def _taken_out(lines: Sequence[Erasure]) -> list[Erasure]:
+    """Lines whose held keys are usable although the person is restricted: an older copy of the key tables was put in.
+
+    A record that was released is not restricted.
+    """
+    holding = [line for line in lines if line.held_key_ids]
+    if not holding:
+        return []
+    with acting(system_actor("erasure", None), *{line.clinic_id for line in holding}):
+        usable = usable_keys([key_id for line in holding for key_id in line.held_key_ids])
+        suspects = [line for line in holding if usable.intersection(line.held_key_ids)]
+        restricted = Patient.objects.filter(pk__in=[line.patient_id for line in suspects]).exclude(
+            restricted_at=None
+        )
+        closed = set(restricted.values_list("pk", flat=True))
+    return [line for line in suspects if line.patient_id in closed]
+
+
 def _hold_again(line: Erasure) -> bool:
-    """Put back under the hold what an older copy of the key tables took out of it. A released record is not restricted."""
+    """Whether there was a key to be put back; one that opens nowhere any more is left as it is."""
     with acting(system_actor("erasure", line.clinic_id), line.clinic_id):
-        restricted = Patient.objects.filter(pk=line.patient_id).exclude(restricted_at=None)
-        if not usable_keys(line.held_key_ids) or not restricted.exists():
-            return False
         _take_turn()
         held = hold_keys(line.clinic_id, line.subject_ids, line.restricted, lost_is_fine=True)
         if held.key_ids:
@@ -303,6 +321,8 @@ def _carry_out(line: Erasure, *, missing: bool) -> None:
     held = Held((), ())
     if missing and line.restricted:
         held = hold_keys(line.clinic_id, line.subject_ids, line.restricted, lost_is_fine=True)
+    if held.lost:
+        logger.warning("erasure %s: %s keys open nowhere any more and are not held", line.number, held.lost)
     _record_files(line.patient_id, line.subject_ids, destroyed=len(gone), held=len(held.file_ids))
     patient = Patient.objects.filter(pk=line.patient_id).first()
     if patient is not None and missing:
