@@ -3,11 +3,13 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from random import Random
 from typing import Any
 from uuid import UUID
 
 from django.apps import apps
+from django.conf import settings
 from django.utils import timezone
 from psycopg2.extensions import connection as Connection
 
@@ -21,20 +23,25 @@ from bench.drills.tally import Tally
 from clinics.models import Clinic
 from crypto import keyring
 from crypto.core import wire
+from crypto.core.chunks import CHUNK_BYTES, sealed_length
+from crypto.core.scopes import Scope
 from crypto.core.suites import Suite
 from crypto.errors import SealBroken
 from crypto.fields import SealedParts
+from crypto.files import read_chunks, write_file
 from crypto.managers import sealed_fields
-from crypto.models import Kek, SealedModel
+from crypto.models import Kek, SealedFile, SealedModel
 from crypto.providers import provider
 from crypto.services import EPOCH
 from exchange.demo.checkups import invent_checkups
 from exchange.demo.house import health_manager_of, open_house, teams_in
 from exchange.demo.lives import Home, Life, Settling
 from exchange.demo.people import invent_people
+from patients.models import Patient
 
 ROWS_OF_A_FIELD = 40
 CONTROL_EVERY = 10
+FILES_AMONG = 20  # for so many cases on rows, one more on files
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,6 +78,7 @@ def run(cases: int, tally: Tally, chance: Random, *, people: int) -> None:
                 tally.check(refused(cell), f"{cell.table}.{cell.column}: {name} (case {number})")
             if number % CONTROL_EVERY == 0:
                 tally.check(reads(cell), f"{cell.table}.{cell.column}: whole again after {name}")
+        damage_files(cases // FILES_AMONG, tally, chance, owner)
     keyring.forget_everything()
     tally.check(all(reads(cell) for cell in cells), "undamaged rows read as themselves")
     fields = sorted({f"{cell.table}.{cell.column}" for cell in cells})
@@ -352,4 +360,102 @@ KINDS: Sequence[tuple[str, Attack]] = (
     ("another version", another_version),
     ("another suite", another_suite),
     ("put back after its key was destroyed", key_destroyed),
+)
+
+
+# --- sealed files ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    file: SealedFile
+    said: bytes
+
+    @property
+    def path(self) -> Path:
+        return Path(settings.FILES_DIR) / self.file.place
+
+    def read(self) -> bytes:
+        keyring.forget_everything()
+        clinic_id = self.file.clinic_id
+        with acting(system_actor("drill", clinic_id), clinic_id), access(Purpose.CARE, Kind.COMPUTED):
+            return b"".join(read_chunks(SealedFile.objects.get(pk=self.file.pk), "drill.file"))
+
+
+def damage_files(cases: int, tally: Tally, chance: Random, owner: Connection) -> None:
+    """On the disk and in their records, of two people of each clinic."""
+    files = list(_written(chance))
+    for number in range(cases):
+        stored = chance.choice(files)
+        other = chance.choice([one for one in files if one.file.pk != stored.file.pk])
+        name, damage = FILE_KINDS[number % len(FILE_KINDS)]
+        before = stored.path.read_bytes()
+        _record(owner, stored.file, **damage(stored, other, chance))
+        try:
+            stored.read()
+            tally.check(False, f"a file: {name} (case {number})")
+        except SealBroken:
+            tally.check(True, "")
+        stored.path.write_bytes(before)
+        _record(
+            owner, stored.file, size=stored.file.size, wrapped=stored.file.wrapped, place=stored.file.place
+        )
+    tally.check(all(stored.read() == stored.said for stored in files), "undamaged files read as themselves")
+
+
+def _written(chance: Random) -> Iterator[StoredFile]:
+    for clinic_id in list(Clinic.objects.values_list("pk", flat=True)):
+        for size in (700, 2 * CHUNK_BYTES + 9):
+            said = chance.randbytes(size)
+            with acting(system_actor("drill", clinic_id), clinic_id):
+                patient = Patient.objects.all()[:2][int(size > CHUNK_BYTES)]
+                file = write_file(clinic_id, patient.pk, patient.subject_id, Scope.RECORD, [said])
+            yield StoredFile(file, said)
+
+
+def _record(owner: Connection, file: SealedFile, **columns: Any) -> None:
+    with owner.cursor() as cursor:
+        for column, value in columns.items():
+            cursor.execute(f"UPDATE sealed_file SET {column} = %s WHERE id = %s", [value, file.pk.hex])
+
+
+def _bit_on_disk(stored: StoredFile, other: StoredFile, chance: Random) -> dict[str, Any]:
+    raw = bytearray(stored.path.read_bytes())
+    raw[chance.randrange(len(raw))] ^= 1 << chance.randrange(8)
+    stored.path.write_bytes(bytes(raw))
+    return {}
+
+
+def _cut_on_disk(stored: StoredFile, other: StoredFile, chance: Random) -> dict[str, Any]:
+    raw = stored.path.read_bytes()
+    stored.path.write_bytes(raw[: chance.randrange(len(raw))])
+    return {}
+
+
+def _cut_with_its_record(stored: StoredFile, other: StoredFile, chance: Random) -> dict[str, Any]:
+    size = chance.randrange(stored.file.size)
+    stored.path.write_bytes(stored.path.read_bytes()[: sealed_length(size)])
+    return {"size": size}
+
+
+def _anothers_bytes(stored: StoredFile, other: StoredFile, chance: Random) -> dict[str, Any]:
+    stored.path.write_bytes(other.path.read_bytes())
+    return {"size": other.file.size, "wrapped": chance.choice([stored.file.wrapped, other.file.wrapped])}
+
+
+def _anothers_wrap(stored: StoredFile, other: StoredFile, chance: Random) -> dict[str, Any]:
+    return {"wrapped": other.file.wrapped}
+
+
+def _elsewhere(stored: StoredFile, other: StoredFile, chance: Random) -> dict[str, Any]:
+    return {"place": chance.choice(["../root.key", "/etc/passwd", "00/..", f"{stored.file.place}/../x", ""])}
+
+
+FILE_KINDS: Sequence[tuple[str, Callable[[StoredFile, StoredFile, Random], dict[str, Any]]]] = (
+    ("a bit on the disk", _bit_on_disk),
+    ("cut on the disk", _cut_on_disk),
+    ("cut together with its record", _cut_with_its_record),
+    ("another's bytes", _anothers_bytes),
+    ("another's wrapped key", _anothers_wrap),
+    ("a place outside the folder", _elsewhere),
 )
