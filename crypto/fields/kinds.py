@@ -8,7 +8,7 @@ from typing import Any
 from django import forms
 
 from crypto.core import values
-from crypto.fields.base import GetT, SetT, SealedField
+from crypto.fields.base import GetT, SealedField, SetT
 
 
 class SealedText(SealedField[SetT, GetT]):

@@ -9,7 +9,7 @@ from django.db import models
 from crypto.core import values
 from crypto.core.suites import Broken
 from crypto.errors import FieldNotAllowed
-from crypto.fields.base import GetT, SetT, SealedAttribute, SealedField
+from crypto.fields.base import GetT, SealedAttribute, SealedField, SetT
 from crypto.scope import current_scope, scope_or_none
 from crypto.seals import Closed, Pending, Sealed, hands_out_seals, seal_of
 
