@@ -121,7 +121,7 @@ def _what(alarm: Alarm) -> str:
         return str(KEYS[alarm.object_type])
     names = _field_names().get(alarm.object_type)
     if names is None:
-        return alarm.object_type
+        return _("a sealed file (%(name)s)") % {"name": alarm.object_type}
     thing, field = (str(name) for name in names)
     return thing if thing == field else _("%(field)s (%(thing)s)") % {"field": field, "thing": thing}
 

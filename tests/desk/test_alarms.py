@@ -137,11 +137,14 @@ def test_a_decision_takes_it_off_the_list_and_stands_below_with_the_name(
     assert decide(privacy, broken, "harmless") == 404  # a colleague was quicker
 
 
-@pytest.mark.parametrize("decision", ["", "nonsense", "a\x00b"])
-def test_a_form_without_a_decision_changes_nothing_and_says_so(
-    decision: str, broken: Alarm, privacy: Client
+@pytest.mark.parametrize(
+    ("alarm", "decision"),
+    [(None, ""), (None, "nonsense"), (None, "a\x00b"), ("", "repaired"), ("9" * 400, "repaired")],
+)
+def test_a_form_that_decides_nothing_changes_nothing_and_says_so(
+    alarm: str | None, decision: str, broken: Alarm, privacy: Client
 ) -> None:
-    answer = privacy.post(PAGE, {"alarm": str(broken.pk), "decision": decision})
+    answer = privacy.post(PAGE, {"alarm": str(broken.pk) if alarm is None else alarm, "decision": decision})
 
     assert answer.status_code == 200
     assert 'role="alert"' in answer.content.decode()
