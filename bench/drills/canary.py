@@ -329,7 +329,7 @@ class Running:
         self.shell(
             f"print({word('terminal of commands')!r}.encode('gb18030').hex(), {word('terminal of commands')!r})"
         )
-        walk.error_pages.append("".join(f"&#{ord(char)};" for char in word("error pages")))
+        walk.error_pages.append(word("error pages").encode("ascii", "xmlcharrefreplace").decode())
 
     def _post_leak(self, word: str) -> None:
         letter = EmailMessage()

@@ -5,7 +5,7 @@ import hashlib
 import html
 import re
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from random import Random
 from typing import Final
@@ -100,29 +100,40 @@ def _forms(word: str) -> Iterator[tuple[str, bytes]]:
     yield "UTF-16", word.encode("utf-16-le").rstrip(b"\0")
     yield "UTF-16", word.encode("utf-16-be").lstrip(b"\0")
     yield "GB 18030", word.encode("gb18030")
-    yield "escapes of JSON", b"".join(b"\\u%04x" % unit for unit in _units(word))
-    yield "escapes of JSON", b"".join(b"\\u%04X" % unit for unit in _units(word))
-    yield "escapes within escapes", b"".join(b"\\\\u%04x" % unit for unit in _units(word))
+    yield "escapes of JSON", _escaped(word, "\\u{:04x}", _units)
+    yield "escapes of JSON", _escaped(word, "\\u{:04X}", _units)
+    yield "escapes within escapes", _escaped(word, "\\\\u{:04x}", _units)
     yield "escapes of Python", word.encode("unicode_escape")
-    yield "escapes of bytes", b"".join(b"\\x%02x" % byte for byte in utf8)
-    yield "escapes of bytes", b"".join(b"\\%03o" % byte for byte in utf8)
+    yield "escapes of bytes", _escaped(word, "\\x{:02x}", str.encode)
+    yield "escapes of bytes", _escaped(word, "\\{:03o}", str.encode)
     yield "percent", quote(word, safe="").encode()
     yield "percent", quote(word, safe="").lower().encode()
     yield "percent within percent", quote(quote(word, safe=""), safe="").encode()
     yield "hexadecimal", utf8.hex().encode()
     yield "hexadecimal", utf8.hex().upper().encode()
-    yield "quoted-printable", b"".join(b"=%02X" % byte for byte in utf8)
-    yield "HTML", "".join(f"&#{ord(char)};" for char in word).encode()
-    yield "HTML", "".join(f"&#x{ord(char):x};" for char in word).encode()
+    yield "quoted-printable", _escaped(word, "={:02X}", str.encode)
+    yield "HTML", _escaped(word, "&#{};", _points)
+    yield "HTML", _escaped(word, "&#x{:x};", _points)
     yield "HTML", html.escape(word).encode()
     yield from _base64(utf8)
     if word.isascii():  # what can be tried out one by one must not stand as a hash that anybody can make
         yield from _hashes(word)
 
 
-def _units(word: str) -> list[int]:
-    raw = word.encode("utf-16-be")
+def _escaped(word: str, escape: str, units: Callable[[str], Iterable[int]]) -> bytes:
+    """As most writers do it: what is ASCII stays as it is."""
+    return "".join(
+        char if char.isascii() else "".join(escape.format(unit) for unit in units(char)) for char in word
+    ).encode()
+
+
+def _units(char: str) -> list[int]:
+    raw = char.encode("utf-16-be")
     return [int.from_bytes(raw[at : at + 2], "big") for at in range(0, len(raw), 2)]
+
+
+def _points(char: str) -> list[int]:
+    return [ord(char)]
 
 
 def _base64(raw: bytes) -> Iterator[tuple[str, bytes]]:

@@ -14,7 +14,7 @@ from bench.drills.canary_words import Search, hatch
 
 FLOCK = hatch(Random(7), people=6, others=2)  # noqa: S311  # the same words every time
 SEARCH = Search(FLOCK.words)
-NAMES = [person.name for person in FLOCK.people]
+NAMES = [person.name for person in FLOCK.people] + FLOCK.typed
 
 
 def seen(data: bytes) -> set[str]:
@@ -32,7 +32,7 @@ def test_a_name_is_found_however_it_is_written_down(name: str) -> None:
         name.encode().hex().encode(),
         quote(name).encode(),
         quote(quote(name)).encode(),
-        "".join(f"&#{ord(char)};" for char in name).encode(),
+        "".join(char if char.isascii() else f"&#{ord(char)};" for char in name).encode(),
         *(base64.b64encode(b"x" * before + name.encode() + b"yz") for before in range(3)),
         base64.urlsafe_b64encode(zlib.compress(b"some text before " + name.encode())),
         b"\x00\x01" + gzip.compress(name.encode()),
