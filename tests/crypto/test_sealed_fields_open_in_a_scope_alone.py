@@ -161,6 +161,8 @@ def test_printing_and_formatting_show_nothing(row: Specimen) -> None:
     with raw_seals():
         for held in (row.word, row.note):
             assert (str(held), repr(held), f"{held:>5}", f"{held}") == (MASK,) * 4
+        opened = row.word.opened  # type: ignore[attr-defined]  # the seal itself, inside raw_seals
+        assert (str(opened), repr(opened), f"{opened}", "%s" % (opened,)) == (MASK,) * 4  # noqa: UP031
     assert f"{row.identity}" == MASK
     assert "王小芳" not in repr(vars(row))
     assert "unsaved words" not in repr(vars(row))
