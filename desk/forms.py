@@ -1,11 +1,9 @@
 """What staff choose on the pages that show several apps at once."""
 
-from typing import Any
 from uuid import UUID
 
 from django import forms
 from django.db import models
-from django.http import QueryDict
 from django.utils.translation import gettext_lazy as _
 
 from audit.alarms import MOST_COUNTED, AlarmDecision
@@ -28,21 +26,23 @@ class RevealPart(models.TextChoices):
     ID_NUMBER = "id_number", _("ID number")
 
 
+class IdsField(forms.Field):
+    """Several ids under one name, at most as many as a page shows."""
+
+    widget = forms.MultipleHiddenInput
+
+    def to_python(self, value: list[str] | None) -> list[UUID]:
+        try:
+            return [UUID(text) for text in (value or [])[:MOST_COUNTED]]
+        except ValueError:
+            raise forms.ValidationError(_("This is not there."), code="invalid") from None
+
+
 class DecisionForm(forms.Form):
     """What a person found out about alarms that stand together on the page."""
 
+    alarm = IdsField()
     decision = forms.ChoiceField(label=_("Decision"), choices=AlarmDecision.choices)
-    alarms: list[UUID]
-
-    def clean(self) -> dict[str, Any]:
-        named = self.data.getlist("alarm") if isinstance(self.data, QueryDict) else []
-        try:
-            self.alarms = [UUID(text) for text in named[:MOST_COUNTED]]
-        except ValueError:
-            self.alarms = []
-        if not self.alarms:
-            raise forms.ValidationError(_("Choose a decision for one of the alarms."))
-        return self.cleaned_data
 
 
 class RevealForm(forms.Form):

@@ -60,7 +60,7 @@ def alarms(request: ClinicRequest) -> HttpResponse:
     form = DecisionForm(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         decision = AlarmDecision(form.cleaned_data["decision"])
-        for alarm_id in form.alarms:
+        for alarm_id in form.cleaned_data["alarm"]:
             decide(alarm_id, decision, request.actor, timezone.now())
         messages.success(request, _("Decided. It stands on the log with your name."))
         return redirect("desk:alarms")
