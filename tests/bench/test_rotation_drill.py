@@ -1,0 +1,14 @@
+"""The rotation drill in small: keys of 4,000 people change under readers and writers, and whoever changes them is killed."""
+
+import pytest
+
+from bench.drills import rotation
+from bench.drills.tally import Scale, Tally
+
+
+@pytest.mark.django_db(transaction=True)
+def test_keys_change_under_readers_and_writers_and_kills() -> None:
+    tally = Tally()
+    rotation.run(Scale.SMALL, tally, seed=20261121)
+    assert tally.failures == []
+    assert tally.passed > 4000
