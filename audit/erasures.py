@@ -22,15 +22,23 @@ LINES_AT_ONCE = 40  # a line is about a kilobyte, and the witness reads 64 at mo
 
 
 def hand_in_ledger() -> bool:
-    """Give the witness the committed lines it has not got yet. Whether it has them all, or none was set up."""
+    """Give the witness the committed lines it has not got yet. Whether it has them all, or none was set up.
+
+    Where it has them all it is asked all the same: it may have been away when a process started on an older ledger.
+    """
     client = configured.witness()
-    if client is None or ledger.witnessed() >= ledger.known().length:
+    if client is None:
         return True
+    owed = ledger.known().length > ledger.witnessed()
     try:
-        _hand_in(client, ledger.read(), ledger.known().length)
+        if owed:
+            _hand_in(client, ledger.read(), ledger.known().length)
+        else:
+            _check(ledger.read(), client.erasures())
     except WitnessAbsent as error:
-        logger.warning("audit: the witness is absent (%s); erasures wait for it", error)
-        return False
+        if owed:
+            logger.warning("audit: the witness is absent (%s); erasures wait for it", error)
+        return not owed
     except (WitnessRefused, LedgerRefused) as error:
         logger.critical("audit: the erasure ledger is not witnessed: %s", error)
         return False

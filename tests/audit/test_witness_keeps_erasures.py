@@ -152,6 +152,25 @@ def test_an_older_ledger_put_back_with_its_older_database_is_found_out(process: 
         compare_with_witness()
 
 
+def test_an_older_ledger_is_found_out_too_when_the_witness_comes_back_after_the_start(
+    process: WitnessProcess, settings: Any
+) -> None:
+    commit(LINE)
+    hand_in_ledger()
+    older = {path: path.read_bytes() for path in Path(settings.KEYS_DIR).glob("erasures.*")}, ledger.known()
+    commit(LINE)
+    hand_in_ledger()
+    process.kill()
+    for path, content in older[0].items():
+        path.write_bytes(content)
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE crypto_epoch SET ledger_length = %s, ledger_head = %s", list(older[1]))
+    compare_with_witness()  # it is away, so the start is not refused
+    assert hand_in_ledger()
+    start(process, settings)
+    assert not hand_in_ledger()
+
+
 def test_another_witness_cannot_say_so(process: WitnessProcess, settings: Any, tmp_path: Path) -> None:
     commit(LINE)
     hand_in_ledger()
