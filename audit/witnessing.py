@@ -63,10 +63,10 @@ class WitnessClient:
         """
         verifier = self.verifier()
         status, body = self._ask("erasures", None)
-        if status == 404:
-            return None
         if status != 200:
             raise WitnessAbsent(f"status {status}")
+        if not body:
+            return None
         try:
             note = Note.parse(body)
             note.check([verifier])

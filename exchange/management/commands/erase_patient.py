@@ -5,6 +5,8 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, no_translations
+from django.db import Error as DatabaseTrouble
+from django.db import connection
 from django.utils import timezone
 
 from audit.acting import acting
@@ -63,6 +65,11 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         except ClinicError as error:
             raise CommandError(str(error.message)) from error
+        except DatabaseTrouble as trouble:
+            connection.close()
+            raise CommandError(
+                f"The database ended the work ({type(trouble).__name__}). Run the command again: what had begun is carried out."
+            ) from trouble
         self._tell(erased)
 
     def _show(self, patient: Patient, fate: Fate, weight: Weight) -> None:
@@ -111,5 +118,5 @@ def _fate_in_words(scope: Scope, fate: Fate, weight: Weight) -> str:
     if scope in fate.destroyed:
         return f"destroyed ({what})"
     until = fate.kept_until.date() if fate.kept_until else "its end"
-    source = fate.because.source if fate.because else ""
-    return f"stored until {until}, closed to everybody ({what}; {source})"
+    because = f"{fate.because.code}, {fate.because.source}" if fate.because else ""
+    return f"stored until {until}, closed to everybody ({what}; {because})"
