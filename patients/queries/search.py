@@ -9,7 +9,8 @@ from functools import partial
 from typing import Final
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
+from django.db.models.expressions import RawSQL
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
@@ -30,6 +31,8 @@ from patients.search_tokens import people_with
 
 LONGEST_QUERY: Final = 40
 MATCHES_SHOWN: Final = 50
+FEW: Final = 60
+WRONG_AMONG_THEM: Final = 10  # candidates that turn out to be somebody else, on a page of fifty
 CANDIDATES: Final = 1000  # opened at most for one search
 READ_ONE_BY_ONE: Final = 5000  # a single character is looked for among so many visible patients and no more
 
@@ -81,6 +84,7 @@ class Probe:
     candidates: QuerySet[Patient]
     holds: Callable[[Patient], bool] | None = None
     limit: int = CANDIDATES
+    few: bool = False  # so few that they are all fetched, and put in order here
 
 
 def search_patients(actor: Actor, clinic_id: UUID, text: str) -> list[Match]:
@@ -94,21 +98,61 @@ def search_patients(actor: Actor, clinic_id: UUID, text: str) -> list[Match]:
     found: dict[UUID, Match] = {}
     with access(Purpose.CARE, Kind.MATCHED, field_sets=COMPARED):
         for probe in [*_number_probes(visible, clinic_id, query), *_name_probes(visible, clinic_id, query)]:
-            for patient in _meant(probe, MATCHES_SHOWN - len(found)):
+            for patient in meant(probe, MATCHES_SHOWN - len(found)):
                 found.setdefault(patient.pk, Match(patient, probe.by))
     return list(found.values())
 
 
-def _meant(probe: Probe, room: int) -> Iterator[Patient]:
-    """The candidates that are meant, up to `room`; no more are opened than it takes to fill it."""
+def by_phone(visible: QuerySet[Patient], clinic_id: UUID, phone: str) -> Probe:
+    """Who has this number, in E.164, whole."""
+    owners = people_with(clinic_id, Index.PHONE_EQ, phone)
+    return _among(owners, visible, MatchedBy.PHONE, lambda p: p.identity.phone == phone)
+
+
+def by_name(visible: QuerySet[Patient], clinic_id: UUID, part: str) -> Probe:
+    """Who has these neighbouring characters in the name, two or more, as `name_terms` writes them."""
+    namesakes = people_with(clinic_id, Index.NAME_BG, part, every=True)
+    return _among(namesakes, visible, MatchedBy.NAME, partial(_is_named, part))
+
+
+def _among(
+    ids: list[UUID], visible: QuerySet[Patient], by: MatchedBy, holds: Callable[[Patient], bool]
+) -> Probe:
+    if len(ids) <= FEW:
+        return Probe(by, visible.filter(pk__in=ids), holds, few=True)
+    return Probe(
+        by, visible.filter(pk__in=RawSQL("SELECT unnest(%s::uuid[])", [ids])), holds
+    )  # constant text
+
+
+def meant(probe: Probe, room: int) -> Iterator[Patient]:
+    """The candidates that are meant, newest first, up to `room`; no more are opened than it takes to fill it.
+
+    Iterate inside an access scope.
+    """
     if room <= 0:
         return
-    for patient in probe.candidates.order_by("-created_at", "-pk")[: probe.limit]:
+    for patient in _newest_first(probe, room):
         if probe.holds is None or _holds(probe.holds, patient):
             room -= 1
             yield patient
         if room <= 0:
             return
+
+
+def _newest_first(probe: Probe, room: int) -> Iterator[Patient]:
+    """The candidates, up to the probe's limit. Few are wrong, so a few more are fetched than there is room for, and the rest when
+    that was not enough: a common name has a thousand."""
+    if probe.few:
+        yield from sorted(probe.candidates, key=lambda p: (p.created_at, p.pk), reverse=True)
+        return
+    candidates = probe.candidates.order_by("-created_at", "-pk")
+    first = list(candidates[: room + WRONG_AMONG_THEM])
+    yield from first
+    if len(first) == room + WRONG_AMONG_THEM:
+        last = first[-1]
+        earlier = Q(created_at__lt=last.created_at) | Q(created_at=last.created_at, pk__lt=last.pk)
+        yield from candidates.filter(earlier)[: probe.limit - len(first)]
 
 
 def _holds(check: Callable[[Patient], bool], patient: Patient) -> bool:
@@ -130,31 +174,25 @@ def _number_probes(visible: QuerySet[Patient], clinic_id: UUID, query: str) -> I
     except PhoneInvalid:
         if PHONE_TAIL.fullmatch(query):
             tail = people_with(clinic_id, Index.PHONE_LAST4, query)
-            yield Probe(
-                MatchedBy.PHONE_TAIL,
-                visible.filter(pk__in=tail),
-                lambda p: (p.identity.phone or "").endswith(query),
-            )
+            ends = MatchedBy.PHONE_TAIL
+            yield _among(tail, visible, ends, lambda p: (p.identity.phone or "").endswith(query))
     else:
-        owners = people_with(clinic_id, Index.PHONE_EQ, phone)
-        yield Probe(MatchedBy.PHONE, visible.filter(pk__in=owners), lambda p: p.identity.phone == phone)
+        yield by_phone(visible, clinic_id, phone)
 
 
 def _name_probes(visible: QuerySet[Patient], clinic_id: UUID, query: str) -> Iterator[Probe]:
     part = name_terms(query)
     if part.isdigit() or not part:
         return
-    named = partial(_is_named, part)
     if len(part) > 1:
-        namesakes = people_with(clinic_id, Index.NAME_BG, part, every=True)
-        yield Probe(MatchedBy.NAME, visible.filter(pk__in=namesakes), named)
+        yield by_name(visible, clinic_id, part)
     elif part.isascii() or visible[: READ_ONE_BY_ONE + 1].count() > READ_ONE_BY_ONE:
         raise SearchTooShort
     else:
-        yield Probe(MatchedBy.NAME, visible, named, limit=READ_ONE_BY_ONE)
+        yield Probe(MatchedBy.NAME, visible, partial(_is_named, part), limit=READ_ONE_BY_ONE)
     if INITIALS.fullmatch(query):
         read_so = people_with(clinic_id, Index.PY_INIT, part)
-        yield Probe(MatchedBy.INITIALS, visible.filter(pk__in=read_so), partial(_has_initials, part))
+        yield _among(read_so, visible, MatchedBy.INITIALS, partial(_has_initials, part))
 
 
 def _is_named(part: str, patient: Patient) -> bool:
