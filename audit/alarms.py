@@ -17,7 +17,7 @@ from django.db.models import QuerySet
 from django.utils.timezone import now
 
 from audit.actors import Actor, Unit, current_unit
-from audit.errors import AlarmNotFound, LogUnavailable
+from audit.errors import AlarmNotFound, LogUnavailable, OwnAlarm
 from audit.events import Draft, write
 from audit.models import Alarm, AlarmDecision, Rule
 from crypto.ids import uuid7
@@ -160,12 +160,15 @@ def alarm_count(actor: Actor, clinic_id: UUID) -> int:
 def decide(alarm_id: UUID, decision: AlarmDecision, by: Actor, at: datetime) -> Alarm:
     """Close an alarm with what a person found out. The first decision stands: the same one again changes nothing.
 
-    Raises AlarmNotFound for one of another clinic, and for one that was decided otherwise.
+    Raises AlarmNotFound for one of another clinic, and for one that was decided otherwise; OwnAlarm for the opening of a decoy by
+    whoever decides.
     """
     own = Alarm.objects.filter(clinic_id=by.clinic_id) if by.clinic_id else Alarm.objects.none()
     alarm = own.select_for_update().filter(pk=alarm_id).first()
     if alarm is None or (alarm.decided_at is not None and alarm.decision != decision):
         raise AlarmNotFound(str(alarm_id))
+    if alarm.rule == Rule.DECOY_OPENED and alarm.actor_ref == by.ref:
+        raise OwnAlarm(str(alarm_id))
     if alarm.decided_at is None:
         alarm.decided_at, alarm.decided_by, alarm.decision = at, by.ref, AlarmDecision(decision)
         alarm.save(update_fields=["decided_at", "decided_by", "decision"])

@@ -26,3 +26,10 @@ class AlarmNotFound(ClinicError):
 
     status = HTTPStatus.NOT_FOUND
     message = _("This alarm is not there any more: a colleague may have decided about it.")
+
+
+class OwnAlarm(ClinicError):
+    """Nobody decides whether they themselves had a reason to look."""
+
+    status = HTTPStatus.FORBIDDEN
+    message = _("This alarm is about what you did yourself: somebody else decides about it.")

@@ -12,7 +12,7 @@ from audit.access import access
 from audit.acting import acting
 from audit.actors import system_actor
 from audit.alarms import AlarmDecision, Rule, alarm_count, decide, open_alarms, raise_alarm
-from audit.errors import AlarmNotFound, LogUnavailable
+from audit.errors import AlarmNotFound, LogUnavailable, OwnAlarm
 from audit.kinds import Kind
 from audit.models import Alarm
 from audit.purposes import Purpose
@@ -196,6 +196,17 @@ def test_a_second_opinion_does_not_replace_the_first(alarm: Alarm) -> None:
         decide(alarm.pk, AlarmDecision.HARMLESS, officer, now())
         with pytest.raises(AlarmNotFound):
             decide(alarm.pk, AlarmDecision.CONFIRMED, officer, now())
+
+
+def test_nobody_decides_about_a_decoy_they_opened_themselves(clinic: UUID) -> None:
+    officer, colleague = staff_actor(), staff_actor()
+    with acting(officer):
+        raise_alarm(Rule.DECOY_OPENED, clinic_id=CLINIC, object=("VIEWED", officer.ref))
+        own = Alarm.objects.get()
+        with pytest.raises(OwnAlarm):
+            decide(own.pk, AlarmDecision.HARMLESS, officer, now())
+    with acting(colleague):
+        assert decide(own.pk, AlarmDecision.CONFIRMED, colleague, now()).decided_by == colleague.ref
 
 
 def test_nobody_of_another_clinic_sees_or_decides_it(alarm: Alarm) -> None:
