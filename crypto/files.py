@@ -283,10 +283,11 @@ def _write_whole(path: Path, pieces: Iterable[bytes]) -> None:
             file.flush()
             os.fsync(file.fileno())
         draft.rename(path)
+        sync_folder(path.parent)
     except BaseException:
         draft.unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
         raise
-    sync_folder(path.parent)
 
 
 def _remove(path: Path) -> None:

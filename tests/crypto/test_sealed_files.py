@@ -1,5 +1,6 @@
 """Sealed files on the disk: whole or absent, opened in an access scope alone, refused when anything about them was changed."""
 
+import errno
 import os
 import shutil
 import signal
@@ -7,6 +8,7 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -298,6 +300,26 @@ def test_contents_that_end_in_an_error_leave_nothing(patient: Patient, folder: P
 
     with pytest.raises(RuntimeError, match="the line was cut"):
         write_file(patient.clinic_id, patient.pk, patient.subject_id, Scope.RECORD, torn())
+    assert on_disk(folder) == []
+    assert not SealedFile.objects.exists()
+
+
+@pytest.mark.parametrize("call", [1, 2, 3])
+def test_a_disk_that_is_full_leaves_nothing_at_whichever_step(
+    patient: Patient, folder: Path, monkeypatch: pytest.MonkeyPatch, call: int
+) -> None:
+    """It may be noticed as the folder is made, as the bytes are synced, or as their name is."""
+    calls = count(1)
+    fsync = os.fsync
+
+    def full(descriptor: int) -> None:
+        if next(calls) == call:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(FilesUnavailable, match="No space left"):
+        write(patient, VOICE)
     assert on_disk(folder) == []
     assert not SealedFile.objects.exists()
 
