@@ -19,7 +19,6 @@ from audit.actors import system_actor
 from audit.kinds import Kind
 from audit.models import AuditEvent, RowChange
 from audit.purposes import Purpose
-from clinics.models import User
 from clinics.roles import Role
 from consent.choices import EventKind
 from consent.models import ConsentEvent

@@ -25,7 +25,8 @@ from crypto.keyring import forget_everything
 from crypto.models import SubjectKey
 from exchange.services import carry_out_ledger
 from patients.models import Patient, PatientSearchPerson, PatientTag
-from patients.queries import search_patients
+from patients.queries import patient_for, search_patients
+from tests.factories.clinics import ClinicFactory
 from tests.factories.erasure import ERASED_AT, PHONE, House, living_keys_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -213,13 +214,31 @@ def test_the_command_shows_asks_erases_and_does_it_once(house: House, in_care: P
 
 
 def test_the_command_refuses_in_one_sentence(house: House) -> None:
-    patient = house.opened()
+    patient, _west = house.opened(), ClinicFactory("west")
     for clinic, number, by, words in [
-        ("west", patient.service_number, None, "no open clinic"),
-        ("east", "ZZ-0000-0000", None, "no patient ZZ-0000-0000"),
+        ("north", patient.service_number, None, "no open clinic"),
+        ("west", patient.service_number, None, f"no patient {patient.service_number} in this clinic"),
         ("east", patient.service_number, "nobody", "does not work in this clinic"),
         ("east", patient.service_number, house.nurse_name, "Your role does not include"),
     ]:
         with pytest.raises(CommandError, match=words):
             call_command("erase_patient", number, clinic=clinic, reason="request", by=by, yes=True)
     assert ledger.read().length == 0
+
+
+def test_the_command_gives_a_held_record_back_to_one_reader(house: House, in_care: Patient) -> None:
+    command("erase_patient", in_care.service_number, "--clinic", "east", "--reason", "request", "--yes")
+    words = ["release_hold", in_care.service_number, "--clinic", "east", "--to", house.nurse_name]
+    words += ["--reason", "complaint", "--private", str(house.private)]
+    with pytest.raises(CommandError, match="Your role does not include"):
+        command(*words, "--by", house.nurse_name)
+    with pytest.raises(CommandError, match="is missing"):
+        command(*words, "--by", "officer", "--private", f"{house.private}.lost")
+    said = command(*words, "--by", "officer")
+    assert said.startswith("2 keys came back.")
+    assert "王" not in said
+    with acting(house.nurse, house.clinic.pk), access(Purpose.CARE, Kind.VIEWED):
+        assert patient_for(house.nurse, in_care.pk).identity.name == "王小芳"
+        assert AuditEvent.objects.get(action="hold.released").reason == "complaint"
+    with pytest.raises(CommandError, match="Nothing of this person is under the legal hold"):
+        command(*words, "--by", "officer")
