@@ -154,11 +154,8 @@ class VaultServer:
         server.vault = self
         self.port = server.server_address[1]
         if self.authority:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(self.authority.certificate_file, self.authority.key_file)
-            server.socket = context.wrap_socket(
-                server.socket, server_side=True, do_handshake_on_connect=False
-            )
+            server.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            server.tls.load_cert_chain(self.authority.certificate_file, self.authority.key_file)
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
 
     def stop(self) -> None:
@@ -387,6 +384,7 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
     vault: VaultServer
+    tls: ssl.SSLContext | None = None
 
     def __init__(self, address: tuple[str, int], handler: type[Handler]) -> None:
         super().__init__(address, handler)
@@ -395,6 +393,12 @@ class _Server(ThreadingHTTPServer):
 
     def get_request(self) -> tuple[socket.socket, Any]:
         connection, address = super().get_request()
+        if self.tls is not None:
+            try:
+                connection = self.tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+            except OSError:  # hung up before anything was said
+                connection.close()
+                raise
         self._open.append(connection)
         self.opened += 1
         return connection, address
