@@ -102,7 +102,10 @@ def start_epoch(clinic: Clinic, *, at: datetime, suite: Suite | None = None) -> 
 
 
 def destroy_old_keks(clinic: Clinic, *, at: datetime) -> int:
-    """Destroy the key-encryption keys whose days are over and that wrap nothing any more; says how many."""
+    """Destroy the key-encryption keys whose days are over and that wrap nothing any more, the oldest first; says how many.
+
+    One that still wraps something keeps the younger ones too: not every provider can destroy one out of order.
+    """
     kept = timedelta(days=settings.OLD_KEYS_DAYS)
     every = [other.pk for other in every_clinic()]  # a key of whichever clinic under this KEK must be seen
     with acting(_system(clinic)):
@@ -110,9 +113,12 @@ def destroy_old_keks(clinic: Clinic, *, at: datetime) -> int:
     destroyed = 0
     for kek in due:
         with acting(_system(clinic), *every):
-            if rotation.destroy_kek(kek.pk):
-                record("keys.destroyed", object=kek, count=1)
-                destroyed += 1
+            if not rotation.destroy_kek(kek.pk):
+                logger.warning("key-encryption key %s of clinic %s still wraps keys", kek.pk, clinic.pk)
+                break
+            record("keys.destroyed", object=kek, count=1)
+            move_counter()  # other processes let go of what they keep of it
+            destroyed += 1
     return destroyed
 
 
