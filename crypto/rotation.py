@@ -23,6 +23,7 @@ from crypto.errors import KeysMissing
 from crypto.jobs import PAGE, advance, next_keys, open_job
 from crypto.models import IndexKey, JobKind, Kek, KekState, KeyJob, SubjectKey
 from crypto.providers import Rewrap, Wrapped, provider
+from crypto.scope import note_broken
 from crypto.services import check_key_store, create_index_key, create_kek, lock_keys_of
 
 logger = logging.getLogger(__name__)
@@ -174,6 +175,9 @@ def rewrap_page(job: KeyJob, table: WrappedTable, *, limit: int = PAGE) -> Page:
         return Page(0, 0, 0)
     items = [_again(job.clinic_id, row, table, olds[row[1]], active) for row in rows]
     wrapped = _rewrap([row[0] for row in rows], items, table)
+    for row, again in zip(rows, wrapped, strict=True):
+        if again is None:  # it keeps the old KEK alive, and with it what was erased since: somebody must know
+            note_broken(job.clinic_id, row[3], table.name, row[0])
     with connection.cursor() as cursor:
         cursor.execute(_SWAP.format(table=table.name, id_type=table.id_type), _swap(rows, wrapped, active))
         changed = cursor.rowcount

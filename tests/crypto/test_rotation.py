@@ -29,6 +29,7 @@ from crypto.rotation import (
     rewrap_page,
     start_epoch,
 )
+from crypto.scope import BrokenValue, noting_broken
 from crypto.services import open_clinic_keys
 from tests.crypto.specimen import Specimen
 from tests.factories.crypto import new_subject, reading
@@ -158,7 +159,11 @@ def test_a_damaged_key_stays_and_keeps_its_kek_and_the_others_go_on(clinic: UUID
     old = Kek.objects.get(clinic_id=clinic)
     start_epoch(clinic, at=NOW)
 
-    assert rewrap_everything(clinic) == [Page(read=3, changed=2, damaged=1)]
+    found: dict[BrokenValue, None] = {}
+    with noting_broken(found):
+        assert rewrap_everything(clinic) == [Page(read=3, changed=2, damaged=1)]
+    damaged = SubjectKey.objects.get(subject_id=subject, scope=Scope.RECORD)
+    assert list(found) == [BrokenValue(clinic, subject, "subject_key", str(damaged.pk))]
     retire_old_index_keys(clinic)
     assert keys_under(old) == 1
     assert destroy_kek(old.pk) is False
