@@ -128,19 +128,20 @@ def read_chain(content: bytes) -> Chain:
     A last line that was not written whole is handed back as `torn`; whoever knows how long the ledger was decides about it.
     """
     erasures: list[Erasure] = []
-    head, rest = NOTHING, content
-    while rest:
-        line, newline, after = rest.partition(b"\n")
+    head, start = NOTHING, 0
+    while start < len(content):
+        end = content.find(b"\n", start)
+        line = content[start:end]
         try:
-            if not newline:
+            if end < 0:
                 raise LedgerBroken("the last line has no end")
             erasure = Erasure.parse(line)
         except LedgerBroken:
-            if after:
+            if 0 <= end < len(content) - 1:
                 raise LedgerBroken(f"line {len(erasures) + 1} is damaged") from None
-            return Chain(tuple(erasures), rest)
+            return Chain(tuple(erasures), content[start:])
         if erasure.number != len(erasures) + 1 or erasure.previous != head:
             raise LedgerBroken(f"line {len(erasures) + 1} does not go on from the one before")
         erasures.append(erasure)
-        head, rest = erasure.head, after
+        head, start = sha256(line).hexdigest(), end + 1
     return Chain(tuple(erasures), b"")
