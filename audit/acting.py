@@ -1,8 +1,10 @@
 """The opener of every unit of work: request, task, command, test. One transaction, one actor, the clinics they may see."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from ipaddress import ip_address
+from itertools import groupby
+from operator import attrgetter
 from uuid import UUID
 
 from django.db import DatabaseError, connection, transaction
@@ -87,8 +89,8 @@ def _settle(unit: Unit, outer: Unit | None, *, committed: bool) -> None:
         return
     unit.owed, unit.if_lost = [], []
     try:
-        for draft in owed:
-            _write_alone(draft)
+        for writer, drafts in groupby(owed, attrgetter("unit")):
+            _write_alone(writer, list(drafts))
     except DatabaseError as error:
         raise LogUnavailable(f"after the unit of work: {type(error).__name__}") from error
 
@@ -101,11 +103,20 @@ def _tell_of_broken_values(unit: Unit) -> None:
     unit.broken.clear()
 
 
-def _write_alone(draft: events.Draft | alarms.AlarmDraft) -> None:
-    unit = draft.unit
+def _write_alone(unit: Unit, drafts: Sequence[events.Draft | alarms.AlarmDraft]) -> None:
+    """Each event in a transaction of its own, the alarms together in one."""
+    for draft in drafts:
+        if isinstance(draft, events.Draft):
+            with _again(unit):
+                decoys.ring_for(draft, events.write(draft.after_rollback()).uid)
+    if raised := [draft for draft in drafts if isinstance(draft, alarms.AlarmDraft)]:
+        with _again(unit):
+            alarms.put(raised)
+
+
+@contextmanager
+def _again(unit: Unit) -> Iterator[None]:
+    """One more transaction in the name of a unit that is over."""
     with transaction.atomic():
         unit.txid = _set_settings(_array(unit.clinic_ids), unit.actor.ref)
-        if isinstance(draft, alarms.AlarmDraft):
-            alarms.put([draft])
-        else:
-            decoys.ring_for(draft, events.write(draft.after_rollback()).uid)
+        yield

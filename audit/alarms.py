@@ -18,7 +18,7 @@ from django.utils.timezone import now
 
 from audit.actors import Actor, Unit, current_unit
 from audit.errors import AlarmNotFound, LogUnavailable, OwnAlarm
-from audit.events import Draft, write
+from audit.events import Draft, subjects_of, write
 from audit.models import Alarm, AlarmDecision, Rule
 from crypto.ids import uuid7
 from crypto.scope import BrokenValue
@@ -90,47 +90,55 @@ def _broken_draft(unit: Unit, value: BrokenValue) -> AlarmDraft:
 
 
 def put(drafts: Iterable[AlarmDraft]) -> None:
-    """Write alarms in the transaction in hand, and an event for each that was not open before. Raises LogUnavailable."""
-    for draft in drafts:
-        try:
-            raised = _insert(draft, now())
-        except DatabaseError as error:
-            raise LogUnavailable(f"{draft.rule}: {type(error).__name__}") from error
-        if raised is not None:
-            write(_event_of(draft, raised))
+    """Write alarms in the transaction in hand, and one event for those of a rule that were not open before.
+
+    One statement, however many: a job may come upon hundreds of damaged values at once. Raises LogUnavailable.
+    """
+    wanted = {uuid7(): draft for draft in drafts}
+    try:
+        raised = _insert(wanted, now()) if wanted else set()
+    except DatabaseError as error:
+        raise LogUnavailable(f"{len(wanted)} alarms: {type(error).__name__}") from error
+    groups: dict[tuple[Rule, UUID], dict[UUID, AlarmDraft]] = {}
+    for alarm_id, draft in wanted.items():
+        if alarm_id in raised:
+            groups.setdefault((draft.rule, draft.clinic_id), {})[alarm_id] = draft
+    for (rule, clinic_id), group in groups.items():
+        write(_event_of(rule, clinic_id, group))
 
 
 _INSERT = """
 INSERT INTO audit_alarm AS alarm (id, clinic_id, rule, actor_ref, subject_id, object_type, object_id, event_uid,
                                   count, raised_at, last_at, decided_at, decided_by, decision)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, 1, %s, %s, NULL, '', '')
+SELECT new.*, 1, %s, %s, NULL, '', '' FROM unnest(%s::uuid[], %s::uuid[], %s::text[], %s::text[], %s::uuid[], %s::text[],
+                                                  %s::text[], %s::uuid[]) AS new
 ON CONFLICT (clinic_id, rule, object_type, object_id, subject_id) WHERE decided_at IS NULL
 DO UPDATE SET count = alarm.count + 1, last_at = greatest(alarm.last_at, excluded.last_at)
 RETURNING id
 """
 
 
-def _insert(draft: AlarmDraft, at: datetime) -> UUID | None:
-    """The id of the new alarm; None where one was open and was counted on."""
-    alarm_id = uuid7()
-    values = [
-        alarm_id, draft.clinic_id, draft.rule.value, draft.unit.actor.ref, draft.subject_id, *draft.object,
-        draft.event_uid, at, at,
-    ]  # fmt: skip
+def _insert(wanted: dict[UUID, AlarmDraft], at: datetime) -> set[UUID]:
+    """The ids of those that are new; the others were open and were counted on."""
+    rows = [
+        (alarm_id, d.clinic_id, d.rule.value, d.unit.actor.ref, d.subject_id, *d.object, d.event_uid)
+        for alarm_id, d in wanted.items()
+    ]
     with connection.cursor() as cursor:
-        cursor.execute(_INSERT, values)
-        (written,) = cursor.fetchone()
-    return alarm_id if written == alarm_id else None
+        cursor.execute(_INSERT, [at, at, *(list(column) for column in zip(*rows, strict=True))])
+        return {written for (written,) in cursor.fetchall()}.intersection(wanted)
 
 
-def _event_of(draft: AlarmDraft, alarm_id: UUID) -> Draft:
+def _event_of(rule: Rule, clinic_id: UUID, group: dict[UUID, AlarmDraft]) -> Draft:
+    first = next(iter(group))
     return Draft(
-        unit=draft.unit,
+        unit=group[first].unit,
         action="alarm.raised",
-        clinic_id=draft.clinic_id,
-        object=("audit.alarm", str(alarm_id)),
-        subjects=(draft.subject_id,) if draft.subject_id else (),
-        reason=draft.rule.value,
+        clinic_id=clinic_id,
+        object=("audit.alarm", str(first)),
+        subjects=subjects_of(draft.subject_id for draft in group.values() if draft.subject_id),
+        count=len(group),
+        reason=rule.value,
     )
 
 

@@ -5,7 +5,8 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 from django.utils.timezone import now
 
 from audit.access import access
@@ -83,6 +84,26 @@ def test_the_same_value_again_counts_on_and_another_one_is_another_alarm() -> No
 
     assert sorted(alarm.count for alarm in alarms()) == [1, 3]
     assert len(events(action="alarm.raised")) == 2
+
+
+def test_hundreds_at_once_are_two_statements_and_one_event() -> None:
+    with acting(SETUP):
+        rows = [open_probe() for _row in range(12)]
+        for row in rows:
+            damage("audit_probe", "note", row.pk)
+        rows = list(Probe.objects.filter(pk__in=[row.pk for row in rows]))
+    with (
+        CaptureQueriesContext(connection) as ran,
+        acting(system_actor("rules", CLINIC)),
+        access(Purpose.RISK, Kind.COMPUTED),
+    ):
+        for row in rows:
+            with pytest.raises(SealBroken):
+                str(row.note)
+    assert sum("INSERT INTO audit_" in query["sql"] for query in ran) == 2
+    assert len(alarms()) == 12
+    (entry,) = events(action="alarm.raised")
+    assert (entry["count"], len(entry["subjects"])) == (12, 12)
 
 
 def fail_over(row: Probe) -> None:
