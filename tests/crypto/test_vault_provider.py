@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import time
 import traceback
 from base64 import b64encode
@@ -524,6 +525,35 @@ def test_the_fingerprint_outlives_a_rotation_of_its_key(
     assert keys.fingerprint() == before
     server.keys.clear()  # a Vault set up anew
     assert keys.fingerprint(make=True) != before
+
+
+# --- the handbook ---------------------------------------------------------------------------------------------------------------
+
+HANDBOOK = (Path(__file__).resolve().parents[2] / "docs" / "operations.md").read_text()
+PATH = re.compile(r'^path "([^"]+)"\s*\{\s*capabilities\s*=\s*\[([^\]]*)\]', re.MULTILINE)
+
+
+def test_the_policy_of_the_handbook_allows_what_is_asked_and_nothing_else(
+    authority: Authority, token_file: Path
+) -> None:
+    allowed = {path: set(re.findall(r"\w+", words)) for path, words in PATH.findall(HANDBOOK)}
+    with running(authority, mount="zhizhi") as server:
+        keys = vault_provider(server, token_file)
+        keys.fingerprint(make=True)
+        first, _second = epochs(keys, 2)
+        keys.unwrap(wrapped_by(keys, clear_for(first)))
+        keys.destroy(first)
+        assert keys.health() == []
+        used = set()
+        for question in server.asked:
+            path = question.path.removeprefix("/v1/")
+            if path != "sys/health":  # asks for no token
+                (rule,) = [rule for rule in allowed if re.fullmatch(rule.replace("+", "[^/]+"), path)]
+                assert ("read" if question.method == "GET" else "update") in allowed[rule], path
+                used.add(rule)
+            if path.endswith("/config"):
+                assert all(f'"{name}" = []' in HANDBOOK for name in question.body)
+        assert used == set(allowed)
 
 
 # --- nothing is told --------------------------------------------------------------------------------------------------------------
