@@ -335,6 +335,17 @@ def test_keys_and_files_are_apart_from_the_database_and_reach_only_who_opens_the
         assert mounts(name)[volume] == f"{SERVICES[name]['environment'][variable]}:"
 
 
+def test_who_erases_shows_the_witness_the_key_of_the_ledger_and_nothing_else() -> None:
+    showing = {
+        name: mounts(name)["ledger-public"][-3:] for name in SERVICES if "ledger-public" in mounts(name)
+    }
+    assert showing == {"web": "ic:", "worker": "ic:", "witness": ":ro"}
+    for name in ("web", "worker"):
+        shown = Path(SERVICES[name]["environment"]["LEDGER_PUBLIC_KEY_FILE"])
+        assert mounts(name)["ledger-public"] == f"{shown.parent}:"
+        assert f"--ledger-key {shown}" in " ".join(SERVICES["witness"]["command"])
+
+
 def test_the_witness_has_a_storage_and_an_account_of_its_own() -> None:
     assert {name for name in SERVICES if "witness" in mounts(name)} == {"witness"}
     assert {name for name in SERVICES if mounts(name).get("sequencer", ":ro").endswith(":")} == {"sequencer"}
