@@ -117,7 +117,6 @@ def destroy_old_keks(clinic: Clinic, *, at: datetime) -> int:
                 logger.warning("key-encryption key %s of clinic %s still wraps keys", kek.pk, clinic.pk)
                 break
             record("keys.destroyed", object=kek, count=1)
-            move_counter()  # other processes let go of what they keep of it
             destroyed += 1
     return destroyed
 

@@ -21,6 +21,7 @@ from audit.purposes import Purpose
 from crypto import resealing
 from crypto.core.scopes import Scope
 from crypto.core.suites import Suite
+from crypto.errors import KeysInUse
 from crypto.files import read_chunks, write_file
 from crypto.models import IndexKey, Kek, KekState, KeyJob, SealedFile, SubjectKey
 from crypto.providers import provider
@@ -223,6 +224,28 @@ def test_two_runs_do_not_get_into_each_others_way(house: House) -> None:
         other.close()
         connections["default"] = mine
     assert list(run)
+
+
+def test_a_run_does_not_go_on_while_somebody_works_with_keys_from_before(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crypto.epoch.SECONDS_TO_WAIT", 0.1)
+    other = connections.create_connection("default")
+    mine, connections["default"] = connections["default"], other
+    try:
+        with acting(house.doctor):
+            name = house.open_card("正在开卡")  # under the old keys, and not committed yet
+            connections["default"] = mine
+            with pytest.raises(KeysInUse):
+                list(house.run(start=True))
+            connections["default"] = other
+        connections["default"] = mine
+        assert list(house.run()), "the rest of what was begun"
+    finally:
+        other.close()
+        connections["default"] = mine
+    house.patients["正在开卡"] = name
+    house.everything_opens_and_everybody_is_found()
 
 
 def test_old_keys_are_destroyed_when_their_days_are_over(house: House, settings: Settings) -> None:
