@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest
 from django.urls import Resolver404, resolve
 
@@ -61,9 +62,11 @@ def _of_a_page(arg: object, request: HttpRequest) -> object:
 
 
 def said(error: BaseException) -> str:
-    """What may be told of an exception: ours carry ids alone and are told whole, others by type and code."""
+    """What may be told of an exception: ours carry ids alone, and what is wrong with a setting is for whoever starts us; both are
+    told whole, others by type and code.
+    """
     kind = type(error)
-    if kind.__module__.partition(".")[0] in OURS:
+    if kind is ImproperlyConfigured or kind.__module__.partition(".")[0] in OURS:
         return f"{kind.__qualname__}: {error}" if str(error) else kind.__qualname__
     name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
     return " ".join([name, *_codes(error)])

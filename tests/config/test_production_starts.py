@@ -2,6 +2,7 @@
 
 import http.client
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -46,7 +47,7 @@ def web(environment: dict[str, str], tmp_path: Path) -> Iterator[int]:
     with (tmp_path / "web.log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "gunicorn", "config.wsgi", "--bind", f"127.0.0.1:{port}", "--worker-tmp-dir", "/dev/shm",  # noqa: S108
-             "--no-control-socket"],
+             "--logger-class", "config.web_log.WebLog", "--no-control-socket"],
             cwd=ROOT, env=environment, stdout=log, stderr=log,
         )  # fmt: skip
     try:
@@ -87,9 +88,21 @@ def test_it_answers_its_watcher_and_sends_people_to_tls(web: int, environment: d
     assert ask(web, host="stranger.example").status >= 400  # its page needs the collected front-end files
 
 
+def test_its_log_does_not_repeat_a_request_that_it_could_not_read(web: int, tmp_path: Path) -> None:
+    for line in ("GET /patients/鵷鷇/ HTTP/1.1", "GET /?q=鵷鷇 HTTP/1.1", "鵷鷇 / HTTP/1.1"):
+        with socket.create_connection(("127.0.0.1", web), timeout=10) as client:
+            client.sendall(f"{line}\r\nHost: {HOST}\r\n\r\n".encode())
+            assert b"400" in client.recv(100)
+    log = (tmp_path / "web.log").read_text()
+    assert log.count("Invalid request") == 3
+    assert "patients" not in log
+    assert "鵷鷇".encode().decode("latin-1")[:1] not in log
+
+
 def test_it_does_not_start_with_mistakes_and_names_them(environment: dict[str, str]) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "gunicorn", "config.wsgi", "--bind", f"127.0.0.1:{free_port()}", "--no-control-socket"],
+        [sys.executable, "-m", "gunicorn", "config.wsgi", "--bind", f"127.0.0.1:{free_port()}",
+         "--logger-class", "config.web_log.WebLog", "--no-control-socket"],
         check=False, cwd=ROOT, env={**environment, "DEBUG": "1", "ALLOWED_HOSTS": "*"}, capture_output=True, text=True,
         timeout=60,
     )  # fmt: skip
