@@ -50,6 +50,9 @@ def on_erased(
     _restrict(patient, at, nameless=Scope.IDENTITY in scopes)
 
 
+_LOCK_PEOPLE = """
+SELECT FROM patient_search_person WHERE clinic_id = %s AND subject_id = ANY (%s) ORDER BY search_id FOR UPDATE
+"""
 _FORGET = """
 WITH person AS (DELETE FROM patient_search_person WHERE clinic_id = %s AND subject_id = ANY (%s) RETURNING search_id)
 DELETE FROM patient_search s USING person WHERE s.clinic_id = %s AND s.search_id = person.search_id
@@ -57,8 +60,12 @@ DELETE FROM patient_search s USING person WHERE s.clinic_id = %s AND s.search_id
 
 
 def _forget_tokens(clinic_id: UUID, subject_ids: Collection[UUID]) -> None:
-    """In one statement: no moment in which a token is left that leads to nobody, or a person whom half a name finds."""
+    """In one statement: no moment in which a token is left that leads to nobody, or a person whom half a name finds.
+
+    The people are locked before it: whoever is just building new tokens of theirs ends first, and the statement sees them.
+    """
     with connection.cursor() as cursor:
+        cursor.execute(_LOCK_PEOPLE, [clinic_id, list(subject_ids)])
         cursor.execute(_FORGET, [clinic_id, list(subject_ids), clinic_id])
 
 
