@@ -1,10 +1,11 @@
 """Tokens of one person in, people with a token out. Nothing here opens a sealed value."""
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from django.db import connection
+from django.db.models.expressions import RawSQL
 
 from crypto.indexes import Index, tokens_for
 from patients.models import Patient, PatientSearch, PatientSearchPerson
@@ -50,13 +51,19 @@ def people_with(clinic_id: UUID, index: Index, text: str, *, every: bool = False
 
     Whoever may see them: ask the gate. The server keeps the plan of this query, so that it costs little more than one in clear.
     """
-    pairs = dict.fromkeys(tokens_for(clinic_id, index, text))
-    if not pairs:
-        return []
-    versions, tokens = [version for version, _token in pairs], [token for _version, token in pairs]
     with connection.cursor() as cursor:
-        cursor.execute(WITH_ALL if every else WITH_ANY, [clinic_id, int(index), versions, tokens])
+        cursor.execute(WITH_ALL if every else WITH_ANY, _asked(clinic_id, index, text))
         return [patient_id for (patient_id,) in cursor.fetchall()]
+
+
+def few_with(clinic_id: UUID, index: Index, text: str) -> RawSQL:
+    """The same people as a subquery, for `pk__in=`: one statement less where few have the token."""
+    return RawSQL(WITH_ANY, _asked(clinic_id, index, text))  # noqa: S611  # constant text, values as parameters
+
+
+def _asked(clinic_id: UUID, index: Index, text: str) -> list[Any]:
+    pairs = dict.fromkeys(tokens_for(clinic_id, index, text))
+    return [clinic_id, int(index), [version for version, _ in pairs], [token for _, token in pairs]]
 
 
 WITH_ANY: Final = "SELECT * FROM patients_with_any(%s, %s::smallint, %s::smallint[], %s::bigint[])"

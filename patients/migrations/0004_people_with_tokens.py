@@ -6,7 +6,7 @@ from django.db import migrations
 # security holds as in any query.
 FUNCTIONS = """
 CREATE FUNCTION patients_with_any(of_clinic uuid, of_index smallint, versions smallint[], tokens bigint[])
-RETURNS SETOF uuid LANGUAGE plpgsql STABLE SET plan_cache_mode = force_generic_plan AS $$
+RETURNS SETOF uuid LANGUAGE plpgsql STABLE ROWS 20 SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
   RETURN QUERY SELECT person.patient_id
     FROM unnest(versions, tokens) AS asked(version, token)
@@ -16,7 +16,7 @@ BEGIN
 END $$;
 
 CREATE FUNCTION patients_with_all(of_clinic uuid, of_index smallint, versions smallint[], tokens bigint[])
-RETURNS SETOF uuid LANGUAGE plpgsql STABLE SET plan_cache_mode = force_generic_plan AS $$
+RETURNS SETOF uuid LANGUAGE plpgsql STABLE ROWS 20 SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
   RETURN QUERY SELECT person.patient_id
     FROM (SELECT found.search_id

@@ -2,10 +2,11 @@
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
+from itertools import chain
 from typing import Final
 from uuid import UUID
 
@@ -27,10 +28,13 @@ from patients.identity import read_phone
 from patients.models import Patient
 from patients.queries.access import visible_patients
 from patients.queries.twins import COMPARED
-from patients.search_tokens import people_with
+from patients.search_tokens import few_with, people_with
 
 LONGEST_QUERY: Final = 40
 MATCHES_SHOWN: Final = 50
+WHOLE_NAME: Final = (
+    3  # characters from which on people with exactly this name are enough; two are often a part
+)
 FEW: Final = 60
 WRONG_AMONG_THEM: Final = 10  # candidates that turn out to be somebody else, on a page of fifty
 CANDIDATES: Final = 1000  # opened at most for one search
@@ -84,20 +88,21 @@ class Probe:
     candidates: QuerySet[Patient]
     holds: Callable[[Patient], bool] | None = None
     limit: int = CANDIDATES
-    few: bool = False  # so few that they are all fetched, and put in order here
+    few: bool = False  # probably so few that all are fetched, and put in order here
 
 
 def search_patients(actor: Actor, clinic_id: UUID, text: str) -> list[Match]:
     """Visible patients meant by the text, at most 50: numbers before names, newest first.
 
     The text may be a phone or its last digits (four or more), two or more characters of a name, pinyin initials, a service
-    number or a card number. Raises SearchTooShort for one character, unless the actor sees at most 5,000 patients.
+    number or a card number. Where three or more characters are somebody's whole name, longer names are left out. Raises SearchTooShort for one character, unless the actor sees at most 5,000 patients.
     """
     query = unicodedata.normalize("NFKC", text).strip()[:LONGEST_QUERY]
     visible = visible_patients(actor, clinic_id)
     found: dict[UUID, Match] = {}
     with access(Purpose.CARE, Kind.MATCHED, field_sets=COMPARED):
-        for probe in [*_number_probes(visible, clinic_id, query), *_name_probes(visible, clinic_id, query)]:
+        numbers = _number_probes(visible, clinic_id, query)
+        for probe in chain(numbers, _name_probes(visible, clinic_id, query, found)):
             for patient in meant(probe, MATCHES_SHOWN - len(found)):
                 found.setdefault(patient.pk, Match(patient, probe.by))
     return list(found.values())
@@ -105,8 +110,21 @@ def search_patients(actor: Actor, clinic_id: UUID, text: str) -> list[Match]:
 
 def by_phone(visible: QuerySet[Patient], clinic_id: UUID, phone: str) -> Probe:
     """Who has this number, in E.164, whole."""
-    owners = people_with(clinic_id, Index.PHONE_EQ, phone)
-    return _among(owners, visible, MatchedBy.PHONE, lambda p: p.identity.phone == phone)
+    owners = few_with(clinic_id, Index.PHONE_EQ, phone)
+    return Probe(
+        MatchedBy.PHONE, visible.filter(pk__in=owners), lambda p: p.identity.phone == phone, few=True
+    )
+
+
+def by_whole_name(visible: QuerySet[Patient], clinic_id: UUID, name: str) -> Probe:
+    """Who has this name and nothing beside it, as `name_terms` writes it."""
+    namesakes = few_with(clinic_id, Index.NAME_EQ, name)
+    return Probe(
+        MatchedBy.NAME,
+        visible.filter(pk__in=namesakes),
+        lambda p: name_terms(p.identity.name or "") == name,
+        few=True,
+    )
 
 
 def by_name(visible: QuerySet[Patient], clinic_id: UUID, part: str) -> Probe:
@@ -144,8 +162,10 @@ def _newest_first(probe: Probe, room: int) -> Iterator[Patient]:
     """The candidates, up to the probe's limit. Few are wrong, so a few more are fetched than there is room for, and the rest when
     that was not enough: a common name has a thousand."""
     if probe.few:
-        yield from sorted(probe.candidates, key=lambda p: (p.created_at, p.pk), reverse=True)
-        return
+        few = list(probe.candidates[: FEW + 1])
+        if len(few) <= FEW:
+            yield from sorted(few, key=lambda p: (p.created_at, p.pk), reverse=True)
+            return
     candidates = probe.candidates.order_by("-created_at", "-pk")
     first = list(candidates[: room + WRONG_AMONG_THEM])
     yield from first
@@ -180,12 +200,18 @@ def _number_probes(visible: QuerySet[Patient], clinic_id: UUID, query: str) -> I
         yield by_phone(visible, clinic_id, phone)
 
 
-def _name_probes(visible: QuerySet[Patient], clinic_id: UUID, query: str) -> Iterator[Probe]:
+def _name_probes(
+    visible: QuerySet[Patient], clinic_id: UUID, query: str, found: Mapping[UUID, Match]
+) -> Iterator[Probe]:
+    """`found` is looked at between two probes: whoever typed a whole name is not shown the longer names it is part of."""
     part = name_terms(query)
     if part.isdigit() or not part:
         return
+    if len(part) >= WHOLE_NAME:
+        yield by_whole_name(visible, clinic_id, part)
     if len(part) > 1:
-        yield by_name(visible, clinic_id, part)
+        if all(match.by is not MatchedBy.NAME for match in found.values()):
+            yield by_name(visible, clinic_id, part)
     elif part.isascii() or visible[: READ_ONE_BY_ONE + 1].count() > READ_ONE_BY_ONE:
         raise SearchTooShort
     else:

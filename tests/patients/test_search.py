@@ -1,6 +1,7 @@
 """Found by what people say at the desk: numbers, names, initials; only those in one's care; nothing opened for nobody."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
@@ -13,7 +14,7 @@ from clinics.models import CareTeam, Clinic, User
 from patients.errors import SearchTooShort
 from patients.models import Card, Patient, PatientSearch
 from patients.queries import MatchedBy, search_patients
-from tests.factories.patients import PatientFactory, actor_for
+from tests.factories.patients import OPENED_AT, PatientFactory, actor_for
 
 pytestmark = pytest.mark.django_db
 Hire = Callable[..., User]
@@ -119,6 +120,37 @@ def test_a_service_number_opens_nothing(clinic: Clinic, nurse: Actor) -> None:
         search_patients(nurse, clinic.pk, patient.service_number)
 
         assert not AuditEvent.objects.filter(action="access").exists()
+
+
+def test_a_whole_name_finds_its_namesakes_and_no_longer_name(clinic: Clinic, at_work: Actor) -> None:
+    first, second = (PatientFactory(clinic=clinic, by=at_work, name="欧阳晓") for _ in range(2))
+    longer = PatientFactory(clinic=clinic, by=at_work, name="欧阳晓静")
+
+    assert found(at_work, clinic, "欧阳晓") == {first.pk, second.pk}
+    assert found(at_work, clinic, "阳晓静") == {longer.pk}
+    assert found(at_work, clinic, "欧阳") == {first.pk, second.pk, longer.pk}
+
+
+def test_a_namesake_of_another_team_hides_nobody(clinic: Clinic, other_team: CareTeam, nurse: Actor) -> None:
+    with acting(nurse):
+        PatientFactory(clinic=clinic, team=other_team, name="欧阳晓")
+        mine = PatientFactory(clinic=clinic, by=nurse, name="欧阳晓静")
+        assert found(nurse, clinic, "欧阳晓") == {mine.pk}
+
+
+def test_of_a_number_on_many_charts_the_newest_are_found(
+    clinic: Clinic, at_work: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("patients.queries.search.FEW", 2)
+    monkeypatch.setattr("patients.queries.search.MATCHES_SHOWN", 3)
+    shared = [
+        PatientFactory(clinic=clinic, by=at_work, phone="+8613800001234", at=OPENED_AT + timedelta(days=day))
+        for day in range(4)
+    ]
+
+    matches = search_patients(at_work, clinic.pk, "13800001234")
+
+    assert [match.patient.pk for match in matches] == [patient.pk for patient in shared[:0:-1]]
 
 
 def test_one_character_is_enough_for_who_sees_few_people(clinic: Clinic, at_work: Actor) -> None:
