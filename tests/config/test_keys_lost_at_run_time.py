@@ -174,6 +174,7 @@ def test_the_second_factor_waits_for_the_folder_and_makes_no_other_key(
     assert list(tmp_path.rglob("keys/*")) == before
 
 
+@two_losses
 def test_nothing_sealed_is_written_and_nothing_is_half_written(keys: Keys, house: House) -> None:
     desk = signed_in(house.doctor)
     card: dict[str, Any] = {
