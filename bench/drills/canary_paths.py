@@ -253,6 +253,7 @@ class Walk:
         for page in ("", "results/", "permissions/", "permissions/followup/"):
             self.expect(phone.get(here + page).status == 200, f"portal page {page}")
         phone.post(f"{here}people/", {"patient": person.name})
+        self._typed_address(phone, f"{here}permissions/{person.phone}/", None)
         phone.post(f"{here}permissions/followup/", {"answer": person.name, "token": person.phone})
         phone.post(f"{here}permissions/followup/", {"answer": "yes", "token": uuid4().hex})
         phone.post(f"{here}sign-out/", {})
@@ -275,6 +276,8 @@ class Walk:
                     f"/patients/{quote(typed)}/",
                     f"/{quote(person.name)}",
                     f"/patients/?q={quote(person.name)}",
+                    f"/patients/{uuid4()}/results/{person.phone}/",
+                    f"/p/{person.phone}/",
                 ):
                     self._typed_address(browser, address, None)
                 for address in (
@@ -304,6 +307,8 @@ class Walk:
         )
         self.expect(signed_in.status == 302, "the administrator signs in")
         self.expect(admin.get("/admin/clinics/user/").status == 200, "accounts in admin")
+        self._typed_address(admin, f"/admin/clinics/user/{person.phone}/change/", None)
+        self._typed_address(admin, f"/admin/clinics/user/?q={quote(person.name)}", None)
         typed = {"username": f"{person.name} ?", "password1": person.phone, "password2": person.id_number}
         for page in ("user", "careteam", "chain"):
             refused = admin.post(f"/admin/clinics/{page}/add/", {**typed, "clinic": person.name, "name": ""})
