@@ -3,7 +3,7 @@ PYTHON ?= python3
 RUN := .venv/bin/python
 SERVICES := $(RUN) -m config.embedded --ephemeral
 
-.PHONY: setup demo demo-reset test e2e lint messages
+.PHONY: setup demo demo-reset test e2e lint bench messages
 
 setup:
 	@$(PYTHON) tools/bootstrap.py
@@ -24,6 +24,9 @@ e2e: setup
 
 lint: setup
 	@$(SERVICES) -- $(RUN) tools/lint.py
+
+bench: setup
+	@missed=0; for name in $(or $(NAME),seal search); do $(RUN) -m bench $$name $(ARGS) || missed=1; done; exit $$missed
 
 messages: setup
 	@DJANGO_SETTINGS_MODULE=config.settings.test $(RUN) tools/messages.py extract

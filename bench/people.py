@@ -20,9 +20,11 @@ from django.apps.registry import Apps
 from django.db import connection, models
 
 from audit.acting import acting
-from audit.actors import system_actor
-from clinics.models import Chain, Clinic
-from clinics.services import open_clinic
+from audit.actors import Actor, system_actor
+from clinics.models import CareTeam, Chain, Clinic, User
+from clinics.queries import roles_at_work, staff_actor
+from clinics.roles import Role
+from clinics.services import give_role, join_team, open_clinic
 from config.dbroles.owner import as_owner
 from crypto import keyring
 from crypto.core import values, wire
@@ -153,6 +155,29 @@ def _fill(clinic_id: UUID, number: int, say: Say) -> None:
                     f"search: {done:,} of {number:,} people sealed, {per_second:,.0f} a second, {left:.0f} s left"
                 )
     keyring.forget_everything()
+
+
+def desk_of(clinic: Clinic, say: Say) -> Actor:
+    """Somebody at the desk, in a care team that cares for everybody in the clinic."""
+    user, made = User.objects.get_or_create(username=f"desk-{clinic.code}", defaults={"display_name": "林晓"})
+    if made:
+        say("search: a care team for everybody …")
+        with acting(system_actor("bench", clinic.pk)):
+            give_role(user, clinic.pk, Role.DOCTOR)
+            team = CareTeam.objects.create(clinic=clinic, name="1组")
+            join_team(user, team)
+        with as_owner(), connection.cursor() as cursor:
+            cursor.execute(CARED_FOR, [team.pk, clinic.pk])
+            cursor.execute("VACUUM ANALYZE patient_access")
+    with acting(system_actor("bench", clinic.pk)):
+        return staff_actor(user, clinic.pk, roles_at_work(user))
+
+
+# What the trigger of a care relationship would write.
+CARED_FOR: Final = """
+INSERT INTO patient_access (clinic_id, grantee, created_at, patient_id, source, source_id, valid_from, valid_until)
+SELECT clinic_id, %s, created_at, id, 1, id, created_at, 'infinity' FROM patients_patient WHERE clinic_id = %s
+"""
 
 
 # --- loading --------------------------------------------------------------------------------------------------------------

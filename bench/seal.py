@@ -33,6 +33,7 @@ GOALS: Final = {
 }
 COUNTER: Final = 0  # of the key epoch: it does not move while this runs
 SEED: Final = 20261121
+SALT: Final = "only for the comparison"  # the package wants one in the settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,26 +47,41 @@ SMALL: Final = Size(page=50, wide=1000, rounds=21)
 FULL: Final = Size(page=50, wide=1000, rounds=61)
 
 
+@dataclass(frozen=True, slots=True)
+class Clinics:
+    """Three clinics of the same people; the cipher of the last changes nothing."""
+
+    aes: UUID
+    sm4: UUID
+    identity: UUID
+
+
 def run(report: Report, *, full: bool) -> None:
+    size = FULL if full else SMALL
     with as_owner():
         create_tables()
-    measure(report, FULL if full else SMALL)
-
-
-@override_settings(SALT_KEY="only for the comparison")
-def measure(report: Report, size: Size) -> None:
-    """Seed three clinics of `size.wide` people each, and compare. The tables exist and may hold rows of earlier runs."""
     report.say(f"seal: sealing {3 * size.wide} rows …")
+    with override_settings(SALT_KEY=SALT):
+        clinics = seed(size)
+        _analyze()
+        report.say(f"seal: reading pages of {size.page} and {size.wide} …")
+        compare(report, size, clinics)
+
+
+def seed(size: Size) -> Clinics:
+    """As many people in each clinic as the widest page shows. Rows of earlier runs do not matter."""
     aes = _seed(Suite.AES_256_GCM, size.wide)
     sm4 = _seed(Suite.SM4_GCM, size.wide)
     with _identity_ciphers():
         identity = _seed(Suite.AES_256_GCM, size.wide)
-    _analyze()
-    _show(aes, sm4, identity)
-    report.say(f"seal: reading pages of {size.page} and {size.wide} …")
-    _compare_pages(report, size, aes, sm4, identity)
-    _compare_cold(report, size, aes)
-    _compare_wide(report, size, aes)
+    return Clinics(aes, sm4, identity)
+
+
+def compare(report: Report, size: Size, clinics: Clinics) -> None:
+    show(clinics.aes, clinics.sm4, clinics.identity)
+    _compare_pages(report, size, clinics.aes, clinics.sm4, clinics.identity)
+    _compare_cold(report, size, clinics.aes)
+    _compare_wide(report, size, clinics.aes)
 
 
 def _compare_pages(report: Report, size: Size, aes: UUID, sm4: UUID, identity: UUID) -> None:
@@ -195,7 +211,7 @@ def _read_blob(row: Any) -> tuple[str, ...]:
 # --- what it is read from ------------------------------------------------------------------------------------------------
 
 
-def _show(*clinic_ids: UUID) -> None:
+def show(*clinic_ids: UUID) -> None:
     """Row security shows these clinics to the whole session: a page is one query, with no setting of its own."""
     with connection.cursor() as cursor:
         shown = ",".join(str(clinic_id) for clinic_id in clinic_ids)
@@ -205,7 +221,7 @@ def _show(*clinic_ids: UUID) -> None:
 def _seed(suite: Suite, rows: int) -> UUID:
     """A new clinic, whose id is lower than those of its rows: they begin there in the order of ids."""
     clinic_id = uuid7()
-    _show(clinic_id)
+    show(clinic_id)
     keyring.begin_unit(COUNTER)
     random_ = random.Random(SEED)
     with transaction.atomic():

@@ -1,8 +1,9 @@
 """`python -m bench search`: finding a person by phone and by name, sealed, beside the same people in plain text.
 
-Ours is what the desk runs: the tokens of what was typed, the candidates that the gate shows, each opened and compared. The reference asks
-Django's ORM for the same page over the plaintext copy with its best index. Both stand under row security and have the same columns
-and the same order; keys are warm unless the name says cold. Parallel workers of PostgreSQL help the reference and are not counted.
+Ours is what the desk runs: the tokens of what was typed, the candidates that the gate shows to somebody whose team cares for everybody,
+each opened and compared. The reference asks Django's ORM for the same page over the plaintext copy with its best index, through the same gate.
+Both stand under row security and have the same columns and the same order; `_bare` leaves the gate out on both sides. Keys are warm
+unless the name says cold. Parallel workers of PostgreSQL help the reference and are not counted.
 """
 
 import random
@@ -15,17 +16,19 @@ from uuid import UUID
 
 from django.db import connection
 from django.db.models import QuerySet
+from django.db.models.expressions import RawSQL
+from django.utils import timezone
 
 from audit.actors import Actor, system_actor
 from bench.measure import Goal, Measure, Report, race
-from bench.people import PLAIN_INDEXES, TOKENS_KEY, PlainPatient, clinic_of, people
+from bench.people import PLAIN_INDEXES, TOKENS_KEY, PlainPatient, clinic_of, desk_of, people
 from config.dbroles.owner import as_owner
 from crypto import keyring
 from crypto.core.tokens import name_terms
 from crypto.scope import AccessScope, opening
 from patients.models import Patient
-from patients.queries.access import visible_patients
-from patients.queries.search import MATCHES_SHOWN, Probe, by_name, by_phone, meant
+from patients.queries.access import SEEN, visible_patients
+from patients.queries.search import MATCHES_SHOWN, Probe, by_name, by_phone, by_whole_name, meant
 from patients.search_tokens import tokens_of
 
 GOALS: Final = {
@@ -38,21 +41,22 @@ FEW, SMALL, FULL = 10_000, 100_000, 1_000_000
 COUNTER: Final = 0  # of the key epoch: it does not move while this runs
 SEED: Final = 7
 
-Ask = Callable[[UUID, str], object]
+Ask = Callable[[Actor, str], object]
 
 
 def run(report: Report, *, full: bool) -> None:
-    many = FULL if full else SMALL
-    compare(report, few=clinic_of(FEW, report.say).pk, many=clinic_of(many, report.say).pk, rounds=15)
+    clinics = clinic_of(FEW, report.say), clinic_of(FULL if full else SMALL, report.say)
+    few, many = (desk_of(clinic, report.say) for clinic in clinics)
+    compare(report, few=few, many=many, rounds=15)
     sizes_and_build(report)
 
 
-def compare(report: Report, *, few: UUID, many: UUID, rounds: int) -> None:
+def compare(report: Report, *, few: Actor, many: Actor, rounds: int) -> None:
     """Ask the same questions in both clinics; the people of the smaller are among those of the larger."""
-    _show(few, many)
+    _show(_clinic(few), _clinic(many))
     report.say("search: asking …")
     drawn = random.Random(SEED)
-    everybody = list(islice(people(FEW), _number_in(few)))
+    everybody = list(islice(people(FEW), _plain(_everybody_in(few)).count()))
     known = drawn.sample(everybody, min(200, len(everybody)))
     phones = [person.phone for person in known[:10]]
     whole = [person.name for person in known if len(person.name) == 3][:10]
@@ -62,19 +66,20 @@ def compare(report: Report, *, few: UUID, many: UUID, rounds: int) -> None:
     _compare_growth(report, few, many, phones, whole, pairs, rounds)
 
 
-def _compare_look_ups(report: Report, many: UUID, phones: list[str], whole: list[str], rounds: int) -> None:
-    samples = race(
-        {
-            "phone": _each(find_by_phone, many, phones),
-            "phone_plain": _each(plain_by_phone, many, phones),
-            "name": _each(find_by_name, many, whole),
-            "name_plain": _each(plain_by_whole_name, many, whole),
-        },
-        rounds=rounds,
-        times=3,
-    )
-    _report_each(report, "search.phone", samples, "phone", "phone_plain", len(phones))
-    _report_each(report, "search.name_full", samples, "name", "name_plain", len(whole))
+def _compare_look_ups(report: Report, many: Actor, phones: list[str], whole: list[str], rounds: int) -> None:
+    for suffix, actor in (("", many), ("_bare", _everybody_in(many))):
+        samples = race(
+            {
+                "phone": _each(find_by_phone, actor, phones),
+                "phone_plain": _each(plain_by_phone, actor, phones),
+                "name": _each(find_by_whole_name, actor, whole),
+                "name_plain": _each(plain_by_whole_name, actor, whole),
+            },
+            rounds=rounds,
+            times=3,
+        )
+        _report_each(report, f"search.phone{suffix}", samples, "phone", "phone_plain", len(phones))
+        _report_each(report, f"search.name_full{suffix}", samples, "name", "name_plain", len(whole))
     samples = race(
         {
             "phone": _each(find_by_phone_cold, many, phones),
@@ -85,7 +90,7 @@ def _compare_look_ups(report: Report, many: UUID, phones: list[str], whole: list
     _report_each(report, "search.phone_cold", samples, "phone", "phone_plain", len(phones))
 
 
-def _compare_pages(report: Report, many: UUID, pairs: list[str], rounds: int) -> None:
+def _compare_pages(report: Report, many: Actor, pairs: list[str], rounds: int) -> None:
     """Pairs drawn as often as they occur, then the commonest and the rarest of them, and one that nobody has."""
     by_hits = sorted(set(pairs[:100]), key=lambda pair: len(find_by_name(many, pair)))
     questions = {
@@ -95,16 +100,26 @@ def _compare_pages(report: Report, many: UUID, pairs: list[str], rounds: int) ->
         "search.name2_absent": ["龘靐"],
     }
     for name, texts in questions.items():
-        samples = race(
-            {"ours": _each(find_by_name, many, texts), "plain": _each(plain_by_part_of_name, many, texts)},
-            rounds=max(3, rounds // 3),
-            warm_ups=1,
-        )
-        _report_each(report, name, samples, "ours", "plain", len(texts))
+        for suffix, actor in (("", many), ("_bare", _everybody_in(many))):
+            samples = race(
+                {
+                    "ours": _each(find_by_name, actor, texts),
+                    "plain": _each(plain_by_part_of_name, actor, texts),
+                },
+                rounds=max(3, rounds // 3),
+                warm_ups=1,
+            )
+            _report_each(report, name + suffix, samples, "ours", "plain", len(texts))
 
 
 def _compare_growth(
-    report: Report, few: UUID, many: UUID, phones: list[str], whole: list[str], pairs: list[str], rounds: int
+    report: Report,
+    few: Actor,
+    many: Actor,
+    phones: list[str],
+    whole: list[str],
+    pairs: list[str],
+    rounds: int,
 ) -> None:
     """Questions that both clinics answer with as many people: what grows then is the search and not the page."""
     names = [
@@ -170,46 +185,54 @@ def _seconds_of_building(cursor: Any, indexes: Iterable[str]) -> float:
 # --- the questions, sealed ------------------------------------------------------------------------------------------------
 
 
-def find_by_phone(clinic_id: UUID, phone: str) -> list[Patient]:
-    return _found(clinic_id, lambda visible: by_phone(visible, clinic_id, phone))
+def find_by_phone(actor: Actor, phone: str) -> list[Patient]:
+    return _found(actor, lambda visible: by_phone(visible, _clinic(actor), phone))
 
 
-def find_by_phone_cold(clinic_id: UUID, phone: str) -> list[Patient]:
+def find_by_phone_cold(actor: Actor, phone: str) -> list[Patient]:
     keyring.forget_everything()
-    return find_by_phone(clinic_id, phone)
+    return find_by_phone(actor, phone)
 
 
-def find_by_name(clinic_id: UUID, typed: str) -> list[Patient]:
-    return _found(clinic_id, lambda visible: by_name(visible, clinic_id, name_terms(typed)))
+def find_by_name(actor: Actor, typed: str) -> list[Patient]:
+    return _found(actor, lambda visible: by_name(visible, _clinic(actor), name_terms(typed)))
 
 
-def _found(clinic_id: UUID, probe: Callable[[QuerySet[Patient]], Probe]) -> list[Patient]:
+def find_by_whole_name(actor: Actor, name: str) -> list[Patient]:
+    return _found(actor, lambda visible: by_whole_name(visible, _clinic(actor), name_terms(name)))
+
+
+def _found(actor: Actor, probe: Callable[[QuerySet[Patient]], Probe]) -> list[Patient]:
     keyring.begin_unit(COUNTER)
     with opening(AccessScope("bench", "care", "MATCHED", frozenset({"identity", "contact"}))):
-        return list(meant(probe(visible_patients(_actor(clinic_id), clinic_id)), MATCHES_SHOWN))
-
-
-def _actor(clinic_id: UUID) -> Actor:
-    return system_actor("bench", clinic_id)
+        return list(meant(probe(visible_patients(actor, _clinic(actor))), MATCHES_SHOWN))
 
 
 # --- the questions, in plain text -------------------------------------------------------------------------------------------
 
 
-def plain_by_phone(clinic_id: UUID, phone: str) -> list[PlainPatient]:
-    return _page(_plain(clinic_id).filter(phone=phone))
+def plain_by_phone(actor: Actor, phone: str) -> list[PlainPatient]:
+    return _page(_plain(actor).filter(phone=phone))
 
 
-def plain_by_whole_name(clinic_id: UUID, name: str) -> list[PlainPatient]:
-    return _page(_plain(clinic_id).filter(name=name))
+def plain_by_whole_name(actor: Actor, name: str) -> list[PlainPatient]:
+    return _page(_plain(actor).filter(name=name))
 
 
-def plain_by_part_of_name(clinic_id: UUID, part: str) -> list[PlainPatient]:
-    return _page(_plain(clinic_id).filter(name__contains=part))
+def plain_by_part_of_name(actor: Actor, part: str) -> list[PlainPatient]:
+    return _page(_plain(actor).filter(name__contains=part))
 
 
-def _plain(clinic_id: UUID) -> QuerySet[PlainPatient]:
-    return PlainPatient._default_manager.filter(clinic_id=clinic_id, restricted_at=None)
+def _plain(actor: Actor) -> QuerySet[PlainPatient]:
+    """The gate of `visible_patients`, before the plaintext copy."""
+    clinic_id = _clinic(actor)
+    patients = PlainPatient._default_manager.filter(clinic_id=clinic_id, restricted_at=None)
+    if actor.kind == "system":
+        return patients
+    now = timezone.now()
+    return patients.filter(
+        pk__in=RawSQL(SEEN, [actor.user_id, clinic_id, clinic_id, clinic_id, now, now])  # noqa: S611  # constant text
+    )
 
 
 def _page(found: QuerySet[PlainPatient]) -> list[PlainPatient]:
@@ -219,13 +242,13 @@ def _page(found: QuerySet[PlainPatient]) -> list[PlainPatient]:
 # --- helpers ----------------------------------------------------------------------------------------------------------------
 
 
-def _each(ask: Ask, clinic_id: UUID, texts: list[str]) -> Callable[[], object]:
-    return partial(_ask_all, ask, texts, clinic_id)
+def _each(ask: Ask, actor: Actor, texts: list[str]) -> Callable[[], object]:
+    return partial(_ask_all, ask, texts, actor)
 
 
-def _ask_all(ask: Ask, texts: list[str], clinic_id: UUID) -> None:
+def _ask_all(ask: Ask, texts: list[str], actor: Actor) -> None:
     for text in texts:
-        ask(clinic_id, text)
+        ask(actor, text)
 
 
 def _pair(name: str, drawn: random.Random) -> str:
@@ -233,8 +256,15 @@ def _pair(name: str, drawn: random.Random) -> str:
     return name[at : at + 2]
 
 
-def _number_in(clinic_id: UUID) -> int:
-    return PlainPatient._default_manager.filter(clinic_id=clinic_id).count()
+def _clinic(actor: Actor) -> UUID:
+    if actor.clinic_id is None:
+        raise ValueError("who asks, asks in a clinic")
+    return actor.clinic_id
+
+
+def _everybody_in(actor: Actor) -> Actor:
+    """Who sees the whole clinic without asking the gate."""
+    return system_actor("bench", _clinic(actor))
 
 
 def _show(*clinic_ids: UUID) -> None:
