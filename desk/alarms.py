@@ -72,6 +72,11 @@ class AlarmBoard:
     counted_all: bool
 
     @property
+    def total(self) -> int:
+        """How many alarms wait, as the frame counts them."""
+        return sum(len(shown.alarms) for shown in self.open)
+
+    @property
     def with_broken(self) -> bool:
         return any(not shown.is_decoy for shown in self.open)
 

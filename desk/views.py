@@ -65,7 +65,7 @@ def alarms(request: ClinicRequest) -> HttpResponse:
         messages.success(request, _("Decided. It stands on the log with your name."))
         return redirect("desk:alarms")
     board = alarm_board(request.actor, request.clinic.pk)
-    record("alarms.listed", object=("desk:alarms", ""), purpose=Purpose.SECURITY, count=len(board.open))
+    record("alarms.listed", object=("desk:alarms", ""), purpose=Purpose.SECURITY, count=board.total)
     return render(request, "desk/alarms.html", {"board": board, "decisions": AlarmDecision, "form": form})
 
 

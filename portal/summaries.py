@@ -76,12 +76,10 @@ class Summary:
             return _("No results yet")
         if self.critical:
             return _("Something needs a doctor now")
+        if self.unreadable:  # nobody knows what they say
+            return _("Results to look at together")
         if not self.concerns:
-            return (
-                _("All within range")
-                if self.in_range and not self.unreadable
-                else _("Results to look at together")
-            )
+            return _("All within range") if self.in_range else _("Results to look at together")
         return (
             _("Most of it is fine") if len(self.in_range) > len(self.concerns) else _("A few things to mind")
         )
@@ -94,6 +92,9 @@ class Summary:
             return _(
                 "%(names)s: the clinic calls you. Do not wait if you feel unwell: call the clinic, or 120."
             ) % {"names": names}
+        if self.unreadable:
+            names = _(", ").join(concern.newest.name for concern in self.concerns)
+            return _("Outside the range: %(names)s.") % {"names": names} if names else ""
         if self.concerns:
             names = _(", ").join(concern.newest.name for concern in self.concerns[:3])
             if len(self.concerns) > 3:
@@ -104,7 +105,7 @@ class Summary:
                     "count": len(self.concerns),
                 }
             return _("Outside the range: %(names)s. Nothing among them is critical.") % {"names": names}
-        return _("Nothing stands outside its range.") if self.in_range and not self.unreadable else ""
+        return _("Nothing stands outside its range.") if self.in_range else ""
 
 
 def summary_of(table: ResultsTable) -> Summary:

@@ -244,6 +244,7 @@ def test_the_persons_own_pages_say_plainly_what_cannot_be_read(house: House, pho
     assert "pt-say-due" in home
     assert "pt-say-due" in results
     assert "4.1" in results
+    assert "None of them" not in results  # nobody knows what the damaged one says
     assert "pt-switch" in permissions
     assert sorted(kind for kind, _whose in house.alarms()) == ["observation.detail", "patient.identity"]
 
