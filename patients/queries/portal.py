@@ -13,7 +13,7 @@ from patients.errors import PhoneInvalid
 from patients.identity import read_phone
 from patients.models import Patient, PortalAccess
 from patients.queries.access import open_portal_access
-from patients.search_tokens import people_with
+from patients.search_tokens import few_with
 
 
 def portal_accounts_by_phone(clinic: Clinic, phone: str, *, at: datetime | None = None) -> list[PortalAccess]:
@@ -29,7 +29,7 @@ def portal_accounts_by_phone(clinic: Clinic, phone: str, *, at: datetime | None 
     moment = at or timezone.now()
     access = PortalAccess.objects.filter(
         clinic=clinic,
-        patient_id__in=people_with(clinic.pk, Index.PHONE_EQ, number),
+        patient_id__in=few_with(clinic.pk, Index.PHONE_EQ, number),
         relation=PortalRelation.SELF,
         patient__restricted_at=None,
         user__is_active=True,
