@@ -21,7 +21,7 @@ from audit.canon import moment
 from audit.kinds import Kind
 from audit.participation import call
 from audit.purposes import Purpose
-from audit.services import record
+from audit.services import record, record_denial
 from clinics.models import User
 from clinics.queries import permissions_in, roles_at_work
 from clinics.roles import Permission
@@ -110,7 +110,10 @@ def erase_patient(patient: Patient, *, reason: Reason, by: Actor, at: datetime) 
 
 
 def check_may_erase(by: Actor, clinic_id: UUID) -> None:
-    """Raises PatientNotFound outside the actor's clinic, and ErasureNotAllowed where their role there does not include it."""
+    """Raises PatientNotFound outside the actor's clinic, and ErasureNotAllowed where their role there does not include it.
+
+    The latter is on the log. Inside `acting`.
+    """
     if by.clinic_id != clinic_id:
         raise PatientNotFound
     if by.kind == "system":
@@ -118,6 +121,7 @@ def check_may_erase(by: Actor, clinic_id: UUID) -> None:
     account = User.objects.filter(pk=by.user_id).first() if by.kind == "staff" and by.user_id else None
     allowed = permissions_in(roles_at_work(account), clinic_id) if account else frozenset()
     if Permission.ERASE_PATIENTS not in allowed:
+        record_denial(by, view="exchange.erasure", reason="role")
         raise ErasureNotAllowed
 
 
@@ -131,6 +135,7 @@ def _erase(patient_id: UUID, *, reason: Reason, at: datetime) -> tuple[Erased, l
     reference = uuid7()
     withdraw_everything(patient, by=current_actor(), at=at)
     Patient.objects.select_for_update().get(pk=patient.pk)
+    fate = plan_erasure(patient, at=at)  # again: a report may have been filed until the lock was ours
     files = [batch.pk for batch in _files_about(patient)]
     keys = destroy_subject_keys(files, frozenset(Scope), at=at, reference=reference)
     _let_everybody_forget(patient.pk, patient.clinic_id, subject_ids, fate.destroyed, files, at)
@@ -140,9 +145,8 @@ def _erase(patient_id: UUID, *, reason: Reason, at: datetime) -> tuple[Erased, l
     gone = destroy_file_keys(subject_ids, fate.destroyed, at=at)
     _record_files(patient.pk, subject_ids, destroyed=len(gone), held=len(held.file_ids))
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SET CONSTRAINTS ALL IMMEDIATE"
-        )  # what would fail at the commit fails before the line is written
+        # What would fail at the commit fails before the line is written.
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
     line = ledger.append(
         Erasure(
             number=0,
@@ -367,5 +371,6 @@ def release_hold(
         record(
             "files.released", object=("crypto.sealedfile", str(patient.pk)), subjects=subjects, count=count
         )
+    move_counter()  # a process that tried to open it keeps for a minute that it may not
     grant_chart(patient, to, reason=reason, by=by, at=at, until=at + OPEN_FOR)
     return len(released.key_ids)

@@ -239,6 +239,9 @@ def test_another_role_may_not(house: House, role: Role) -> None:
     with pytest.raises(ErasureNotAllowed):
         erase_patient(patient, reason=Reason.REQUEST, by=actor_for(account, house.clinic), at=ERASED_AT)
     assert ledger.read().length == 0
+    with acting(house.system):
+        denied = AuditEvent.objects.get(action="access.denied")
+        assert (denied.actor_id, denied.reason) == (account.pk, "role")
 
 
 def test_another_clinic_may_not(house: House) -> None:
