@@ -102,7 +102,7 @@ def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
         module = "rotation" if page == "rewrap_page" else "resealing"
         real = getattr(getattr(keys, module), page)
         monkeypatch.setattr(f"crypto.{module}.{page}", lambda *args, real=real: real(*args, limit=3))
-    monkeypatch.setattr(keys, "PAGE", 3)
+    monkeypatch.setattr(keys, "PEOPLE", 3)
 
 
 def test_in_a_new_epoch_everything_opens_and_everybody_is_found_after_each_page(

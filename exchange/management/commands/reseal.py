@@ -4,6 +4,8 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import Error as DatabaseError
+from django.db import connection
 from django.utils.translation import gettext as _
 
 from crypto.errors import ClinicError
@@ -29,5 +31,10 @@ class Command(BaseCommand):
                     self.stdout.write(
                         _("%(clinic)s: every value is under its newest key.") % {"clinic": clinic.code}
                     )
+        except DatabaseError as error:
+            connection.close()
+            raise CommandError(
+                _("The database ended the work. Start it again: it goes on from where it was.")
+            ) from error
         except ClinicError as error:
             raise CommandError(f"{error.message} ({error})" if str(error) else str(error.message)) from error

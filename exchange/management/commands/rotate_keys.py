@@ -4,6 +4,8 @@ from argparse import ArgumentParser
 from typing import Any, Final
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import Error as DatabaseError
+from django.db import connection
 from django.utils.timezone import now
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -42,6 +44,11 @@ class Command(BaseCommand):
                     )
                     finished = follow(self.stdout, clinic, jobs)
                     self.stdout.write(self._summary(clinic.code, finished))
+        except DatabaseError as error:
+            connection.close()
+            raise CommandError(
+                _("The database ended the work. Start it again: it goes on from where it was.")
+            ) from error
         except ClinicError as error:
             raise CommandError(f"{error.message} ({error})" if str(error) else str(error.message)) from error
 
