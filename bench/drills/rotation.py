@@ -11,6 +11,7 @@ import multiprocessing
 import random
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -177,8 +178,9 @@ def _weigh(reports: dict[str, rotation_crew.Report], tally: Tally) -> dict[str, 
     phones: dict[str, str] = {}
     for name, report in reports.items():
         tally.passed += report.values + report.found
-        for failure in report.failures:
-            tally.check(False, failure)
+        for failure, times in Counter(report.failures).items():
+            tally.check(False, f"{failure} ({times} times)")
+            tally.failed += times - 1
         tally.check(report.values > 0, f"{name} did nothing")
         phones |= report.phones
         tally.say(

@@ -143,7 +143,7 @@ class _Reader:
         name, phone = str(known["name"]), str(known["phone"])
         by_name = people_with(clinic.pk, Index.NAME_BG, name, every=True)
         by_phone = people_with(clinic.pk, Index.PHONE_EQ, phone)
-        if not (by_name.filter(patient=patient).exists() and by_phone.filter(patient=patient).exists()):
+        if patient.pk not in by_name or patient.pk not in by_phone:
             report.failures.append(f"{self._name}: patient {patient.pk} is not found")
         report.found += 2
 
@@ -194,6 +194,6 @@ class _Writer:
         report.phones[str(patient.pk)] = phone
         report.opened += 1
         with acting(actor):
-            if not people_with(clinic.pk, Index.PHONE_EQ, phone).filter(patient=patient).exists():
+            if patient.pk not in people_with(clinic.pk, Index.PHONE_EQ, phone):
                 report.failures.append(f"{self._name}: patient {patient.pk} is not found")
             report.found += 1
