@@ -437,7 +437,7 @@ def report(person: Person, visit: int = 1) -> bytes:
         "telecom": [{"system": "phone", "value": person.phone}, {"system": "email", "value": person.email}],
         "identifier": [{"system": "urn:oid:2.16.156.10011.1.3", "value": person.id_number}],
     }
-    visit = {
+    encounter = {
         "resourceType": "Encounter",
         "id": f"visit-{visit}",
         "status": "finished",
@@ -445,7 +445,7 @@ def report(person: Person, visit: int = 1) -> bytes:
         "subject": {"reference": "urn:uuid:person"},
         "period": {"start": f"{today - timedelta(days=1)}T08:00:00+08:00"},
     }
-    entries: list[dict[str, Any]] = [patient, visit, *_results(person, visit)]
+    entries: list[dict[str, Any]] = [patient, encounter, *_results(person, visit)]
     bundle = {
         "resourceType": "Bundle",
         "type": "collection",

@@ -18,9 +18,13 @@ from audit.acting import acting
 from audit.actors import system_actor
 from audit.kinds import Kind
 from audit.purposes import Purpose
+from bench.drills.canary_paths import report
+from bench.drills.canary_words import hatch
 from bench.drills.owner import owner_of_tables
 from bench.drills.tally import Tally
 from clinics.models import Clinic
+from consent.choices import GivenThrough, Method, StartedBy
+from consent.services import current_notice, record_consent
 from crypto import keyring
 from crypto.core import wire
 from crypto.core.chunks import CHUNK_BYTES, sealed_length
@@ -37,6 +41,10 @@ from exchange.demo.checkups import invent_checkups
 from exchange.demo.house import health_manager_of, open_house, teams_in
 from exchange.demo.lives import Home, Life, Settling
 from exchange.demo.people import invent_people
+from exchange.services import try_file
+from followups.choices import Outcome
+from followups.models import PENDING, FollowUp
+from followups.services import complete_follow_up
 from patients.models import Patient
 
 ROWS_OF_A_FIELD = 40
@@ -103,6 +111,32 @@ def invent(count: int) -> None:
     settling = Settling(lives=lives, homes=homes, shared_phones=frozenset(), at=at)
     for number in range(count):
         settling.settle(number)
+    for clinic in clinics:
+        _write_notes(clinic)
+
+
+def _write_notes(clinic: Clinic) -> None:
+    """What the demo's people leave empty: a witness, a note, a file nobody has decided about."""
+    by, at = system_actor("drill", clinic.pk), timezone.now()
+    with acting(by, clinic.pk):
+        for patient in Patient.objects.all()[:3]:
+            record_consent(
+                patient,
+                Purpose.RISK,
+                granted=True,
+                notice=current_notice(clinic, Purpose.RISK, "zh-hans", at),
+                method=Method.VERBAL_WITNESSED,
+                given_through=GivenThrough.DESK,
+                started_by=StartedBy.PERSON,
+                by=by,
+                at=at,
+                idem_key=f"drill:{patient.pk}",
+                evidence="证人林小雨",
+            )
+        for follow_up in FollowUp.objects.filter(state__in=PENDING)[:3]:
+            complete_follow_up(follow_up.pk, outcome=Outcome.NOT_REACHED, by=by, at=at, note="占线")
+        person = hatch(Random(0), people=1, others=1).people[0]
+        try_file(report(person), clinic=clinic, by=by, at=at)
 
 
 def _seal_with(clinic: Clinic, suite: Suite) -> None:
@@ -187,23 +221,22 @@ class Damage:
 
     @contextmanager
     def put(self, cell: Cell, raw: bytes) -> Iterator[None]:
-        """Other bytes in the cell."""
-        update = f"UPDATE {cell.table} SET {cell.column} = %s WHERE id = %s"
-        self._one(update, [raw, cell.pk.hex])
+        """Other bytes in the cell, past the triggers of tables that only grow."""
+        self._past_triggers(cell.table, cell.column, cell.pk, raw)
         try:
             yield
         finally:
-            self._one(update, [cell.raw, cell.pk.hex])
+            self._past_triggers(cell.table, cell.column, cell.pk, cell.raw)
 
     @contextmanager
     def row(self, cell: Cell, column: str, value: UUID) -> Iterator[None]:
         """Another subject or clinic in the row, past the trigger that refuses it."""
-        self._past_triggers(cell.table, column, cell.pk, value)
+        self._past_triggers(cell.table, column, cell.pk, value.hex)
         try:
             yield
         finally:
             before = {"subject_id": cell.subject_id, "sealed_by_clinic": cell.clinic_id}[column]
-            self._past_triggers(cell.table, column, cell.pk, before)
+            self._past_triggers(cell.table, column, cell.pk, before.hex)
 
     @contextmanager
     def key(self, cell: Cell, change: str, *values: Any) -> Iterator[None]:
@@ -235,12 +268,12 @@ class Damage:
             if cursor.rowcount != 1:
                 raise AssertionError("the damage did not reach one row")
 
-    def _past_triggers(self, table: str, column: str, pk: UUID, value: UUID) -> None:
+    def _past_triggers(self, table: str, column: str, pk: UUID, value: bytes | str) -> None:
         with self.owner.cursor() as cursor:
             cursor.execute(
                 f"BEGIN; ALTER TABLE {table} DISABLE TRIGGER USER;"
                 f" UPDATE {table} SET {column} = %s WHERE id = %s; ALTER TABLE {table} ENABLE TRIGGER USER; COMMIT",
-                [value.hex, pk.hex],
+                [value, pk.hex],
             )
 
 
