@@ -159,7 +159,7 @@ class SealedField(_Base[SetT, GetT]):
             return opened.value
         try:
             key = keyring.key_of_value(held.raw)
-            if key.cipher is None or key.subject_id.int != subject_id.int:
+            if key.cipher is None or key.subject_id != subject_id:
                 raise Broken("another subject's key")
             value = wire.unseal(key.cipher, key.binding(clinic_id, self.aad_name), row_id, held.raw)
         except Broken as error:
