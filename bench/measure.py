@@ -36,11 +36,10 @@ class Measure:
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """The largest ratio that is good enough, and what it is a ratio to. `full_only`: a small clinic says nothing about it."""
+    """The largest ratio that is good enough, and what it is a ratio to."""
 
     at_most: float
     against: str
-    full_only: bool = False
 
 
 class Bench(Protocol):
