@@ -127,6 +127,8 @@ class UnitOfWork:
         if user.is_authenticated and user.kind == UserKind.PATIENT:
             raise NoSuchPage
         if match.app_name == "admin":
+            if not _MEANS_NOTHING.fullmatch(match.kwargs.get("object_id", "0")):
+                raise NoSuchPage  # admin would repeat what was typed in a message, and so in the session
             return self._ask_for_second_factor(user) if user.is_authenticated else None
         if match.view_name not in PACKAGE_PAGES:
             raise NoSuchPage

@@ -92,3 +92,11 @@ def test_a_role_slipped_in_beside_the_application_is_a_row_change_of_the_log(cli
 
     with acting(system_actor("test", clinic.pk), clinic.pk):
         assert RowChange.objects.filter(tbl="clinics_staffrole", op="I").exists()
+
+
+@pytest.mark.parametrize("typed", ["13726097212", "wangxiaofang", "鵷鷇"])
+def test_what_was_typed_as_an_objects_id_is_repeated_nowhere(administrator: Client, typed: str) -> None:
+    answer = administrator.get(f"/admin/clinics/user/{typed}/change/")
+
+    assert answer.status_code == 404
+    assert not any(typed in str(value) for value in administrator.session.values())
