@@ -16,7 +16,7 @@ demo-reset: setup
 
 test: setup
 	@$(RUN) tools/browser.py
-	@$(SERVICES) --bare -- $(RUN) -m pytest -n 2 --dist loadgroup -q $(ARGS)
+	@$(SERVICES) --bare -- $(RUN) -m pytest -n 2 -q $(ARGS)
 
 e2e: setup
 	@$(RUN) tools/browser.py

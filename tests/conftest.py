@@ -5,10 +5,24 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from config.dbroles.owner import as_owner
 
 KEPT_TABLES = ("django_migrations", "django_content_type", "auth_permission", "crypto_epoch")
+
+
+class OneProductForAllWalks(LoadScopeScheduling):  # type: ignore[misc]  # the package is not typed
+    """Tests go wherever there is room, but the browser's walks go one after another to one process: they share a product."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "e2e" if nodeid.startswith("tests/e2e/") else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    # The plugin's own mark for this (xdist_group) has no effect under pytest 9.2.
+    return OneProductForAllWalks(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ from exchange.demo.house import PASSWORD
 from tests.e2e.conftest import VIOLATIONS, Visit
 from tests.e2e.test_main_job import ask
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("e2e")]
+pytestmark = pytest.mark.e2e
 
 
 def sign_in(visit: Visit, username: str) -> None:

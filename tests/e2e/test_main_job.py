@@ -22,7 +22,7 @@ from followups.messaging import forbidden_words
 from tests.e2e.conftest import Visit
 from tests.factories.records import fixture
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("e2e")]
+pytestmark = pytest.mark.e2e
 
 NAME, PHONE, BORN = "欧阳若兰", "19955500123", "1971-05-02"
 PATIENCE = 30.0  # seconds for a loop that turns every two
