@@ -1,7 +1,9 @@
 """The keys go away while people work: what holds nothing sealed goes on, the rest says so, and all is well when they are back."""
 
 from collections.abc import Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
@@ -19,7 +21,6 @@ from audit.actors import system_actor
 from clinics.models import User
 from config.start import refuse_to_start
 from crypto.keyfiles import read_or_create_key
-from crypto.providers.vault_client import Patience
 from tests.crypto.vault_server import Authority, Fault, make_authority, running, status, too_late
 from tests.factories.clinics import ClinicFactory
 from tests.factories.lost_keys import Keys, KeysInFiles, KeysInVault
@@ -61,13 +62,11 @@ def keys(
         settings.KEYS_DIR.mkdir(mode=0o700)
         yield KeysInFiles(settings.KEYS_DIR)
         return
-    monkeypatch.setattr(
-        "crypto.providers.vault_client.Patience",
-        lambda: Patience(read=0.05, total=0.2, pause=HASTE.pause, rest=0.02),
-    )
+    patience = SimpleNamespace(**asdict(replace(HASTE, rest=0.02)))
+    monkeypatch.setattr("crypto.providers.vault_client.Patience", lambda: patience)
     with running(authority) as server:
         use_vault(settings, server, tmp_path / "token")
-        yield KeysInVault(server, ILLNESSES[request.param])
+        yield KeysInVault(server, ILLNESSES[request.param], patience)
 
 
 # Above the provider every loss is the same error; the dear walks are taken with the nearest and the slowest.

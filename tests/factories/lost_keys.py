@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Protocol
 
 from config import health
 from crypto import keyring
 from tests.crypto.vault_server import Fault, VaultServer
+from tests.factories.vault import HASTE
 
 
 class Keys(Protocol):
@@ -32,12 +34,14 @@ class KeysInFiles:
 
 @dataclass
 class KeysInVault:
-    """`illness`: unreachable, sealed, or an answer that goes wrong."""
+    """`illness`: unreachable, sealed, or an answer that goes wrong. Only a lost one is not waited for: the machine may be busy."""
 
     server: VaultServer
     illness: str | Fault
+    patience: SimpleNamespace
 
     def lose(self) -> None:
+        self.patience.read, self.patience.total = 0.05, 0.2
         if self.illness == "unreachable":
             self.server.stop()
         elif self.illness == "sealed":
@@ -48,6 +52,7 @@ class KeysInVault:
 
     def find(self) -> None:
         self.server.always, self.server.sealed = None, False
+        self.patience.read, self.patience.total = HASTE.read, HASTE.total
         if self.illness == "unreachable":
             self.server.start()
         forget()

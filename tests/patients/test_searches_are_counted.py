@@ -76,7 +76,7 @@ def test_the_page_says_to_wait_and_the_log_keeps_the_denial(
     answer = client.post(reverse(page), {"q": "淑英"})
 
     assert answer.status_code == 429
-    assert "Too many searches" in answer.content.decode()
+    assert str(SearchTooOften.message) in answer.content.decode()
     with acting(nurse):
         denial = AuditEvent.objects.get(action="access.denied")
         assert denial.reason == "SearchTooOften"
