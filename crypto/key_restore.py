@@ -1,7 +1,8 @@
 """Newer wraps from a copy of the key tables into a database that was restored from an older dump.
 
-A wrap is replaced only where its key-encryption key is gone, and only by one that opens. What is destroyed, here or in the copy by an
-erasure, stays or becomes destroyed. The functions work in the caller's transaction.
+A copy is believed only where something else bears it out: a wrap is replaced only where its key-encryption key is gone, and only by
+one that opens; a key becomes destroyed only when the erasure ledger knows of it, and a key-encryption key only when the provider has
+it no more. What is destroyed here stays destroyed. The functions work in the caller's transaction.
 """
 
 from collections.abc import Collection, Sequence
@@ -52,6 +53,8 @@ def put_back_keks(rows: Sequence[Row], clinics: Collection[UUID]) -> None:
 
 
 def _is_ahead(kek: Kek | None, row: Row) -> bool:
+    if row["state"] == KekState.DESTROYED and provider().exists(row["provider_ref"]):
+        return False
     if kek is None:
         return True
     return (
@@ -77,12 +80,14 @@ def keks_gone(clinics: Collection[UUID]) -> set[int]:
     }
 
 
-def put_back_keys(table: WrappedTable, rows: Sequence[Row], gone: Collection[int]) -> PutBack:
-    """Newer wraps of a page of data keys or file keys."""
+def put_back_keys(
+    table: WrappedTable, rows: Sequence[Row], gone: Collection[int], erasures: Collection[UUID]
+) -> PutBack:
+    """Newer wraps of a page of data keys or file keys. `erasures` are the references of the lines of the erasure ledger."""
     with connection.cursor() as cursor:
         destroyed = 0
         for row in rows:
-            if row.get("destroy_ref"):
+            if row.get("destroy_ref") in erasures:
                 cursor.execute(_DESTROY_SUBJECT_KEY, [row["destroyed_at"], row["destroy_ref"], row["id"]])
                 destroyed += cursor.rowcount
         cursor.execute(

@@ -14,7 +14,7 @@ from audit.acting import acting
 from audit.actors import Actor, system_actor
 from audit.services import record
 from clinics.models import Clinic
-from crypto import key_restore, key_tables
+from crypto import key_restore, key_tables, ledger
 from crypto.epoch import move_counter
 from crypto.jobs import PAGE
 from crypto.key_tables import CopiedTable, CopyRefused
@@ -78,7 +78,7 @@ def restore_key_tables(path: Path) -> Restored:
     """Put newer wraps from a copy where this database's own open nothing any more. Doing it twice changes nothing more.
 
     Inside `only_run`, before the application takes requests; `rotate_keys` then builds search tokens where they are lost. A key that
-    was destroyed stays destroyed. Raises KeyCopyRefused for a damaged file and for one of another installation.
+    was destroyed stays destroyed. Raises KeyCopyRefused for a damaged file and for one of another installation, LedgerRefused.
     """
     try:
         return _restore(path)
@@ -89,6 +89,7 @@ def restore_key_tables(path: Path) -> Restored:
 def _restore(path: Path) -> Restored:
     keks, indexes = _read_through(path)
     clinics = _clinics()
+    erasures = {erasure.reference for erasure in ledger.read().erasures}
     restored = Restored()
     with acting(_system(), *clinics):
         key_restore.put_back_keks(keks, clinics)
@@ -96,7 +97,7 @@ def _restore(path: Path) -> Restored:
     for table in WRAPPED:
         for rows in _pages(path, table.name):
             with acting(_system(), *clinics):
-                page = key_restore.put_back_keys(table, rows, gone)
+                page = key_restore.put_back_keys(table, rows, gone, erasures)
                 if changed := page.wrapped + page.destroyed:
                     record("keys.restored", object=(table.label, ""), count=changed)
             restored.wrapped += page.wrapped

@@ -2,11 +2,12 @@
 
 import gzip
 import io
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -15,15 +16,20 @@ from django.utils.timezone import now
 from pytest_django import Settings
 
 from audit.acting import acting
+from audit.canon import moment
 from clinics.models import Clinic
 from config.dbroles.owner import as_owner
+from crypto import ledger
+from crypto.core.ledger import NOTHING, Erasure
 from crypto.core.scopes import Scope
 from crypto.models import Kek, KekState, SubjectKey
 from exchange.errors import KeyCopyRefused
 from exchange.services import keys
 from exchange.services.key_copies import back_up_key_tables, is_backed_up, restore_key_tables
 from exchange.tasks import keep_keys_task
+from patients.models import Patient
 from tests.exchange.test_key_commands import House
+from tests.factories.erasure import own_keys
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -31,9 +37,33 @@ RESTORED = ("index_key", "subject_key", "sealed_file", "patient_search", "crypto
 
 
 @pytest.fixture
-def house(settings: Settings, tmp_path: Path) -> House:
+def house(
+    transactional_db: None, settings: Settings, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> House:
+    own_keys(settings, tmp_path_factory.mktemp("own"))
     settings.KEY_TABLES_DIR = tmp_path
     return House()
+
+
+def erase_in_ledger(patient: Patient) -> UUID:
+    """A line of the ledger, as an erasure of this person would have written it; answers its reference."""
+    line = Erasure(
+        number=1,
+        at=moment(now()),
+        clinic_id=patient.clinic_id,
+        patient_id=patient.pk,
+        subject_ids=(patient.subject_id,),
+        destroyed=frozenset({Scope.IDENTITY}),
+        restricted=frozenset(),
+        key_ids=(),
+        held_key_ids=(),
+        file_ids=(),
+        reference=uuid4(),
+        previous=NOTHING,
+    )
+    ledger.ledger_file().write_bytes(line.line() + b"\n")
+    ledger.ledger_file().chmod(0o600)
+    return line.reference
 
 
 @contextmanager
@@ -72,7 +102,7 @@ def test_an_old_dump_opens_with_a_newer_copy(house: House) -> None:
         change_keys(house.clinic)
         with acting(house.system):
             SubjectKey.objects.filter(subject_id=erased.subject_id, scope=Scope.IDENTITY).update(
-                wrapped=None, destroyed_at=now(), destroy_ref=uuid4()
+                wrapped=None, destroyed_at=now(), destroy_ref=erase_in_ledger(erased)
             )
         copy = back_up_key_tables(at=now())
 
@@ -112,6 +142,25 @@ def test_a_key_that_was_destroyed_here_does_not_come_back(house: House) -> None:
     assert (restored.wrapped, restored.destroyed, restored.closed) == (0, 0, 0)
     with acting(house.system):
         assert not SubjectKey.objects.filter(subject_id=patient.subject_id, wrapped__isnull=False).exists()
+
+
+def test_a_forged_copy_destroys_nothing(house: House, tmp_path: Path) -> None:
+    """It says of every key that an erasure destroyed it, and of the key-encryption key that it is gone."""
+    lines = [
+        json.loads(line) for line in gzip.decompress(back_up_key_tables(at=now()).read_bytes()).splitlines()
+    ]
+    for row in lines:
+        if row.get("table") == "subject_key":
+            row["wrapped"], row["destroyed_at"], row["destroy_ref"] = None, now().isoformat(), str(uuid4())
+        if row.get("table") == "crypto_kek":
+            row["state"] = "destroyed"
+    forged = tmp_path / "forged"
+    forged.write_bytes(gzip.compress(b"".join(json.dumps(row).encode() + b"\n" for row in lines)))
+
+    restored = restore_key_tables(forged)
+
+    assert restored.destroyed == 0
+    house.everything_opens_and_everybody_is_found()
 
 
 def test_a_copy_of_another_installation_or_a_damaged_one_changes_nothing(
