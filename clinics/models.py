@@ -26,6 +26,11 @@ class Chain(models.Model):
         return self.name
 
 
+CLINIC_CODE = (
+    "[a-z][a-z0-9-]*"  # a number that somebody types into an address is no code, and never looked up
+)
+
+
 class Clinic(models.Model):
     """One clinic: the border no patient's data crosses."""
 
@@ -40,6 +45,15 @@ class Clinic(models.Model):
     class Meta:
         verbose_name = _("clinic")
         verbose_name_plural = _("clinics")
+        constraints = [
+            models.CheckConstraint(
+                name="clinic_code_form",
+                condition=models.Q(code__regex=f"^{CLINIC_CODE}$"),
+                violation_error_message=_(
+                    "A clinic's code begins with a small letter; small letters, digits and hyphens follow."
+                ),
+            )
+        ]
 
     def __str__(self) -> str:
         return self.name

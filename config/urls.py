@@ -2,9 +2,18 @@
 
 from allauth.account.decorators import secure_admin_login
 from django.contrib import admin
-from django.urls import include, path
+from django.urls import include, path, register_converter
+from django.urls.converters import StringConverter
 
+from clinics.models import CLINIC_CODE
 from config.health import health
+
+
+class ClinicCode(StringConverter):
+    regex = CLINIC_CODE
+
+
+register_converter(ClinicCode, "clinic")
 
 admin.autodiscover()
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]  # allauth's page, its lock-out and second factor
@@ -18,7 +27,7 @@ urlpatterns = [
     path("", include("records.urls")),
     path("", include("followups.urls")),
     path("import/", include("exchange.urls")),
-    path("p/<slug:clinic_code>/", include("portal.urls")),
+    path("p/<clinic:clinic_code>/", include("portal.urls")),
     path("accounts/", include("allauth.urls")),
     path("admin/", admin.site.urls),
     path("health/", health, name="health"),

@@ -80,6 +80,8 @@ def test_a_clinic_is_opened_with_its_keys_by_a_command() -> None:
         assert IndexKey.objects.filter(clinic_id=clinic.pk).exists()
     with pytest.raises(CommandError, match="north"):
         call_command("open_clinic", "north", **words)
+    with pytest.raises(CommandError, match="no code"):
+        call_command("open_clinic", "13800001234", **words)
 
 
 def test_a_role_slipped_in_beside_the_application_is_a_row_change_of_the_log(clinic: Clinic) -> None:

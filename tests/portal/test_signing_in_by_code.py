@@ -184,6 +184,14 @@ def test_a_clinic_that_does_not_exist_has_no_portal(clinic: Clinic, client: Clie
     assert client.get("/p/nowhere/sign-in/").status_code == 404
 
 
+def test_a_number_in_the_place_of_a_clinic_is_looked_up_nowhere(clinic: Clinic, client: Client) -> None:
+    """Statements stand in the server's view of what runs: a phone typed into an address would be seen there."""
+    with CaptureQueriesContext(connection) as seen:
+        assert client.get("/p/13800004321/").status_code == 404
+        assert client.post("/p/13800004321/sign-in/", {"phone": "13800004321"}).status_code == 404
+    assert not any("13800004321" in query["sql"] for query in seen)
+
+
 def test_a_closed_account_gets_no_code(person: Person, ask: Ask) -> None:
     User.objects.filter(pk=person.user.pk).update(is_active=False)
     ask()

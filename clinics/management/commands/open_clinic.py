@@ -1,12 +1,13 @@
 """Opens a clinic with its keys: without keys nothing of a patient could be written there."""
 
+import re
 from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from django.db import IntegrityError
 
-from clinics.models import Chain
+from clinics.models import CLINIC_CODE, Chain
 from clinics.services import open_clinic
 
 
@@ -21,7 +22,9 @@ class Command(BaseCommand):
         parser.add_argument("--phone", required=True)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Raises CommandError where the code is taken."""
+        """Raises CommandError where the code is taken, or is none."""
+        if not re.fullmatch(CLINIC_CODE, options["code"]):
+            raise CommandError(f"{options['code']} is no code: {CLINIC_CODE}")
         chain, _ = Chain.objects.get_or_create(name=options["chain"])
         try:
             clinic = open_clinic(
