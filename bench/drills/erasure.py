@@ -17,14 +17,11 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 from uuid import UUID
 
-import psycopg2
-import psycopg2.extras
 from django.apps import apps
 from django.conf import settings
 from django.db import connection
 from django.test.utils import override_settings
 from django.utils import timezone
-from psycopg2.extensions import connection as Connection
 
 from audit import configured
 from audit.access import access
@@ -38,6 +35,7 @@ from audit.services import record
 from audit.signing import read_verifier
 from audit.verification import Trust, Verification
 from bench.drills.erasure_thief import Column, Loot, Thief
+from bench.drills.owner import owner_of_tables
 from bench.drills.tally import Scale, Tally
 from clinics.models import Clinic
 from crypto import keyring, ledger
@@ -174,7 +172,7 @@ def _back_up(place: Path) -> Backup:
 @contextmanager
 def _restored(backup: Backup) -> Iterator[str]:
     """The name of a database that holds the dump."""
-    with _as_owner("postgres") as owner, owner.cursor() as cursor:
+    with owner_of_tables("postgres") as owner, owner.cursor() as cursor:
         cursor.execute(f"DROP DATABASE IF EXISTS {RESTORED}")
         cursor.execute(f"CREATE DATABASE {RESTORED} TEMPLATE template0")
     try:
@@ -184,7 +182,7 @@ def _restored(backup: Backup) -> Iterator[str]:
         )
         yield RESTORED
     finally:
-        with _as_owner("postgres") as owner, owner.cursor() as cursor:
+        with owner_of_tables("postgres") as owner, owner.cursor() as cursor:
             cursor.execute(f"DROP DATABASE {RESTORED} WITH (FORCE)")
 
 
@@ -205,18 +203,6 @@ def _postgres(program: str, address: str, *arguments: str) -> None:
 def _address(variable: str, *, database: str = "") -> str:
     name = database or str(connection.settings_dict["NAME"])
     return urlsplit(os.environ[variable])._replace(scheme="postgresql", path=f"/{name}").geturl()
-
-
-@contextmanager
-def _as_owner(database: str = "") -> Iterator[Connection]:
-    """The owner reads every row of every clinic, as whoever has the files of the database does."""
-    owner = psycopg2.connect(_address("DATABASE_OWNER_URL", database=database))
-    owner.autocommit = True
-    psycopg2.extras.register_uuid(conn_or_curs=owner)
-    try:
-        yield owner
-    finally:
-        owner.close()
 
 
 # --- what must hold ---------------------------------------------------------------------------------------------------------
@@ -259,7 +245,7 @@ def _start_on(database: str) -> None:
 
 
 def _left_in(database: str) -> dict[str, tuple[set[str], bool]]:
-    with _as_owner(database) as owner, owner.cursor() as cursor:
+    with owner_of_tables(database) as owner, owner.cursor() as cursor:
         cursor.execute(_LEFT)
         return {subject: (set(states), found) for subject, states, found in cursor.fetchall()}
 
@@ -284,7 +270,7 @@ def _restored_database_erases_again(
 
 def _thief_before_the_epoch(tally: Tally, database: str, backup: Backup, erased: list[Person]) -> None:
     """A control: the same thief a day too early opens all of it. So the drill does try."""
-    with _as_owner(database) as dump:
+    with owner_of_tables(database) as dump:
         thief = Thief(Path(settings.KEYS_DIR), [dump])
         values, files = thief.values(dump, _columns()), thief.files(dump, backup.files)
         for person in erased:
@@ -306,7 +292,7 @@ def _end_the_epoch(tally: Tally) -> None:
 def _thief_after_the_epoch(
     tally: Tally, database: str, backup: Backup, erased: list[Person], spared: list[Person]
 ) -> None:
-    with _as_owner(database) as dump, _as_owner() as newest:
+    with owner_of_tables(database) as dump, owner_of_tables() as newest:
         thief = Thief(Path(settings.KEYS_DIR), [dump, newest])
         loot = {
             "value of the old dump": thief.values(dump, _columns()),
@@ -343,7 +329,7 @@ def _restored_database_stays_closed(
 ) -> None:
     """The old dump restored after the epoch: the application starts on it, and erases what it brought back."""
     _start_on(database)
-    with _as_owner(database) as restored:
+    with owner_of_tables(database) as restored:
         thief = Thief(Path(settings.KEYS_DIR), [restored])
         loot: Loot = thief.values(restored, _columns())
     left = _left_in(database)
@@ -393,7 +379,7 @@ def _log_verifies(tally: Tally) -> None:
         reading.close()
     problems = [str(problem) for report in reports for problem in report.problems]
     tally.check(bool(reports) and not problems, f"the log verifies: {json.dumps(problems[:3])}")
-    with _as_owner() as owner, owner.cursor() as cursor:
+    with owner_of_tables() as owner, owner.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM audit_event WHERE action = 'patient.erased'")
         said = cursor.fetchone()
     tally.check(said == (ledger.read().length,), "the log names every erasure once")

@@ -11,8 +11,11 @@ from psycopg2.extensions import connection as Connection
 
 
 @contextmanager
-def owner_of_tables() -> Iterator[Connection]:
-    """A connection of its own, each statement a transaction. Raises ImproperlyConfigured without the owner's address."""
+def owner_of_tables(name: str = "") -> Iterator[Connection]:
+    """A connection of its own to the database `name` (default: Django's own), each statement a transaction.
+
+    Raises ImproperlyConfigured without the owner's address.
+    """
     database, role = connection.settings_dict, settings.DATABASE_OWNER
     if role is None:
         raise ImproperlyConfigured(
@@ -21,7 +24,7 @@ def owner_of_tables() -> Iterator[Connection]:
     owner = psycopg2.connect(
         host=database["HOST"],
         port=database["PORT"],
-        dbname=database["NAME"],
+        dbname=name or database["NAME"],
         user=role["USER"],
         password=role["PASSWORD"],
     )
