@@ -4,68 +4,39 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from uuid import UUID
 
-from audit.actors import Unit, current_unit
-from audit.decoys import ring_for
-from audit.events import Draft, purpose_of, write
+from audit.actors import current_unit
 from audit.kinds import Kind
-from audit.models import AuditEvent
 from audit.purposes import Purpose
+from audit.relations import Relation, Standing
+from audit.services import record_access
 from crypto.scope import AccessScope, opening
-
-SUBJECTS_IN_AN_EVENT = 500
 
 
 @contextmanager
 def access(
-    purpose: Purpose,
-    kind: Kind,
-    *,
-    relation: str = "",
-    reason: str = "",
-    field_sets: frozenset[str] | None = None,
+    purpose: Purpose, kind: Kind, *, reason: str = "", field_sets: frozenset[str] | None = None
 ) -> Iterator[AccessScope]:
     """Sealed fields open inside, those of `field_sets` (default: the actor's). Raises NoActor outside `acting`.
 
-    At its end one ACCESS event is written, in the same transaction, if anything was opened. `relation` is what ties the actor
-    to whom they looked at (own, team, none, break_glass), for the rules of alarms; `reason` is the code of why, where one was
-    asked for. After an exception the event is written when the unit of work is over, so that it survives the rollback. A person
-    who came to see a decoy raises an alarm with it.
+    At its end what was opened is one event (`audit.services.record_access`), in the same transaction; one for each way in which
+    the actor stands to whom they looked at, which whoever loads them says by `relate`. `reason` is the code of why, where one was
+    asked for. After an exception the event is written when the unit of work is over, so that it survives the rollback.
     """
-    unit = current_unit()
+    unit, kind, purpose = current_unit(), Kind(kind), Purpose(purpose)
     allowed = field_sets if field_sets is not None or unit.actor.kind == "system" else unit.actor.field_sets
-    scope = AccessScope(unit.actor.ref, purpose_of(purpose), Kind(kind).value, allowed)
+    scope = AccessScope(unit.actor.ref, purpose.value, kind.value, allowed)
     try:
         with opening(scope):
             yield scope
     except BaseException:
-        unit.owed += _drafts(unit, scope, relation, reason)
+        record_access(unit, scope.opened, kind=kind, purpose=purpose, reason=reason, lost=True)
         raise
-    for draft in _drafts(unit, scope, relation, reason):
-        ring_for(draft, write(draft).uid)
-        unit.if_lost.append(draft)
+    record_access(unit, scope.opened, kind=kind, purpose=purpose, reason=reason)
 
 
-def _drafts(unit: Unit, scope: AccessScope, relation: str, reason: str) -> list[Draft]:
-    """One event for every 500 subjects. What was only matched is a number: whom a search compared is nobody's visit."""
-    return [_draft(unit, scope, relation, reason, subjects) for subjects in _batches(sorted(scope.opened))]
+def relate(subject_id: UUID, relation: Relation, *, vip: bool = False) -> None:
+    """Say how the actor stands to a subject; every scope of this unit of work that opens them tells so. The last word counts.
 
-
-def _batches(subjects: list[UUID]) -> Iterator[tuple[UUID, ...]]:
-    for start in range(0, len(subjects), SUBJECTS_IN_AN_EVENT):
-        yield tuple(subjects[start : start + SUBJECTS_IN_AN_EVENT])
-
-
-def _draft(unit: Unit, scope: AccessScope, relation: str, reason: str, subjects: tuple[UUID, ...]) -> Draft:
-    names = set[str]().union(*(scope.opened[subject] for subject in subjects))
-    return Draft(
-        unit=unit,
-        action=AuditEvent.Action.ACCESS,
-        clinic_id=unit.clinic_id,
-        subjects=() if scope.kind == Kind.MATCHED else subjects,
-        fields=dict.fromkeys(names),
-        kind=scope.kind,
-        purpose=scope.purpose,
-        relation=relation,
-        reason=reason,
-        count=len(subjects),
-    )
+    `vip`: the subject is a colleague or well known. Raises NoActor.
+    """
+    current_unit().standings[subject_id] = Standing(Relation(relation), vip)

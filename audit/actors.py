@@ -13,6 +13,7 @@ from crypto.scope import BrokenValue
 if TYPE_CHECKING:
     from audit.alarms import AlarmDraft
     from audit.events import Draft
+    from audit.relations import Standing
 
 ActorKind = Literal["staff", "patient", "system", "anonymous"]
 FIELD_SETS = frozenset(
@@ -25,7 +26,7 @@ class Actor:
     """Whoever is answerable for a unit of work.
 
     `ref` names them in the log ("user:<uuid>", "system:<name>"); `on_behalf_of` is the subject a proxy acts for.
-    `clinic_id` None means the installation itself.
+    `clinic_id` None means the installation itself; `roles` are the codes of what a member of staff is there.
     """
 
     ref: str
@@ -34,6 +35,7 @@ class Actor:
     field_sets: frozenset[str]
     user_id: UUID | None = None
     on_behalf_of: str = ""
+    roles: tuple[str, ...] = ()
 
 
 def system_actor(name: str, clinic_id: UUID | None) -> Actor:
@@ -46,7 +48,8 @@ class Unit:
     """One unit of work: its actor, the clinics it sees, and the number of its database transaction.
 
     `if_lost` are entries written inside the transaction that must be written again should it be rolled back;
-    `owed` are entries that must be written after it, however it ends. `broken` is what did not open so far.
+    `owed` are entries that must be written after it, however it ends. `broken` is what did not open so far; `standings` is how
+    the actor stands to subjects, as `audit.access.relate` was told.
     """
 
     actor: Actor
@@ -57,6 +60,7 @@ class Unit:
     if_lost: "list[Draft | AlarmDraft]" = field(default_factory=list)
     owed: "list[Draft | AlarmDraft]" = field(default_factory=list)
     broken: dict[BrokenValue, None] = field(default_factory=dict)
+    standings: "dict[UUID, Standing]" = field(default_factory=dict)
 
     @property
     def clinic_id(self) -> UUID | None:

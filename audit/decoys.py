@@ -12,15 +12,12 @@ from django.db import transaction
 
 from audit.alarms import AlarmDraft, Rule, put
 from audit.events import Draft
-from audit.kinds import Kind
+from audit.kinds import SEEN
 from audit.models import Decoy
 from crypto import keyring
 from crypto.epoch import move_counter
 from crypto.errors import KeysMissing, SealBroken
 from crypto.indexes import marks_for
-
-SEEN = frozenset({Kind.VIEWED, Kind.REVEALED, Kind.PLAYED, Kind.EXPORTED, Kind.PRINTED})
-"""The ways in which a person comes to see somebody. A list, a search and a job meet decoys like everybody else."""
 
 
 @transaction.atomic

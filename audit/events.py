@@ -18,6 +18,8 @@ from audit.canon import canonical, mac, moment, plain
 from audit.errors import LogUnavailable
 from audit.models import SYSTEM_LOG, AuditEvent
 from audit.purposes import Purpose
+from audit.relations import Relation
+from audit.wrote import Wrote, key_of
 from crypto.ids import uuid7
 
 VERSION = 1
@@ -28,7 +30,8 @@ _CODE = re.compile(r"[A-Za-z0-9_.:-]{0,64}")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
     """What happened, before it has a number, a time and a transaction. `fields` maps a name to (old, new), or to None
-    where it was only opened; `reason` and `result` are codes, because free text would be a person's words in the clear."""
+    where it was only opened; `wrote` names what was written beside the object; `reason` and `result` are codes, because free
+    text would be a person's words in the clear."""
 
     unit: Unit
     action: str
@@ -39,7 +42,9 @@ class Draft:
     kind: str = ""
     purpose: str = ""
     decision: UUID | None = None
-    relation: str = ""
+    relation: Relation | None = None
+    vip: bool = False
+    wrote: tuple[Wrote, ...] = ()
     count: int | None = None
     result: str = "ok"
     reason: str = ""
@@ -54,8 +59,8 @@ class Draft:
 
 
 def object_of(thing: models.Model | tuple[str, str] | None) -> tuple[str, str] | None:
-    """Type and id: a model as "app.model"."""
-    return (thing._meta.label_lower, str(thing.pk)) if isinstance(thing, models.Model) else thing
+    """Type and id: a model as "app.model" and the key its row changes carry."""
+    return (thing._meta.label_lower, key_of(thing)) if isinstance(thing, models.Model) else thing
 
 
 def subjects_of(subjects: Iterable[UUID]) -> tuple[UUID, ...]:
@@ -95,6 +100,7 @@ def entry_of(draft: Draft, *, uid: UUID, at: datetime) -> dict[str, Any]:
         "clinic": plain(draft.clinic_id),
         "actor": actor.ref,
         "actor_kind": actor.kind,
+        "roles": [*actor.roles],
         "account": plain(actor.user_id),
         "behalf": actor.on_behalf_of,
         "source": SOURCES.get(actor.kind, "app"),
@@ -107,7 +113,9 @@ def entry_of(draft: Draft, *, uid: UUID, at: datetime) -> dict[str, Any]:
         "fields": [_field(name, draft.fields[name]) for name in sorted(draft.fields)],
         "purpose": draft.purpose,
         "decision": plain(draft.decision),
-        "relation": draft.relation,
+        "relation": draft.relation or "",
+        "vip": draft.vip,
+        "wrote": [part.entry() for part in draft.wrote],
         "count": draft.count,
         "result": draft.result,
         "reason": draft.reason,
@@ -142,6 +150,8 @@ def columns_of(entry: dict[str, Any]) -> dict[str, Any]:
         "purpose": entry["purpose"],
         "consent_decision": _uuid(entry["decision"]),
         "relation": entry["relation"],
+        "vip": entry.get("vip", False),  # entries of before this key was written say nothing
+        "wrote": entry.get("wrote") or None,
         "count": entry["count"],
         "result": entry["result"],
         "reason": entry["reason"],
@@ -167,6 +177,7 @@ def _content_type_id(label: str) -> int | None:
 # txid is left to the database: the number it fills in must be the one inside `canon`.
 _ATTRIBUTES = [f.attname for f in AuditEvent._meta.concrete_fields]
 _COLUMNS = tuple(name for name in _ATTRIBUTES if name != "txid")
+_JSON = frozenset({"changes", "wrote"})
 _INSERT = f"INSERT INTO audit_event ({', '.join(_COLUMNS)}) VALUES ({', '.join(['%s'] * len(_COLUMNS))})"  # noqa: S608
 _WITH_SUBJECTS = (
     f"WITH event AS ({_INSERT}) "
@@ -175,9 +186,7 @@ _WITH_SUBJECTS = (
 
 
 def _insert(columns: dict[str, Any], subjects: tuple[UUID, ...]) -> None:
-    changes = columns["changes"]
-    values = [columns[c] for c in _COLUMNS]
-    values[_COLUMNS.index("changes")] = None if changes is None else Json(changes)
+    values = [Json(columns[c]) if c in _JSON and columns[c] is not None else columns[c] for c in _COLUMNS]
     with connection.cursor() as cursor:
         if subjects:
             cursor.execute(_WITH_SUBJECTS, [*values, list(subjects), columns["uid"], columns["log_id"]])

@@ -14,3 +14,7 @@ class Kind(StrEnum):
     EXPORTED = "exported"  # a file
     PRINTED = "printed"  # paper
     COMPUTED = "computed"  # a job: rules, risk, previews; the patient sees a monthly count
+
+
+SEEN = frozenset({Kind.VIEWED, Kind.REVEALED, Kind.PLAYED, Kind.EXPORTED, Kind.PRINTED})
+"""The ways in which a person comes to see somebody. A list, a search and a job meet people without looking at them."""

@@ -80,10 +80,12 @@ class AuditEvent(AbstractLogEntry):  # type: ignore[misc]  # the package is not 
     purpose = models.CharField(_("purpose"), max_length=16)
     consent_decision = models.UUIDField(null=True)
     relation = models.CharField(max_length=16)
+    vip = models.BooleanField(default=False)
     count = models.IntegerField(null=True)
     result = models.CharField(max_length=64)
     reason = models.CharField(max_length=64)
     changes = models.JSONField(null=True)
+    wrote = models.JSONField(null=True)
     canon = models.BinaryField()
     mac = models.BinaryField()
 
@@ -244,6 +246,7 @@ class Rule(models.TextChoices):
 
     SEAL_BROKEN = "seal.broken", _("A protected value cannot be read")
     DECOY_OPENED = "decoy.opened", _("A decoy was opened")
+    UNATTRIBUTED = "change.unattributed", _("Rows were changed and no event says by whom or why")
 
 
 class AlarmDecision(models.TextChoices):

@@ -1,6 +1,6 @@
 """Writing to the log. No event, no change: an event that cannot be written takes its transaction with it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -8,11 +8,16 @@ from django.db import models
 
 from audit.acting import acting
 from audit.actors import Actor, Unit, current_unit, unit_or_none
+from audit.decoys import ring_for
 from audit.events import Draft, object_of, purpose_of, subjects_of, write
+from audit.kinds import Kind
 from audit.models import AuditEvent
 from audit.purposes import Purpose
+from audit.relations import Standing, standing_of
+from audit.wrote import Wrote
 
 REFUSED = "refused"
+SUBJECTS_IN_AN_EVENT = 500
 
 
 def record(
@@ -24,12 +29,13 @@ def record(
     purpose: Purpose | None = None,
     decision: UUID | None = None,
     count: int | None = None,
+    wrote: Iterable[Wrote] = (),
     result: str = "ok",
     reason: str = "",
 ) -> AuditEvent:
     """Write what the current actor did, in their transaction. `action` is the clinic's word: "card.opened".
 
-    `fields` are clear values, old and new; sealed ones come out as ‹sealed›. A refusal (`result="refused"`) survives a
+    Rows that were written beside `object` are named by `wrote`: a change that no event names is an alarm. `fields` are clear values, old and new; sealed ones come out as ‹sealed›. A refusal (`result="refused"`) survives a
     rollback. Raises NoActor, LogUnavailable, and ValueError for free text where a code belongs.
     """
     unit = current_unit()
@@ -43,6 +49,7 @@ def record(
         purpose=purpose_of(purpose),
         decision=decision,
         count=count,
+        wrote=tuple(wrote),
         result=result,
         reason=reason,
     )
@@ -50,6 +57,66 @@ def record(
     if result == REFUSED:
         unit.if_lost.append(draft)
     return event
+
+
+def record_access(
+    unit: Unit,
+    opened: Mapping[UUID, Collection[str]],
+    *,
+    kind: Kind,
+    purpose: Purpose,
+    reason: str = "",
+    lost: bool = False,
+) -> None:
+    """The one door of ACCESS events: which fields of whom were opened, how, and what for. `opened` maps subjects to field names.
+
+    One event for all to whom the actor stands in the same way, split at 500 subjects. What was only matched is a number: whom a
+    search compared is nobody's visit. With `lost` the events are owed and written when the unit of work is over. A person who
+    came to see a decoy raises an alarm. Raises LogUnavailable.
+    """
+    for standing, subjects in _by_standing(unit, kind, opened):
+        draft = _opening(unit, standing, subjects, opened, kind, purpose, reason)
+        if lost:
+            unit.owed.append(draft)
+        else:
+            ring_for(draft, write(draft).uid)
+            unit.if_lost.append(draft)
+
+
+def _by_standing(
+    unit: Unit, kind: Kind, opened: Iterable[UUID]
+) -> Iterator[tuple[Standing, tuple[UUID, ...]]]:
+    usual, groups = standing_of(unit.actor, kind), dict[Standing, list[UUID]]()
+    for subject in sorted(opened):
+        groups.setdefault(unit.standings.get(subject, usual), []).append(subject)
+    for standing, subjects in groups.items():
+        for start in range(0, len(subjects), SUBJECTS_IN_AN_EVENT):
+            yield standing, tuple(subjects[start : start + SUBJECTS_IN_AN_EVENT])
+
+
+def _opening(
+    unit: Unit,
+    standing: Standing,
+    subjects: tuple[UUID, ...],
+    opened: Mapping[UUID, Collection[str]],
+    kind: Kind,
+    purpose: Purpose,
+    reason: str,
+) -> Draft:
+    names = set[str]().union(*(opened[subject] for subject in subjects))
+    return Draft(
+        unit=unit,
+        action=AuditEvent.Action.ACCESS,
+        clinic_id=unit.clinic_id,
+        subjects=() if kind == Kind.MATCHED else subjects,
+        fields=dict.fromkeys(names),
+        kind=kind.value,
+        purpose=purpose.value,
+        relation=standing.relation,
+        vip=standing.vip,
+        count=len(subjects),
+        reason=reason,
+    )
 
 
 def record_denial(

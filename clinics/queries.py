@@ -30,7 +30,12 @@ def staff_actor(user: User, clinic_id: UUID, roles: list[StaffRole]) -> Actor:
         *(field_sets_of(Role(r.role)) for r in roles if r.clinic_id == clinic_id)
     )
     return Actor(
-        ref=f"user:{user.pk}", kind="staff", clinic_id=clinic_id, field_sets=field_sets, user_id=user.pk
+        ref=f"user:{user.pk}",
+        kind="staff",
+        clinic_id=clinic_id,
+        field_sets=field_sets,
+        user_id=user.pk,
+        roles=tuple(sorted({r.role for r in roles if r.clinic_id == clinic_id})),
     )
 
 

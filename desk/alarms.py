@@ -122,6 +122,8 @@ def _told(alarms: list[Alarm], numbers: dict[UUID, str], names: dict[str, str]) 
 def _what(alarm: Alarm) -> str:
     if alarm.rule == Rule.DECOY_OPENED:
         return str(OPENED.get(alarm.object_type, alarm.object_type))
+    if alarm.rule == Rule.UNATTRIBUTED:
+        return str(_table_names().get(alarm.object_type, alarm.object_type))
     if alarm.object_type in KEYS:
         return str(KEYS[alarm.object_type])
     names = _field_names().get(alarm.object_type)
@@ -140,6 +142,11 @@ def _field_names() -> dict[str, tuple[Promise | str, Promise | str]]:
         for field in model._meta.concrete_fields
         if isinstance(field, SealedField)
     }
+
+
+@cache
+def _table_names() -> dict[str, Promise | str]:
+    return {model._meta.db_table: model._meta.verbose_name_plural or "" for model in apps.get_models()}
 
 
 def _who(ref: str, names: dict[str, str]) -> str:

@@ -9,9 +9,12 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.expressions import RawSQL
 from django.utils import timezone
 
+from audit.access import relate
 from audit.actors import Actor
+from audit.relations import Relation
 from patients.errors import PatientNotFound
-from patients.models import Patient, PortalAccess
+from patients.models import Patient, PatientAccess, PortalAccess
+from patients.models.access import AccessSource
 
 PAGE_SIZE: Final = 50
 COUNT_BOUND: Final = 1000
@@ -104,16 +107,34 @@ def open_portal_access(user_id: UUID, *, at: datetime) -> QuerySet[PortalAccess]
 
 
 def patient_for(actor: Actor, patient_id: UUID, *, lock: bool = False) -> Patient:
-    """The patient, in the clinic the actor acts in. Raises PatientNotFound, the same for missing and for not theirs."""
+    """The patient, in the clinic the actor acts in. Raises PatientNotFound, the same for missing and for not theirs.
+
+    What is opened of them from here on carries in the log how the actor is related to them.
+    """
     if actor.clinic_id is None:
         raise PatientNotFound
-    patients = visible_patients(actor, actor.clinic_id).filter(pk=patient_id)
+    moment = timezone.now()
+    patients = visible_patients(actor, actor.clinic_id, at=moment).filter(pk=patient_id)
+    if actor.kind == "staff" and actor.user_id is not None:
+        patients = patients.annotate(is_own=_care_of_their_own(actor.user_id, actor.clinic_id, at=moment))
     if lock:
         patients = patients.select_for_update(of=("self",))
     patient = patients.first()
     if patient is None:
         raise PatientNotFound
+    if actor.kind == "staff":
+        relate(patient.subject_id, Relation.OWN if getattr(patient, "is_own", False) else Relation.TEAM)
     return patient
+
+
+def _care_of_their_own(user_id: UUID, clinic_id: UUID, *, at: datetime) -> Exists:
+    """That the account itself looks after the patient of the outer query; what comes from a team or a grant is not here."""
+    return Exists(
+        PatientAccess.objects.filter(
+            clinic_id=clinic_id, patient_id=OuterRef("pk"), grantee=user_id, source=AccessSource.CARE,
+            valid_from__lte=at, valid_until__gt=at,
+        )
+    )  # fmt: skip
 
 
 def page_of_visible(

@@ -1,14 +1,17 @@
 """Opening sealed data leaves one event of who saw whose fields and why; without a scope nothing opens."""
 
+from dataclasses import replace
+
 import pytest
 from django.db import DatabaseError, transaction
 
-from audit.access import access
+from audit.access import access, relate
 from audit.acting import acting
-from audit.actors import system_actor
+from audit.actors import Actor, system_actor
 from audit.errors import LogUnavailable, NoActor
 from audit.kinds import Kind
 from audit.purposes import Purpose
+from audit.relations import Relation
 from audit.services import record, record_denial
 from crypto.errors import FieldNotAllowed, NoAccessScope
 from tests.audit.reading import events
@@ -26,7 +29,9 @@ def probes(count: int = 1) -> list[Probe]:
 def test_what_a_page_opened_is_one_event_with_the_persons_and_the_fields() -> None:
     two = probes(2)
     nurse = staff_actor()
-    with acting(nurse), access(Purpose.CARE, Kind.VIEWED, relation="team"):
+    with acting(nurse), access(Purpose.CARE, Kind.VIEWED):
+        relate(two[0].subject_id, Relation.TEAM)
+        relate(two[1].subject_id, Relation.TEAM)
         assert [p.identity.name for p in two] == ["王小芳", "王小芳"]
         assert two[0].note == "空腹血糖 7.2"
     (entry,) = events(action="access")
@@ -39,6 +44,51 @@ def test_what_a_page_opened_is_one_event_with_the_persons_and_the_fields() -> No
     )
     assert entry["subjects"] == [str(p.subject_id) for p in two]
     assert entry["fields"] == [{"name": "probe.identity.name"}, {"name": "probe.note"}]
+
+
+def test_each_event_holds_one_way_of_being_related_and_counts_whom_it_concerns() -> None:
+    own, vip, other, unsaid = probes(4)
+    with acting(staff_actor()), access(Purpose.CARE, Kind.VIEWED):
+        relate(own.subject_id, Relation.OWN)
+        relate(vip.subject_id, Relation.OWN, vip=True)
+        relate(other.subject_id, Relation.BREAK_GLASS)
+        assert all(p.identity.name for p in (own, vip, other, unsaid))
+    told = {e["subjects"][0]: (e["relation"], e["vip"], e["count"]) for e in events(action="access")}
+    assert told == {
+        str(own.subject_id): ("own", False, 1),
+        str(vip.subject_id): ("own", True, 1),
+        str(other.subject_id): ("break_glass", False, 1),
+        str(unsaid.subject_id): ("none", False, 1),
+    }
+
+
+@pytest.mark.parametrize(
+    ("actor", "kind", "relation"),
+    [
+        (staff_actor(), Kind.REVEALED, "none"),
+        (staff_actor(), Kind.LISTED, ""),
+        (system_actor("rules", CLINIC), Kind.COMPUTED, "system"),
+        (replace(staff_actor(), kind="patient"), Kind.VIEWED, "self"),
+        (replace(staff_actor(), kind="patient", on_behalf_of="subject:1"), Kind.VIEWED, "proxy"),
+    ],
+)
+def test_where_nobody_said_how_they_are_related_the_safer_word_is_written(
+    actor: Actor, kind: Kind, relation: str
+) -> None:
+    (probe,) = probes()
+    with acting(actor), access(Purpose.CARE, kind):
+        assert probe.identity.name
+    assert [e["relation"] for e in events(kind=kind.value)] == [relation]
+
+
+def test_how_somebody_is_related_is_said_once_for_every_scope_of_the_unit_of_work() -> None:
+    (probe,) = probes()
+    with acting(staff_actor()):
+        relate(probe.subject_id, Relation.TEAM)
+        for kind in (Kind.VIEWED, Kind.REVEALED):
+            with access(Purpose.CARE, kind):
+                assert probe.identity.name
+    assert [e["relation"] for e in events(action="access")] == ["team", "team"]
 
 
 def fail_after_opening(probe: Probe) -> None:
@@ -95,7 +145,7 @@ def test_a_search_inside_a_page_is_an_event_of_its_own() -> None:
 
 
 def test_a_job_writes_one_event_for_every_five_hundred_persons(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("audit.access.SUBJECTS_IN_AN_EVENT", 2)
+    monkeypatch.setattr("audit.services.SUBJECTS_IN_AN_EVENT", 2)
     five = probes(5)
     with acting(system_actor("rules", CLINIC)), access(Purpose.RISK, Kind.COMPUTED):
         assert all(p.note for p in five)

@@ -17,6 +17,7 @@ from audit.errors import LogUnavailable, NoActor
 from audit.models import SYSTEM_LOG, AuditEvent, EventSubject
 from audit.purposes import Purpose
 from audit.services import record
+from audit.wrote import ROWS_NAMED, wrote, wrote_rows
 from crypto.ids import uuid7
 from crypto.seals import Sealed
 from tests.audit.reading import events, run, run_as_owner
@@ -35,11 +36,11 @@ def test_an_event_says_who_did_what_to_whom_and_why() -> None:
     (entry,) = events(action="card.opened")
     assert entry | {"uid": "", "at": "", "tx": 0} == {
         "v": 1, "uid": "", "at": "", "tx": 0, "log": str(CLINIC), "clinic": str(CLINIC),
-        "actor": nurse.ref, "actor_kind": "staff", "account": str(nurse.user_id), "behalf": "",
+        "actor": nurse.ref, "actor_kind": "staff", "roles": ["nurse"], "account": str(nurse.user_id), "behalf": "",
         "source": "app", "request": "r-1", "address": "203.0.113.7",
         "action": "card.opened", "kind": "", "object": {"type": "patients.card", "id": "17"},
         "subjects": [str(s) for s in subjects], "fields": [{"name": "state", "old": None, "new": "open"}],
-        "purpose": "care", "decision": str(decision), "relation": "", "count": 1, "result": "ok", "reason": "walk_in",
+        "purpose": "care", "decision": str(decision), "relation": "", "vip": False, "wrote": [], "count": 1, "result": "ok", "reason": "walk_in",
     }  # fmt: skip
 
 
@@ -54,6 +55,20 @@ def test_what_is_hashed_is_canonical_and_carries_a_code_of_the_installations_key
         )
         assert stored.txid == json.loads(bytes(stored.canon))["tx"]
     assert mac_key_file().stat().st_mode & 0o777 == 0o600
+
+
+def test_an_event_names_the_rows_it_wrote_beside_its_object_by_key_or_by_number() -> None:
+    probes = [Probe(pk=uuid7()) for _ in range(ROWS_NAMED + 1)]
+    with acting(staff_actor()):
+        record("colour.changed", object=probes[0], wrote=[*wrote_rows(probes[:2]), *wrote(Probe, count=7)])
+        record("colour.changed", object=probes[0], wrote=wrote_rows(probes))
+    named, many = events(action="colour.changed")
+    assert named["wrote"] == [
+        {"table": "audit_probe", "keys": [str(probe.pk) for probe in probes[:2]]},
+        {"table": "audit_probe", "count": 7},
+    ]
+    assert [len(part["keys"]) for part in many["wrote"]] == [ROWS_NAMED, 1]
+    assert wrote(Probe, count=0) == ()
 
 
 def test_subjects_are_found_from_the_person() -> None:

@@ -11,7 +11,9 @@ from audit.acting import acting
 from audit.models import AuditEvent
 from clinics.models import Clinic, User
 from clinics.roles import Role
+from patients.choices import CareRole
 from patients.models import Patient
+from patients.services import begin_care
 from tests.desk.conftest import Enter, Hire, system
 
 QueryCount = Callable[[int], AbstractContextManager[None]]
@@ -60,6 +62,20 @@ def test_panels_come_from_the_apps_addresses_and_are_links_without_a_script(
     for path in ("results/", "followups/", "consent/panel/"):
         assert f'hx-get="/patients/{patient.pk}/{path}"' in text
         assert f'href="/patients/{patient.pk}/{path}"' in text
+
+
+def test_the_log_says_whether_they_are_looked_after_personally_or_by_a_team(
+    patient: Patient, desk: Client, clinic: Clinic, manager: User
+) -> None:
+    desk.get(chart(patient))
+    with acting(system(clinic)):
+        begin_care(
+            patient, role=CareRole.RESPONSIBLE, staff=manager, by=system(clinic), at=patient.created_at
+        )
+    desk.get(chart(patient))
+    with acting(system(clinic)):
+        viewed = AuditEvent.objects.filter(action="access", kind="viewed", actor_id=manager.pk)
+        assert [event.relation for event in viewed.order_by("uid")] == ["team", "own"]
 
 
 def test_the_front_desk_sees_no_tags_and_no_results(patient: Patient, hire: Hire, client: Client) -> None:

@@ -29,6 +29,7 @@ def staff_actor(
         clinic_id=clinic_id,
         field_sets=frozenset({"identity", "contact", "clinical"}) if field_sets is None else field_sets,
         user_id=user_id,
+        roles=("nurse",),
     )
 
 
