@@ -75,7 +75,7 @@ def write(draft: Draft) -> AuditEvent:
     """Insert the event under the unit in hand. Raises LogUnavailable; whatever it was about must then not happen."""
     columns = columns_of(entry_of(draft, uid=uuid7(), at=now()))
     columns |= {
-        "content_type_id": _content_type_id(draft.object[0] if draft.object else ""),
+        "content_type_id": content_type_id(draft.object[0] if draft.object else ""),
         "mac": mac(columns["canon"]),
     }
     try:
@@ -165,7 +165,7 @@ def _uuid(text: str | None) -> UUID | None:
 
 
 @lru_cache(maxsize=1024)
-def _content_type_id(label: str) -> int | None:
+def content_type_id(label: str) -> int | None:
     """None for what is not a model: a page, a job."""
     app, _, model = label.partition(".")
     try:

@@ -26,6 +26,7 @@ def record(
     object: models.Model | tuple[str, str],
     subjects: Iterable[UUID] = (),
     fields: Mapping[str, tuple[Any, Any]] | None = None,
+    kind: Kind | None = None,
     purpose: Purpose | None = None,
     decision: UUID | None = None,
     count: int | None = None,
@@ -35,7 +36,9 @@ def record(
 ) -> AuditEvent:
     """Write what the current actor did, in their transaction. `action` is the clinic's word: "card.opened".
 
-    Rows that were written beside `object` are named by `wrote`: a change that no event names is an alarm. `fields` are clear values, old and new; sealed ones come out as ‹sealed›. A refusal (`result="refused"`) survives a
+    `kind` where what was seen or carried away is no sealed value, such as the log itself. Rows that were written beside `object`
+    are named by `wrote`: a change that no event names is an alarm. `fields` are clear values, old and new; sealed ones come out
+    as ‹sealed›. A refusal (`result="refused"`) survives a
     rollback. Raises NoActor, LogUnavailable, and ValueError for free text where a code belongs.
     """
     unit = current_unit()
@@ -46,6 +49,7 @@ def record(
         object=object_of(object),
         subjects=subjects_of(subjects),
         fields=fields or {},
+        kind=kind or "",
         purpose=purpose_of(purpose),
         decision=decision,
         count=count,

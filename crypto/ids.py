@@ -3,6 +3,7 @@
 import os
 import threading
 import time
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, SafeUUID
 
 from psycopg2 import extensions
@@ -37,6 +38,14 @@ def uuid7() -> UUID:
         _last = ticks
     value = (ticks >> 12) << 80 | 0x7 << 76 | (ticks & 0xFFF) << 64 | 0b10 << 62
     return UUID(int=value | int.from_bytes(os.urandom(8), "big") >> 2)
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def first_uuid7(at: datetime) -> UUID:
+    """The lowest id of a moment's millisecond: whatever was made from then on has this id or a greater one."""
+    return UUID(int=((at - _EPOCH) // timedelta(milliseconds=1)) << 80)
 
 
 def read_ids_as_written() -> None:
