@@ -59,5 +59,14 @@ def permissions_in(roles: list[StaffRole], clinic_id: UUID) -> frozenset[Permiss
     )
 
 
+def answers_for_installation(roles: list[StaffRole]) -> bool:
+    """Whether somebody with these roles may read the log of the installation, in which every clinic's accounts stand.
+
+    That is whoever is privacy officer of every open clinic: one clinic's officer gets that clinic's log alone.
+    """
+    theirs = {role.clinic_id for role in roles if role.role == Role.PRIVACY_OFFICER}
+    return bool(theirs) and not active_clinics().exclude(pk__in=theirs).exists()
+
+
 def teams_of(user_id: UUID, clinic_id: UUID) -> QuerySet[CareTeam]:
     return CareTeam.objects.filter(clinic_id=clinic_id, teammember__user_id=user_id).order_by("name")

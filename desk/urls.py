@@ -1,11 +1,16 @@
 from django.urls import path
 
 from desk import views
+from desk.privacy import views as privacy
 
 app_name = "desk"
 urlpatterns = [
     path("", views.workbench, name="workbench"),
     path("alarms/", views.alarms, name="alarms"),
+    path("privacy/", privacy.home, name="privacy"),
+    path("privacy/log/", privacy.log, name="log"),
+    path("privacy/log/find/", privacy.find, name="log_find"),
+    path("privacy/log/<uuid:uid>/", privacy.entry, name="log_entry"),
     path("patients/<uuid:patient_id>/", views.chart, name="chart"),
     path("patients/<uuid:patient_id>/reveal/", views.reveal, name="reveal"),
 ]

@@ -14,6 +14,7 @@ from clinics.roles import Permission
 from followups.queries import open_count
 
 register = template.Library()
+PRIVACY_DESK = frozenset({"desk:privacy", "desk:log", "desk:log_find", "desk:log_entry"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,7 @@ def _stops(request: ClinicRequest) -> list[Stop]:
         ("patients:new", "card", _("Open a card"), Permission.OPEN_CARD),
         ("exchange:import", "import", _("Import"), Permission.IMPORT_REPORTS),
         ("desk:alarms", "bell", _("Alarms"), Permission.DECIDE_ALARMS),
+        ("desk:privacy", "shield", _("Privacy"), Permission.SEE_LOG),
     )
     return [
         Stop(reverse(view), icon, words, current=_leads_to(view, here))
@@ -95,4 +97,6 @@ def _leads_to(view: str, here: str) -> bool:
         return here in {"patients:list", "patients:search", "desk:chart"} or here.startswith(
             ("consent:", "records:")
         )
+    if view == "desk:privacy":
+        return here in PRIVACY_DESK
     return here == view

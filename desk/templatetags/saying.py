@@ -59,6 +59,19 @@ def when(moment: date | datetime | None) -> SafeString | str:
 
 
 @register.filter
+def exactly(moment: datetime | None) -> SafeString | str:
+    """To the second, as the log tells it: 03-18 22:47:03, with the year where it is not this one."""
+    if moment is None:
+        return ""
+    local = timezone.localtime(moment)
+    on = f"{local:%m-%d}" if local.year == timezone.localdate().year else f"{local:%Y-%m-%d}"
+    return format_html(
+        '<time datetime="{}" title="{}"><span class="zz-3">{}</span>{}{}</time>',
+        moment.isoformat(), f"{local:%Y-%m-%d %H:%M:%S.%f %z}", on, NO_BREAK, f"{local:%H:%M:%S}",
+    )  # fmt: skip
+
+
+@register.filter
 def day(moment: date | datetime | None) -> str:
     """A day by its date, with the year when it is not this one: 11月20日."""
     if moment is None:

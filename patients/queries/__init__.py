@@ -9,9 +9,10 @@ from patients.queries.access import (
     patient_for,
     visible_patients,
 )
-from patients.queries.cards import patient_of_form, service_numbers_of
+from patients.queries.cards import patient_of_form, patient_of_log, service_numbers_of
+from patients.queries.fields import field_words
 from patients.queries.portal import has_portal, portal_accounts_by_phone, portal_patients
-from patients.queries.search import Match, MatchedBy, search_patients
+from patients.queries.search import Match, MatchedBy, search_for_log, search_patients
 from patients.queries.tags import ShownTag, tags_of, tags_to_show
 from patients.queries.twins import Twin, TwinSign, possible_twins
 
@@ -25,13 +26,16 @@ __all__ = [
     "Twin",
     "TwinSign",
     "count_of_visible",
+    "field_words",
     "has_portal",
     "page_of_visible",
     "patient_for",
     "patient_of_form",
+    "patient_of_log",
     "portal_accounts_by_phone",
     "portal_patients",
     "possible_twins",
+    "search_for_log",
     "search_patients",
     "service_numbers_of",
     "tags_of",

@@ -23,7 +23,7 @@ from crypto.core.pinyin import initials
 from crypto.core.tokens import name_terms
 from crypto.errors import SealBroken
 from crypto.indexes import Index
-from patients.errors import PhoneInvalid, SearchTooShort
+from patients.errors import PatientNotFound, PhoneInvalid, SearchTooShort
 from patients.identity import read_phone
 from patients.models import Patient
 from patients.queries.access import visible_patients
@@ -97,10 +97,24 @@ def search_patients(actor: Actor, clinic_id: UUID, text: str) -> list[Match]:
     The text may be a phone or its last digits (four or more), two or more characters of a name, pinyin initials, a service
     number or a card number. Where three or more characters are somebody's whole name, longer names are left out. Raises SearchTooShort for one character, unless the actor sees at most 5,000 patients.
     """
+    return _search(visible_patients(actor, clinic_id), clinic_id, text, Purpose.CARE)
+
+
+def search_for_log(actor: Actor, clinic_id: UUID, text: str) -> list[Match]:
+    """Whose log is asked about: every patient of the clinic, found as `search_patients` finds those of one's own.
+
+    For those alone who may read the log, and who then see a service number and no name: nothing else of whoever is found may be
+    shown. Raises PatientNotFound for everybody else, SearchTooShort.
+    """
+    if "log" not in actor.field_sets or actor.clinic_id != clinic_id:
+        raise PatientNotFound
+    return _search(Patient.objects.filter(clinic_id=clinic_id), clinic_id, text, Purpose.SECURITY)
+
+
+def _search(visible: QuerySet[Patient], clinic_id: UUID, text: str, purpose: Purpose) -> list[Match]:
     query = unicodedata.normalize("NFKC", text).strip()[:LONGEST_QUERY]
-    visible = visible_patients(actor, clinic_id)
     found: dict[UUID, Match] = {}
-    with access(Purpose.CARE, Kind.MATCHED, field_sets=COMPARED):
+    with access(purpose, Kind.MATCHED, field_sets=COMPARED):
         numbers = _number_probes(visible, clinic_id, query)
         for probe in chain(numbers, _name_probes(visible, clinic_id, query, found)):
             for patient in meant(probe, MATCHES_SHOWN - len(found)):

@@ -1,0 +1,182 @@
+"""The privacy desk. Whoever reads the log here is on it as well."""
+
+import json
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+from django.forms import ChoiceField
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST, require_safe
+
+from audit.acting import acting
+from audit.alarms import alarm_count
+from audit.explorer import (
+    COUNT_BOUND,
+    LogQuestion,
+    changes_in,
+    event_of,
+    place_of,
+)
+from audit.kinds import Kind
+from audit.models import SYSTEM_LOG
+from audit.purposes import Purpose
+from audit.services import record
+from clinics.errors import NoSuchPage
+from clinics.guards import ClinicRequest, staff_page
+from clinics.queries import answers_for_installation
+from clinics.roles import Permission
+from desk.privacy.forms import FindForm, LogForm
+from desk.privacy.queries import log_board, record_changes, row_keys, rows_of
+from patients.errors import SearchTooShort
+from patients.models import Patient
+from patients.queries import Match, patient_of_log, search_for_log
+from patients.services import count_search
+
+
+@staff_page(None, permission=Permission.SEE_LOG)
+@require_safe
+def home(request: ClinicRequest) -> HttpResponse:
+    """The ways from the privacy desk. It shows nothing of the log itself."""
+    context = {
+        "alarms": alarm_count(request.actor, request.clinic.pk)
+        if Permission.DECIDE_ALARMS in request.permissions
+        else None
+    }
+    return render(request, "desk/privacy/home.html", context)
+
+
+@staff_page(None, permission=Permission.SEE_LOG)
+@require_safe
+def log(request: ClinicRequest) -> HttpResponse:
+    """Who saw this patient, what did this account do, what happened to this record: the answer, newest first."""
+    form = _form(request)
+    context: dict[str, object] = {"form": form, "find": FindForm(), "bound": COUNT_BOUND}
+    if form.is_valid():
+        patient = _patient(request, form)
+        context |= {"patient": patient, "chips": _chips(request, form, patient)}
+        context |= _answer(request, form.question(patient))
+    return render(request, "desk/privacy/log.html", context)
+
+
+@staff_page(None, permission=Permission.SEE_LOG)
+@require_POST
+def find(request: ClinicRequest) -> HttpResponse:
+    """Whom the question is about: found by what was typed, told by service number. The other filters stay in the address."""
+    form = FindForm(request.POST)
+    found, too_short = list[Match](), None
+    if form.is_valid():
+        count_search(request.actor, at=timezone.now())
+        try:
+            found = search_for_log(request.actor, request.clinic.pk, form.cleaned_data["q"])
+        except SearchTooShort as error:
+            too_short = error.message
+    if len(found) == 1:
+        return redirect(_address(request, patient=found[0].patient.pk))
+    context = {
+        "find": form,
+        "too_short": too_short,
+        "found": [(match, _address(request, patient=match.patient.pk)) for match in found],
+        "back_url": _address(request),
+    }
+    return render(request, "desk/privacy/found.html", context)
+
+
+@staff_page(None, permission=Permission.SEE_LOG)
+@require_safe
+def entry(request: ClinicRequest, uid: UUID) -> HttpResponse:
+    """One entry as it was written, with what it is sealed by. Raises NoSuchPage for one of another clinic's log."""
+    told = _entry(request, uid, request.clinic.pk)
+    if told is None and answers_for_installation(request.roles):
+        told = _entry(request, uid, SYSTEM_LOG)
+    if told is None:
+        raise NoSuchPage
+    record(
+        "log.viewed", object=("audit.auditevent", str(uid)), kind=Kind.VIEWED, purpose=Purpose.SECURITY,
+        subjects=told["row"].told.subjects,
+    )  # fmt: skip
+    return render(request, "desk/privacy/entry.html", told)
+
+
+def _entry(request: ClinicRequest, uid: UUID, log_id: UUID) -> dict[str, Any] | None:
+    with _reading(request, log_id):
+        told = event_of(log_id, uid)
+        if told is None:
+            return None
+        (row,) = rows_of([told], request.clinic.pk)
+        return {
+            "row": row,
+            "entry": told.entry,
+            "canon": json.dumps(told.entry, ensure_ascii=False, indent=2),
+            "changes": [(change, row_keys(change)) for change in changes_in(told)],
+            "place": place_of(uid),
+        }
+
+
+def _form(request: ClinicRequest) -> LogForm:
+    sees_system = answers_for_installation(request.roles)
+    return LogForm(request.GET, clinic_id=request.clinic.pk, sees_system=sees_system)
+
+
+def _patient(request: ClinicRequest, form: LogForm) -> Patient | None:
+    asked = form.cleaned_data["patient"]
+    return patient_of_log(request.actor, request.clinic.pk, asked) if asked else None
+
+
+def _answer(request: ClinicRequest, question: LogQuestion) -> dict[str, object]:
+    before = _place(request.GET.get("before", ""))
+    with _reading(request, question.log_id):
+        board = log_board(request.clinic.pk, question, before)
+        changes = record_changes(question)
+    record(
+        "log.viewed",
+        object=("desk:log", ""),
+        kind=Kind.VIEWED,
+        purpose=Purpose.SECURITY,
+        subjects=[question.subject_id] if question.subject_id else [],
+        reason="system" if question.log_id == SYSTEM_LOG else "",
+    )
+    return {
+        "board": board,
+        "changes": changes,
+        "next_url": _address(request, before=board.next.hex) if board.next else "",
+        "first_url": _address(request) if before else "",
+    }
+
+
+def _reading(request: ClinicRequest, log_id: UUID) -> AbstractContextManager[object]:
+    """The log of the installation stands outside every clinic: it is read in a scope that shows nothing else."""
+    return acting(request.actor, SYSTEM_LOG) if log_id == SYSTEM_LOG else nullcontext()
+
+
+def _place(text: str) -> UUID | None:
+    """Where a page begins; an address that was cut short shows the first one."""
+    try:
+        return UUID(text) if text else None
+    except ValueError:
+        return None
+
+
+def _address(request: ClinicRequest, **change: object) -> str:
+    """The explorer's address with its filters; what is None falls away, and the page begins anew unless `before` says where."""
+    kept = {key: value for key, value in request.GET.items() if value and key in LogForm.base_fields}
+    wanted = {key: value for key, value in {**kept, **change}.items() if value is not None}
+    return f"{reverse('desk:log')}?{urlencode(wanted)}" if wanted else reverse("desk:log")
+
+
+def _chips(request: ClinicRequest, form: LogForm, patient: Patient | None) -> list[tuple[str, str]]:
+    """What is asked beside the usual, each with the address without it."""
+    chips = [(patient.service_number, _address(request, patient=None))] if patient else []
+    for name, field in form.fields.items():
+        value = form.data.get(name)
+        if not value or name in ("patient", "type"):
+            continue
+        words = dict(field.widget.choices).get(value, value) if isinstance(field, ChoiceField) else value
+        without = {name: None, "type": None} if name == "id" else {name: None}
+        chips.append((f"{field.label}{_(': ')}{words}", _address(request, **without)))
+    return chips

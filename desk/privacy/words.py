@@ -1,0 +1,155 @@
+"""Entries of the log in plain words. A code nobody has words for stands as it is, so nothing is ever hidden by silence."""
+
+from functools import cache
+from typing import Final
+
+from django.apps import apps
+from django.db.models import TextChoices
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from audit.alarms import AlarmDecision, Rule
+from audit.purposes import Purpose
+from audit.words import EVERYDAY, KINDS
+from clinics.roles import Role
+from consent.purposes import rule_of
+from crypto.errors import ClinicError
+from desk.forms import RevealReason
+from followups.choices import AttemptOutcome, CancelReason, Outcome
+from patients.choices import GrantReason, TwinReason
+
+DEEDS: Final[dict[str, Promise]] = {
+    "access.denied": gettext_lazy("asked for a page and was refused"),
+    "account.closed": gettext_lazy("closed an account"),
+    "account.password_changed": gettext_lazy("changed the password"),
+    "account.recovery_codes_made": gettext_lazy("made new recovery codes"),
+    "account.second_factor_added": gettext_lazy("added a second factor"),
+    "account.second_factor_removed": gettext_lazy("removed the second factor"),
+    "account.sign_in_failed": gettext_lazy("failed to sign in"),
+    "account.signed_in": gettext_lazy("signed in"),
+    "account.signed_out": gettext_lazy("signed out"),
+    "admin.added": gettext_lazy("added in Django admin"),
+    "admin.changed": gettext_lazy("changed in Django admin"),
+    "admin.deleted": gettext_lazy("deleted in Django admin"),
+    "alarm.decided": gettext_lazy("decided about an alarm"),
+    "alarm.raised": gettext_lazy("raised an alarm"),
+    "alarms.listed": gettext_lazy("looked at the alarms"),
+    "card.closed": gettext_lazy("closed a card"),
+    "card.opened": gettext_lazy("opened a card"),
+    "care.begun": gettext_lazy("began to look after the person"),
+    "care.ended": gettext_lazy("ended looking after the person"),
+    "chart.opened_to": gettext_lazy("opened the chart to a colleague"),
+    "clinic.opened": gettext_lazy("opened a clinic"),
+    "consent.code_sent": gettext_lazy("sent a code to confirm a permission"),
+    "consent.code_used": gettext_lazy("confirmed a permission by code"),
+    "consent.code_wrong": gettext_lazy("typed a wrong code"),
+    "consent.expired": gettext_lazy("ended a permission whose term was over"),
+    "consent.granted": gettext_lazy("recorded an agreement"),
+    "consent.invalidated": gettext_lazy("declared a permission invalid"),
+    "consent.moved": gettext_lazy("brought the standing permissions up to date"),
+    "consent.prepared": gettext_lazy("prepared the permissions of a card"),
+    "consent.refused": gettext_lazy("recorded a no"),
+    "consent.renewed": gettext_lazy("recorded a renewed agreement"),
+    "consent.requested": gettext_lazy("asked for a permission"),
+    "consent.superseded": gettext_lazy("replaced a permission by a new notice"),
+    "consent.withdrawn": gettext_lazy("withdrew a permission"),
+    "enrolment.ended": gettext_lazy("ended a pathway"),
+    "enrolment.paused": gettext_lazy("paused a pathway"),
+    "enrolment.resumed": gettext_lazy("resumed a pathway"),
+    "enrolment.started": gettext_lazy("started a pathway"),
+    "evidence.asked": gettext_lazy("asked for an evidence pack"),
+    "evidence.exported": gettext_lazy("downloaded an evidence pack"),
+    "files.released": gettext_lazy("took files out of the legal hold"),
+    "follow_up.cancelled": gettext_lazy("cancelled a to-do"),
+    "follow_up.done": gettext_lazy("closed a to-do"),
+    "follow_up.note_replaced": gettext_lazy("replaced the note of a to-do"),
+    "follow_up.opened": gettext_lazy("opened a to-do"),
+    "follow_up.taken": gettext_lazy("took a to-do"),
+    "follow_up.tried": gettext_lazy("tried a to-do"),
+    "hold.released": gettext_lazy("lifted a legal hold"),
+    "import.discarded": gettext_lazy("put an uploaded file aside"),
+    "import.tried": gettext_lazy("tried an uploaded file"),
+    "import.written": gettext_lazy("wrote an uploaded file"),
+    "index.rebuilt": gettext_lazy("rebuilt the search index"),
+    "keys.destroyed": gettext_lazy("destroyed keys"),
+    "keys.epoch_started": gettext_lazy("began a key period"),
+    "keys.made": gettext_lazy("made keys"),
+    "keys.resealed": gettext_lazy("sealed values again"),
+    "keys.restored": gettext_lazy("restored keys from a copy"),
+    "keys.rewrapped": gettext_lazy("wrapped keys again"),
+    "log.exported": gettext_lazy("exported the log"),
+    "log.verified": gettext_lazy("had the log verified"),
+    "log.viewed": gettext_lazy("read the log"),
+    "message.cancelled": gettext_lazy("cancelled a message"),
+    "message.failed": gettext_lazy("could not send a message"),
+    "message.planned": gettext_lazy("planned a message"),
+    "message.queued": gettext_lazy("put a message in the outbox"),
+    "message.sent": gettext_lazy("sent a message"),
+    "message.started": gettext_lazy("began to send a message"),
+    "message.waits": gettext_lazy("put a message back to wait"),
+    "name.asked": gettext_lazy("asked who had looked"),
+    "patient.erased": gettext_lazy("erased a person"),
+    "patient.restricted": gettext_lazy("restricted a person's data"),
+    "portal.access_given": gettext_lazy("opened the portal to a person"),
+    "report.filed": gettext_lazy("filed a report"),
+    "results.filed": gettext_lazy("filed results"),
+    "role.given": gettext_lazy("gave a role"),
+    "tag.ended": gettext_lazy("took a tag away"),
+    "tag.set": gettext_lazy("set a tag"),
+    "team.joined": gettext_lazy("put somebody in a care team"),
+    "twin.put_aside": gettext_lazy("decided about a similar patient"),
+}
+_PURPOSES: Final = frozenset(purpose.value for purpose in Purpose)
+_REASONS: tuple[type[TextChoices], ...] = (
+    Rule, AlarmDecision, RevealReason, Outcome, CancelReason, AttemptOutcome, GrantReason, TwinReason,
+)  # fmt: skip
+
+
+def deed_in_words(action: str, kind: str) -> str:
+    """What somebody did: of an opening its kind, else the action."""
+    words = KINDS.get(kind) if action == "access" else DEEDS.get(action) or EVERYDAY.get(action)
+    return str(words or action)
+
+
+def thing_in_words(label: str) -> str:
+    """What a record is called: “card” for patients.card. Of a page or a job, nothing."""
+    model = _models().get(label)
+    return str(model) if model else ""
+
+
+def purpose_in_words(code: str) -> str:
+    return str(rule_of(Purpose(code)).name) if code in _PURPOSES else code
+
+
+def role_in_words(code: str) -> str:
+    return str(Role(code).label) if code in Role.values else code
+
+
+def reason_in_words(code: str) -> str:
+    """A code of why; of a refusal, the sentence its reader saw."""
+    return str(_reasons().get(code) or _refusals().get(code) or code)
+
+
+@cache
+def _models() -> dict[str, Promise | str]:
+    return {model._meta.label_lower: model._meta.verbose_name or "" for model in apps.get_models()}
+
+
+@cache
+def _reasons() -> dict[str, Promise | str]:
+    return {member.value: member.label for choices in reversed(_REASONS) for member in choices}
+
+
+@cache
+def _refusals() -> dict[str, Promise | str]:
+    found, waiting = dict[str, Promise | str](), [ClinicError]
+    while waiting:
+        error = waiting.pop()
+        found[error.__name__] = error.message
+        waiting += error.__subclasses__()
+    return found
+
+
+def job_in_words(name: str) -> str:
+    return _("the system (%(job)s)") % {"job": name}
