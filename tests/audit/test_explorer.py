@@ -70,7 +70,7 @@ def test_what_happened_to_this_record() -> None:
     ],
     ids=lambda filters: next(iter(filters)),
 )
-def test_filters_narrow_every_question(filters: dict[str, str]) -> None:
+def test_filters_narrow_every_question(filters: dict[str, Any]) -> None:
     person = uuid7()
     did("card.opened", subjects=[person])
     did(
@@ -86,7 +86,8 @@ def test_a_time_is_asked_for_by_its_bounds_the_first_included() -> None:
     person, now = uuid7(), timezone.now()
     did("card.opened", subjects=[person])
 
-    for narrow in ({}, {"subject_id": person}):
+    narrows: list[dict[str, Any]] = [{}, {"subject_id": person}]
+    for narrow in narrows:
         assert asked(since=now - timedelta(seconds=1), **narrow) == ["card.opened"]
         assert asked(since=now + timedelta(hours=1), **narrow) == []
         assert asked(until=now - timedelta(hours=1), **narrow) == []
