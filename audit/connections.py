@@ -1,11 +1,15 @@
 """Connections as other roles than the application's, to the database Django works with."""
 
 from typing import Any
+from uuid import UUID
 
 import psycopg2
 from django.db import connection
+from psycopg2.extras import register_uuid
 
 from audit import configured
+
+register_uuid()
 
 
 def as_role(url: str) -> Any:
@@ -21,17 +25,28 @@ def as_owner() -> Any:
     return psycopg2.connect(**_where(), user=credentials["USER"], password=credentials["PASSWORD"])
 
 
-def reader() -> Any:
-    """The auditor, who sees every log; without one the application, told to look at every log there is. Reads one snapshot."""
+def reader(*log_ids: UUID) -> Any:
+    """The auditor, who sees every log; without one the application, told to look at these (default: every one there is).
+
+    Reads only, each transaction one snapshot.
+    """
     url = configured.auditor_url()
     reading = as_role(url) if url else psycopg2.connect(**_where(), **_application())
-    reading.set_session(isolation_level="REPEATABLE READ", readonly=True)
     if not url:
-        with reading.cursor() as cursor:
+        with reading, reading.cursor() as cursor:
             cursor.execute(
-                "SELECT set_config('zhizhi.clinics', coalesce(array_agg(log_id)::text, '{}'), false) FROM audit_state"
+                "SELECT set_config('zhizhi.clinics', coalesce(array_agg(id)::text, '{}'), false) FROM unnest(%s) AS id",
+                [list(log_ids or known_logs())],
             )
+    reading.set_session(isolation_level="REPEATABLE READ", readonly=True)
     return reading
+
+
+def known_logs() -> list[UUID]:
+    """Every log that has been sealed once; how many there are is no secret."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT DISTINCT log_id FROM audit_state ORDER BY 1")
+        return [log_id for (log_id,) in cursor.fetchall()]
 
 
 def _where() -> dict[str, Any]:

@@ -33,3 +33,10 @@ class OwnAlarm(ClinicError):
 
     status = HTTPStatus.FORBIDDEN
     message = _("This alarm is about what you did yourself: somebody else decides about it.")
+
+
+class LogNotFound(ClinicError):
+    """There is no such log for this person."""
+
+    status = HTTPStatus.NOT_FOUND
+    message = _("There is no such log here.")

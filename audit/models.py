@@ -243,12 +243,44 @@ class Cosignature(models.Model):
         return f"{self.witness} {self.log_id}/{self.year} {self.size}"
 
 
+class Check(models.Model):
+    """One reading of a whole log that somebody asked for: how far it has come, and what did not fit.
+
+    `findings` are sentences that name rows and places, at most as many as a page can show; `problems` counts all of them.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    log_id = models.UUIDField()
+    asked_by = models.CharField(_("who asked"), max_length=128)
+    started_at = models.DateTimeField(_("asked at"))
+    moved_at = models.DateTimeField(_("last sign of life"), null=True)
+    done = models.BigIntegerField(_("entries read"), default=0)
+    total = models.BigIntegerField(_("entries to read"), default=0)
+    problems = models.PositiveIntegerField(_("problems found"), default=0)
+    findings = models.JSONField(_("findings"), default=list)
+    finished_at = models.DateTimeField(_("finished at"), null=True)
+
+    class Meta:
+        db_table = "audit_check"
+        verbose_name = _("check of the log")
+        verbose_name_plural = _("checks of the log")
+        constraints = [
+            models.UniqueConstraint(
+                name="audit_check_one_at_a_time", fields=["log_id"], condition=models.Q(finished_at=None)
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.log_id} {self.done}/{self.total}"
+
+
 class Rule(models.TextChoices):
     """What raises an alarm. `audit.alarms` says when."""
 
     SEAL_BROKEN = "seal.broken", _("A protected value cannot be read")
     DECOY_OPENED = "decoy.opened", _("A decoy was opened")
     UNATTRIBUTED = "change.unattributed", _("Rows were changed and no event says by whom or why")
+    VERIFICATION_FAILED = "check.failed", _("The log is not what it was")
 
 
 class AlarmDecision(models.TextChoices):

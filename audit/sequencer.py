@@ -6,6 +6,7 @@ before. Runs as the role that may read entries and write seals, and nothing else
 """
 
 import logging
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -34,6 +35,7 @@ logger = logging.getLogger(__name__)
 ADVISORY_LOCK = 0x7A68697A6869  # "zhizhi"
 BATCH = 1000
 BATCHES_IN_A_TURN = 50
+SECONDS_BETWEEN_GREETINGS = 20.0
 EVENT, ROW_CHANGE, CLOSING = "e", "r", "c"
 LEVELS_KEPT = 8  # the roots of 256, 65,536 … leaves are stored
 
@@ -53,6 +55,15 @@ class Entry(NamedTuple):
     def year(self) -> int:
         """The year of the entry's number, UTC."""
         return datetime.fromtimestamp((self.uid.int >> 80) / 1000, UTC).year
+
+
+class Taken(NamedTuple):
+    """What comes next, and the horizon after it: a transaction number, and the cluster whose numbers they are."""
+
+    entries: list[Entry]
+    sealed_below: int
+    cluster: str
+    is_all: bool  # nothing else stands below the horizon
 
 
 @dataclass(slots=True)
@@ -85,6 +96,9 @@ class Sequencer:
         self.witness = witness
         self.batch = batch
         self.troubles: list[str] = []
+        self._told: dict[tuple[UUID, int], str] = {}
+        self._mark: tuple[int, datetime] | None = None
+        self._greeted = 0.0
 
     def lead(self) -> bool:
         """Whether this process is the one that seals. The server takes the lock back when the process dies."""
@@ -94,47 +108,93 @@ class Sequencer:
 
     def turn(self) -> int:
         """Seal all there is below the horizon, sign, ask the witness. Answers how many entries were sealed."""
-        self.troubles = []
+        self.troubles, self._told = [], {}
         sealed = self._seal()
         for log_id, year, origin in self._logs_to_sign():
             try:
                 self.sign(log_id, year, origin)
             except LogDamaged as error:
-                self._tell(f"{origin} is not signed: {error}")
+                self._tell(log_id, year, f"{origin} is not signed: {error}")
         if self.witness is not None:
             self._ask_witness(self.witness)
+        self._write_troubles_down()
         return sealed
 
-    def _tell(self, trouble: str) -> None:
+    def _tell(self, log_id: UUID, year: int, trouble: str) -> None:
         self.troubles.append(trouble)
+        self._told[log_id, year] = trouble
         logger.critical("audit: %s", trouble)
+
+    def _write_troubles_down(self) -> None:
+        """`audit.queries.seal_state` shows them; one that is over goes."""
+        with self._transaction() as cursor:
+            if self.witness is None:
+                cursor.execute(
+                    "UPDATE audit_horizon SET witness = '', witness_trouble = '' WHERE witness <> ''"
+                )
+            cursor.execute("SELECT log_id, year, trouble FROM audit_state")
+            for log_id, year, known in cursor.fetchall():
+                trouble = self._told.get((log_id, year), "")
+                if trouble != known:
+                    cursor.execute(
+                        "UPDATE audit_state SET trouble = %s WHERE log_id = %s AND year = %s",
+                        [trouble, log_id, year],
+                    )
 
     def _seal(self) -> int:
         """Batch after batch, but not for ever: under a constant stream the signature must have its turn."""
         sealed = 0
         for _ in range(BATCHES_IN_A_TURN):
-            count = self.seal_batch()
+            count, is_all = self.seal_batch()
             sealed += count
-            if not count:
+            if is_all:
                 break
         return sealed
 
     # --- sealing ------------------------------------------------------------------------------------------------------
 
-    def seal_batch(self) -> int:
-        """One transaction: entries, leaves, the logs' edges and the horizon move together or not at all."""
+    def seal_batch(self) -> tuple[int, bool]:
+        """One transaction: entries, leaves, the logs' edges and the horizon move together or not at all.
+
+        Answers how many were sealed, and whether nothing was left below the horizon.
+        """
         with self._transaction() as cursor:
-            entries, horizon = self._next_entries(cursor)
-            logs = self._open_logs(cursor, {entry.log_id for entry in entries})
-            for entry in entries:
+            sealed_until = self._sealed_until(cursor)
+            taken = self._next_entries(cursor)
+            logs = self._open_logs(cursor, {entry.log_id for entry in taken.entries})
+            for entry in taken.entries:
                 self._log_of(cursor, logs, entry).append(entry.uid, entry.source, entry.canon)
             for log in logs.values():
                 self._store(cursor, log)
-            cursor.execute("UPDATE audit_horizon SET sealed_below = %s, cluster = %s WHERE id = 1", horizon)
-            return len(entries)
+            cursor.execute(
+                "UPDATE audit_horizon SET sealed_below = %s, cluster = %s,"
+                " sealed_until = coalesce(%s, sealed_until) WHERE id = 1",
+                [taken.sealed_below, taken.cluster, sealed_until if taken.is_all else None],
+            )
+            return len(taken.entries), taken.is_all
 
-    def _next_entries(self, cursor: Any) -> tuple[list[Entry], tuple[int, str]]:
-        """What comes next, and the horizon after it: a transaction number, and the cluster whose numbers they are."""
+    def _sealed_until(self, cursor: Any) -> datetime | None:
+        """When nothing is left to seal: every transaction that had ended by then has its places. None: not known yet.
+
+        A transaction that is still open holds the horizon back. Then the moment is that of an earlier turn, all of whose
+        transactions have ended since.
+        """
+        cursor.execute(
+            "SELECT pg_snapshot_xmin(s)::text::bigint, pg_snapshot_xmax(s)::text::bigint, statement_timestamp()"
+            " FROM pg_current_snapshot() s"
+        )
+        oldest, next_one, at = cursor.fetchone()
+        if oldest >= next_one:
+            self._mark = None
+            return at  # type: ignore[no-any-return]  # psycopg2 is not typed
+        known = None
+        if self._mark is not None and oldest >= self._mark[0]:
+            known, self._mark = self._mark[1], None
+        if self._mark is None:
+            self._mark = (next_one, at)
+        return known
+
+    def _next_entries(self, cursor: Any) -> Taken:
         cursor.execute(
             "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint, system_identifier::text FROM pg_control_system()"
         )
@@ -146,20 +206,20 @@ class Sequencer:
             known_cluster != cluster
         ):  # restored elsewhere: transaction numbers began anew, so look at everything
             entries = self._entries(cursor, "true", "uid", [])
-            return entries, (0, known_cluster) if entries else (below, cluster)
+            return Taken(entries, 0, known_cluster, False) if entries else Taken([], below, cluster, True)
         entries = self._entries(cursor, "txid >= %s AND txid < %s", "txid, uid", [start, below])
         if len(entries) < self.batch:
-            return entries, (below, cluster)
+            return Taken(entries, below, cluster, True)
         return self._whole_transactions(cursor, entries, cluster)
 
-    def _whole_transactions(
-        self, cursor: Any, entries: list[Entry], cluster: str
-    ) -> tuple[list[Entry], tuple[int, str]]:
+    def _whole_transactions(self, cursor: Any, entries: list[Entry], cluster: str) -> Taken:
         """A full batch is cut where its last transaction begins; a transaction larger than a batch is taken whole."""
         last = entries[-1].txid
         if entries[0].txid != last:
-            return [entry for entry in entries if entry.txid != last], (last, cluster)
-        return self._entries(cursor, "txid = %s", "txid, uid", [last], limit=None), (last + 1, cluster)
+            return Taken([entry for entry in entries if entry.txid != last], last, cluster, False)
+        return Taken(
+            self._entries(cursor, "txid = %s", "txid, uid", [last], limit=None), last + 1, cluster, False
+        )
 
     def _entries(
         self, cursor: Any, where: str, order: str, values: list[int], limit: int | None = 0
@@ -208,7 +268,7 @@ class Sequencer:
         try:
             closing = self._sign(cursor, log.log_id, log.year, log.origin, log.frontier)
         except LogDamaged as error:
-            self._tell(f"{log.origin} is not closed: {error}")
+            self._tell(log.log_id, log.year, f"{log.origin} is not closed: {error}")
             log.damaged = True
             return log
         begun = self._begin(cursor, log.log_id, year)
@@ -282,14 +342,37 @@ class Sequencer:
 
     def _ask_witness(self, witness: WitnessClient) -> None:
         """Have every log's newest checkpoint cosigned. Without the witness sealing goes on, and it is asked again."""
+        trouble = ""
         try:
-            for log_id, year, size, note, known in self._unwitnessed(witness.verifier().name):
+            waiting = self._unwitnessed(witness.verifier().name)
+            for log_id, year, size, note, known in waiting:
                 try:
                     self._have_cosigned(witness, log_id, year, size, note, known)
                 except (WitnessRefused, LogDamaged) as error:
-                    self._tell(f"the witness does not sign {log_id}/{year} at {size}: {error}")
-        except WitnessAbsent as error:
+                    self._tell(log_id, year, f"the witness does not sign {log_id}/{year} at {size}: {error}")
+            if not waiting:
+                if not self._is_time_to_greet():
+                    return
+                witness.greet()
+        except (WitnessAbsent, WitnessRefused) as error:
+            trouble = str(error)
             logger.warning("audit: the witness is absent (%s); checkpoints wait for it", error)
+        self._write_witness_down(witness, trouble)
+
+    def _is_time_to_greet(self) -> bool:
+        """With nothing to sign the witness is asked all the same: its silence must not look like peace."""
+        due = time.monotonic() - self._greeted >= SECONDS_BETWEEN_GREETINGS
+        if due:
+            self._greeted = time.monotonic()
+        return due
+
+    def _write_witness_down(self, witness: WitnessClient, trouble: str) -> None:
+        with self._transaction() as cursor:
+            cursor.execute(
+                "UPDATE audit_horizon SET witness = %s, witness_trouble = %s,"
+                " witness_at = CASE WHEN %s = '' THEN clock_timestamp() ELSE witness_at END WHERE id = 1",
+                [witness.url, trouble[:200], trouble],
+            )
 
     def _unwitnessed(self, witness: str) -> list[tuple[UUID, int, int, str, int]]:
         with self._transaction() as cursor:

@@ -20,6 +20,7 @@ from audit.sequencer import CLOSING, EVENT
 
 register_uuid()
 DAMAGED = "its canonical text is damaged"
+PAGE = 2000  # entries; each page is a transaction of its own, so that nobody waits for a long one
 ROWS_IN_CANON = 500  # of a row change; a statement that touched more keeps the digest of all
 EVENT_COLUMNS = tuple(f.column for f in AuditEvent._meta.concrete_fields)
 ROW_CHANGE_COLUMNS = ("uid", "log_id", "txid", "timestamp", "actor_ref", "tbl", "op", "row_count", "canon")
@@ -78,20 +79,39 @@ class Trust:
     codes: bool = True  # whether the key of the entries' codes is at hand
 
 
+def _unheard(done: int, total: int) -> None:
+    """Nobody asked how far it is."""
+
+
 class Verification:
-    def __init__(self, connection: Any, trust: Trust) -> None:
-        """`connection` is one of psycopg2's that sees every log."""
+    def __init__(
+        self,
+        connection: Any,
+        trust: Trust,
+        *,
+        only: UUID | None = None,
+        told: Callable[[int, int], None] = _unheard,
+    ) -> None:
+        """`connection` is one of psycopg2's that sees every log, or that of `only`. `told` hears rows done and rows in all."""
         self.connection = connection
         self.trust = trust
-        with connection.cursor() as cursor:
+        self.only = only
+        self._told = told
+        self._done = self._total = 0
+        with self.connection, connection.cursor() as cursor:
             cursor.execute("SELECT id, app_label || '.' || model FROM django_content_type")
             self._models: dict[int, str] = dict(cursor.fetchall())
 
     def run(self) -> Iterator[LogReport | WaitingReport]:
         """One report for each log and year, and one for each table with entries that have no place yet."""
-        for log_id, year, size in self._logs():
+        logs = self._logs()
+        self._total = (
+            sum(size for *_, size in logs) + self._rows("audit_event") + self._rows("audit_row_change")
+        )
+        self._advance(0)
+        for log_id, year, _ in logs:
             report = LogReport(self._origin(log_id, year))
-            self._verify_log(report, log_id, year, size)
+            self._verify_log(report, log_id, year)
             yield report
         for waiting in (
             self._unsealed("audit_event", EVENT_COLUMNS, SUBJECTS),
@@ -99,15 +119,31 @@ class Verification:
         ):
             if waiting.waiting or waiting.problems:
                 yield waiting
+        self._told(self._total, self._total)
+
+    def _advance(self, rows: int) -> None:
+        """The log grows while it is read: what came after the count is read too, and never shown as more than all."""
+        self._done += rows
+        self._told(min(self._done, self._total), self._total)
+
+    @property
+    def _ours(self) -> str:
+        return "log_id = %(log)s" if self.only else "true"
+
+    def _rows(self, table: str) -> int:
+        with self.connection, self.connection.cursor() as cursor:
+            cursor.execute(f"SELECT count(*) FROM {table} WHERE {self._ours}", {"log": self.only})  # noqa: S608
+            return int(cursor.fetchone()[0])
 
     def _logs(self) -> list[tuple[UUID, int, int]]:
         """Every log that state, leaves or checkpoints speak of, and how many leaves the state says it has."""
-        with self.connection.cursor() as cursor:
+        with self.connection, self.connection.cursor() as cursor:
             cursor.execute(
-                "SELECT log_id, year, max(size) FROM (SELECT log_id, year, size FROM audit_state"
+                "SELECT log_id, year, max(size) FROM (SELECT log_id, year, size FROM audit_state"  # noqa: S608
                 " UNION ALL SELECT log_id, year, 0 FROM (SELECT DISTINCT log_id, year FROM audit_checkpoint) c"
                 " UNION ALL SELECT log_id, year, 0 FROM (SELECT DISTINCT log_id, year FROM audit_leaf) l) s"
-                " GROUP BY 1, 2 ORDER BY 2, 1"
+                f" WHERE {self._ours} GROUP BY 1, 2 ORDER BY 2, 1",
+                {"log": self.only},
             )
             return list(cursor)
 
@@ -116,10 +152,11 @@ class Verification:
 
     # --- one log ------------------------------------------------------------------------------------------------------
 
-    def _verify_log(self, report: LogReport, log_id: UUID, year: int, size: int) -> None:
+    def _verify_log(self, report: LogReport, log_id: UUID, year: int) -> None:
         promised = self._promised_roots(report, log_id, year)
+        size, _ = self._sizes(log_id, year)  # after the promises: the log may have grown since, never shrunk
         tree = Frontier()
-        for index, problems, hashed in self._leaves(log_id, year):
+        for index, problems, hashed in self._leaves(log_id, year, size):
             if index != tree.size:
                 report.problems.append(Problem(f"leaf {tree.size} of {report.origin}", "is missing"))
                 return  # what follows would only repeat it
@@ -130,19 +167,29 @@ class Verification:
                 report.problems.append(
                     Problem(f"{report.origin} at {tree.size}", "is not the tree that was signed")
                 )
-        if tree.size != size:
-            report.problems.append(Problem(f"{report.origin}", f"has {tree.size} leaves and not {size}"))
+        now_said, stored = self._sizes(log_id, year)
+        if tree.size != size or stored != now_said:
+            report.problems.append(Problem(report.origin, f"has {stored} leaves and not {now_said}"))
         for missing in promised:
             report.problems.append(
-                Problem(
-                    f"{report.origin}", f"had {missing} entries when it was signed and now has {tree.size}"
-                )
+                Problem(report.origin, f"had {missing} entries when it was signed and now has {tree.size}")
             )
+
+    def _sizes(self, log_id: UUID, year: int) -> tuple[int, int]:
+        """How many leaves the state speaks of, and where the last one stands."""
+        with self.connection, self.connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT coalesce((SELECT size FROM audit_state WHERE log_id = %(log)s AND year = %(year)s), 0),"
+                " coalesce((SELECT max(leaf_index) + 1 FROM audit_leaf WHERE log_id = %(log)s AND year = %(year)s), 0)",
+                {"log": log_id, "year": year},
+            )
+            said, stored = cursor.fetchone()
+            return said, stored
 
     def _promised_roots(self, report: LogReport, log_id: UUID, year: int) -> dict[int, bytes]:
         """Roots by size: of the newest checkpoint, of the newest witnessed one, and of those kept elsewhere."""
         promised: dict[int, bytes] = {}
-        with self.connection.cursor() as cursor:
+        with self.connection, self.connection.cursor() as cursor:
             cursor.execute(
                 "SELECT size, root, note FROM audit_checkpoint WHERE log_id = %s AND year = %s ORDER BY size DESC LIMIT 1",
                 [log_id, year],
@@ -202,28 +249,31 @@ class Verification:
             return None
         return checkpoint
 
-    def _leaves(self, log_id: UUID, year: int) -> Iterator[tuple[int, list[Problem], bytes]]:
+    def _leaves(self, log_id: UUID, year: int, size: int) -> Iterator[tuple[int, list[Problem], bytes]]:
         """Index, problems and leaf hash of every leaf in order; the hash is of what stands there now."""
+        after = -1
+        while page := self._page_of_leaves(log_id, year, after, size):
+            for index, uid, source, hashed, subjects, *columns in page:
+                event = dict(zip(EVENT_COLUMNS, columns, strict=False))
+                change = dict(zip(ROW_CHANGE_COLUMNS, columns[len(EVENT_COLUMNS) :], strict=True))
+                leaf = Sealed(index, uid, source, bytes(hashed))
+                yield index, *self._leaf(log_id, year, leaf, subjects, event, change)
+                after = index
+            self._advance(len(page))
+
+    def _page_of_leaves(self, log_id: UUID, year: int, after: int, size: int) -> list[tuple[Any, ...]]:
         events = ", ".join(f"e.{column}" for column in EVENT_COLUMNS)
         changes = ", ".join(f"r.{column}" for column in ROW_CHANGE_COLUMNS)
-        with self.connection.cursor(name="leaves") as cursor:
-            cursor.itersize = 2000
+        with self.connection, self.connection.cursor() as cursor:
             cursor.execute(
                 f"SELECT l.leaf_index, l.uid, l.source, l.leaf_hash, {SUBJECTS}, {events}, {changes} FROM audit_leaf l"  # noqa: S608
                 " LEFT JOIN audit_event e ON l.source = 'e' AND e.uid = l.uid"
                 " LEFT JOIN audit_row_change r ON l.source = 'r' AND r.uid = l.uid"
-                " WHERE l.log_id = %s AND l.year = %s ORDER BY l.leaf_index",
-                [log_id, year],
+                " WHERE l.log_id = %s AND l.year = %s AND l.leaf_index > %s AND l.leaf_index < %s"
+                f" ORDER BY l.leaf_index LIMIT {PAGE}",
+                [log_id, year, after, size],
             )
-            for index, uid, source, hashed, subjects, *columns in cursor:
-                event = dict(zip(EVENT_COLUMNS, columns, strict=False))
-                change = dict(zip(ROW_CHANGE_COLUMNS, columns[len(EVENT_COLUMNS) :], strict=True))
-                yield (
-                    index,
-                    *self._leaf(
-                        log_id, year, Sealed(index, uid, source, bytes(hashed)), subjects, event, change
-                    ),
-                )
+            return list(cursor)
 
     def _leaf(
         self,
@@ -251,7 +301,7 @@ class Verification:
         return problems, hashed
 
     def _closing(self, log_id: UUID, year: int, leaf: "Sealed") -> tuple[list[Problem], bytes]:
-        with self.connection.cursor() as cursor:
+        with self.connection, self.connection.cursor() as cursor:
             cursor.execute(
                 "SELECT note FROM audit_checkpoint WHERE log_id = %s AND year < %s ORDER BY year DESC, size DESC LIMIT 1",
                 [log_id, year],
@@ -297,24 +347,42 @@ class Verification:
 
     def _unsealed(self, table: str, columns: tuple[str, ...], subjects: str) -> WaitingReport:
         """Entries without a leaf: behind the horizon nobody may add any, before it they wait for the sequencer."""
-        report = WaitingReport(table)
-        with self.connection.cursor(name="unsealed") as cursor:
-            cursor.execute(
-                f"SELECT e.txid < coalesce(({HORIZON}), 0), {subjects}, {', '.join(f'e.{c}' for c in columns)}"  # noqa: S608
-                f" FROM {table} e WHERE NOT EXISTS (SELECT FROM audit_leaf l WHERE l.uid = e.uid) ORDER BY e.txid, e.uid"
-            )
-            for late, concerned, *values in cursor:
+        report, after = WaitingReport(table), UUID(int=0)
+        while page := self._page_of_entries(table, columns, subjects, after):
+            for late, sealed, concerned, *values in page:
                 row = dict(zip(columns, values, strict=True))
-                name = f"{table} {row['uid']}"
-                is_event = concerned is not None
-                report.problems += (
-                    self._event(name, row, concerned) if is_event else self._row_change(name, row)
-                )
-                report.waiting += not late
-                if late:
-                    why = "was added behind the sealed part and has no place in the log"
-                    report.problems.append(Problem(name, why))
+                after = row["uid"]
+                if not sealed:
+                    self._waiting(report, row, concerned, is_late=late)
+            self._advance(len(page))
         return report
+
+    def _page_of_entries(
+        self, table: str, columns: tuple[str, ...], subjects: str, after: UUID
+    ) -> list[tuple[Any, ...]]:
+        """The next entries by number. Columns of those that have their place are left empty: they were read under their leaf."""
+        empty = ", ".join(f"CASE WHEN l.uid IS NULL OR {c == 'uid'} THEN e.{c} END" for c in columns)
+        with self.connection, self.connection.cursor() as cursor:
+            cursor.execute(
+                f"SELECT e.txid < coalesce(({HORIZON}), 0), l.uid IS NOT NULL,"  # noqa: S608
+                f" CASE WHEN l.uid IS NULL THEN {subjects} END, {empty}"
+                f" FROM (SELECT * FROM {table} WHERE uid > %(after)s AND {self._ours} ORDER BY uid LIMIT {PAGE}) e"
+                " LEFT JOIN audit_leaf l ON l.uid = e.uid ORDER BY e.uid",
+                {"after": after, "log": self.only},
+            )
+            return list(cursor)
+
+    def _waiting(
+        self, report: WaitingReport, row: dict[str, Any], concerned: list[UUID] | None, *, is_late: bool
+    ) -> None:
+        name = f"{report.table} {row['uid']}"
+        report.problems += (
+            self._row_change(name, row) if concerned is None else self._event(name, row, concerned)
+        )
+        report.waiting += not is_late
+        if is_late:
+            why = "was added behind the sealed part and has no place in the log"
+            report.problems.append(Problem(name, why))
 
 
 class Sealed(NamedTuple):

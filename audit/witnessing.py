@@ -56,6 +56,14 @@ class WitnessClient:
             raise WitnessRefused(f"its signature is wrong: {error}") from error
         return body
 
+    def greet(self) -> None:
+        """Whether it is there, under the key we know. Raises WitnessAbsent, WitnessRefused."""
+        status, body = self._ask("", None)
+        if status != 200:
+            raise WitnessAbsent(f"status {status}")
+        if body.strip() != str(self.verifier()):
+            raise WitnessRefused("it answers under another key than the one we know")
+
     def erasures(self) -> Checkpoint | None:
         """How far the witness's copy of the erasure ledger goes: its length, and its head as `root`. None: it has none yet.
 

@@ -165,6 +165,16 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": 30},
     },
     "turn the follow-up loop": {"task": "followups.tasks.turn", "schedule": 2.0, "options": {"expires": 10}},
+    "go on with checks of the log": {
+        "task": "audit.tasks.go_on_with_checks",
+        "schedule": 60.0,
+        "options": {"expires": 60},
+    },
+    "check every log": {
+        "task": "audit.tasks.check_every_log",
+        "schedule": crontab(hour="19", minute="7"),  # UTC: three in the morning in Shanghai
+        "options": {"expires": 3000},
+    },
     # Whether an epoch, a copy of the key tables or the rest of an interrupted run is due is asked every hour.
     "keep the keys": {
         "task": "exchange.tasks.keep_keys_task",

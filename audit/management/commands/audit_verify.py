@@ -5,13 +5,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from audit import configured
-from audit.canon import mac_key_file
+from audit.checks import CannotVerify, trust_here
 from audit.connections import reader
 from audit.notes import Note, NoteRefused
-from audit.signing import read_verifier
 from audit.verification import Trust, Verification
-from audit.witnessing import WitnessAbsent, WitnessRefused
 
 SHOWN = 50
 
@@ -31,9 +28,11 @@ class Command(BaseCommand):
         trust = self._trust(checkpoint)
         connection = reader()
         try:
-            reports = list(Verification(connection, trust).run())
+            reports = list(Verification(connection, trust, told=self._told).run())
         finally:
             connection.close()
+        if self._is_watched:
+            self.stderr.write("")
         for report in reports:
             self.stdout.write(str(report))
         if not reports:
@@ -44,21 +43,21 @@ class Command(BaseCommand):
         if problems:
             raise CommandError(f"{len(problems)} problems: the log is not what it was.")
 
-    def _trust(self, kept: list[Path]) -> Trust:
-        try:
-            log = read_verifier(configured.log_public_file())
-            notes = tuple(Note.parse(path.read_text(encoding="utf-8")) for path in kept)
-        except (OSError, NoteRefused) as error:
-            raise CommandError(f"{configured.log_public_file()}: {error}") from error
-        codes = mac_key_file().exists()
-        if not codes:
-            self.stderr.write("The key of the entries' codes is not here: the codes are not checked.")
-        return Trust(log, self._witness_key(), notes, codes)
+    @property
+    def _is_watched(self) -> bool:
+        return bool(self.stderr.isatty())
 
-    def _witness_key(self) -> Any:
-        client = configured.witness()
+    def _told(self, done: int, total: int) -> None:
+        """On a terminal: how far it is, in one line that renews itself."""
+        if self._is_watched:
+            self.stderr.write(f"\r{done:,} of {total:,}", ending="")
+
+    def _trust(self, files: list[Path]) -> Trust:
         try:
-            return client.verifier() if client else None
-        except (WitnessAbsent, WitnessRefused) as error:
-            self.stderr.write(f"The witness's signatures are not checked: {error}")
-            return None
+            kept = tuple(Note.parse(path.read_text(encoding="utf-8")) for path in files)
+            trust, unchecked = trust_here(kept)
+        except (OSError, NoteRefused, CannotVerify) as error:
+            raise CommandError(str(error)) from error
+        for sentence in unchecked:
+            self.stderr.write(sentence)
+        return trust

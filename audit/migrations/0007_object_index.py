@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("audit", "0005_attribution")]
+    dependencies = [("audit", "0006_seal_state")]
     operations = [
         migrations.AddIndex(
             "AuditEvent",
