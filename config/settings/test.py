@@ -23,6 +23,8 @@ SMS_CARRIER = "clinics.channels.MailboxCarrier"
 MAILBOX_URL = ""
 PUBLIC_URL = "http://testserver"
 WHITENOISE_USE_FINDERS = True
+# A file is looked for when it is asked for: every test's client would read all of them first.
+WHITENOISE_AUTOREFRESH = True
 STATIC_ROOT = None  # files are served from the checkout
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},

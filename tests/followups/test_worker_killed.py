@@ -34,7 +34,7 @@ from tests.factories.followups import HIGH_LDL, file_results
 from tests.factories.patients import PatientFactory
 
 PEOPLE = 24
-KILLS = 4
+KILLS = 2
 REPOSITORY = Path(__file__).parents[2]
 
 
