@@ -22,12 +22,13 @@ from django.utils import timezone
 from audit.actors import Actor, system_actor
 from bench.measure import Goal, Measure, Report, race
 from bench.people import PLAIN_INDEXES, TOKENS_KEY, PlainPatient, clinic_of, desk_of, people
+from clinics.roles import Permission
 from config.dbroles.owner import as_owner
 from crypto import keyring
 from crypto.core.tokens import name_terms
 from crypto.scope import AccessScope, opening
 from patients.models import Patient
-from patients.queries.access import SEEN, visible_patients
+from patients.queries.access import SEEN, seen_by, visible_patients
 from patients.queries.search import MATCHES_SHOWN, Probe, by_name, by_phone, by_whole_name, meant
 from patients.search_tokens import tokens_of
 
@@ -229,9 +230,11 @@ def _plain(actor: Actor) -> QuerySet[PlainPatient]:
     patients = PlainPatient._default_manager.filter(clinic_id=clinic_id, restricted_at=None)
     if actor.kind == "system":
         return patients
+    if actor.user_id is None:
+        raise ValueError("whoever asks has an account")
     now = timezone.now()
     return patients.filter(
-        pk__in=RawSQL(SEEN, [actor.user_id, clinic_id, clinic_id, clinic_id, now, now])  # noqa: S611  # constant text
+        pk__in=RawSQL(SEEN, seen_by(actor.user_id, clinic_id, Permission.SEE_PATIENTS, now))  # noqa: S611  # constant text
     )
 
 

@@ -21,12 +21,14 @@ from django.utils.cache import add_never_cache_headers
 
 from audit.access import access
 from audit.acting import acting
+from audit.actors import Actor
 from audit.errors import LogUnavailable
 from audit.services import record_denial
 from clinics import queries
 from clinics.errors import NoClinic, NoSuchPage, NotAllowed
 from clinics.guards import PageGuard, guard_of
 from clinics.models import Clinic, User, UserKind
+from clinics.roles import opened_by
 from crypto.errors import ClinicError
 
 SESSION_CLINIC = "clinic"
@@ -56,6 +58,11 @@ PACKAGE_PAGES = frozenset(
 
 class _RollBack(Exception):
     """Takes the unit of work back; what it had opened is written by `acting` when the transaction is over."""
+
+
+def _opens(guard: PageGuard, actor: Actor) -> frozenset[str]:
+    """What the page opens for this actor: their own field sets, of those only what its permission is for."""
+    return opened_by(guard.permission, actor.field_sets) if guard.permission else actor.field_sets
 
 
 class UnitOfWork:
@@ -162,7 +169,9 @@ class UnitOfWork:
                 ExitStack() as stack,
             ):
                 if guard and guard.purpose:
-                    stack.enter_context(access(guard.purpose, guard.kind))
+                    stack.enter_context(
+                        access(guard.purpose, guard.kind, field_sets=_opens(guard, request.actor))
+                    )
                 response = self.get_response(request)
                 if response.status_code >= 400:
                     raise _RollBack

@@ -1,11 +1,13 @@
 """Clinics, the people who work in them, and the accounts everybody signs in with."""
 
 import uuid
+from datetime import datetime
 from typing import ClassVar, Self
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
 from django.db import models
+from django.utils.timezone import now
 from django.utils.translation import gettext_lazy as _
 
 from clinics.roles import Role
@@ -139,7 +141,30 @@ class StaffRole(models.Model):
         return f"{self.user_id} {self.role} @ {self.clinic_id}"
 
 
-class CareTeam(models.Model):
+class Lasting(models.Model):
+    """What holds from one moment until another, or until further notice. Every query asks for the moment; nothing has to run."""
+
+    valid_from = models.DateTimeField(_("valid from"), default=now)
+    valid_until = models.DateTimeField(_("valid until"), null=True, blank=True)
+
+    class Meta:
+        abstract = True
+
+
+def holds_at(moment: datetime, prefix: str = "") -> models.Q:
+    """What holds at a moment; `prefix` leads to it from the rows asked for, as in "teammember__"."""
+    endless = models.Q(**{f"{prefix}valid_until": None})
+    return models.Q(**{f"{prefix}valid_from__lte": moment}) & (
+        endless | models.Q(**{f"{prefix}valid_until__gt": moment})
+    )
+
+
+def _ends_after_it_begins(name: str) -> models.CheckConstraint:
+    later = models.Q(valid_until=None) | models.Q(valid_until__gte=models.F("valid_from"))
+    return models.CheckConstraint(name=name, condition=later)
+
+
+class CareTeam(Lasting):
     """People of one clinic who care for the same patients."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
@@ -152,13 +177,18 @@ class CareTeam(models.Model):
     class Meta:
         verbose_name = _("care team")
         verbose_name_plural = _("care teams")
-        constraints = [models.UniqueConstraint(fields=["clinic", "name"], name="care_team_name_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["clinic", "name"], name="care_team_name_once"),
+            _ends_after_it_begins("care_team_ends_after_it_begins"),
+        ]
 
     def __str__(self) -> str:
         return self.name
 
 
-class TeamMember(models.Model):
+class TeamMember(Lasting):
+    """Somebody in a care team, from one moment until another. Whoever comes back has the same row, from then on."""
+
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     team = models.ForeignKey(CareTeam, models.CASCADE, verbose_name=_("care team"))
     user = models.ForeignKey(User, models.CASCADE, verbose_name=_("account"))
@@ -166,7 +196,50 @@ class TeamMember(models.Model):
     class Meta:
         verbose_name = _("team member")
         verbose_name_plural = _("team members")
-        constraints = [models.UniqueConstraint(fields=["team", "user"], name="team_member_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["team", "user"], name="team_member_once"),
+            _ends_after_it_begins("team_member_ends_after_it_begins"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.user_id} in {self.team_id}"
+
+
+class StaffAbsence(models.Model):
+    """Days on which somebody is not at work in a clinic, the first and the last of them included."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    clinic = models.ForeignKey(Clinic, models.CASCADE, related_name="+", verbose_name=_("clinic"))
+    user = models.ForeignKey(User, models.CASCADE, related_name="+", verbose_name=_("account"))
+    first_on = models.DateField(_("first day"))
+    last_on = models.DateField(_("last day"))
+
+    class Meta:
+        verbose_name = _("absence")
+        verbose_name_plural = _("absences")
+        constraints = [
+            models.CheckConstraint(
+                name="absence_ends_after_it_begins", condition=models.Q(last_on__gte=models.F("first_on"))
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user_id} {self.first_on}/{self.last_on}"
+
+
+class SpecialDay(models.Model):
+    """A day on which a clinic does the other thing: closed in the week, or open at the weekend."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    clinic = models.ForeignKey(Clinic, models.CASCADE, related_name="+", verbose_name=_("clinic"))
+    day = models.DateField(_("day"))
+    at_work = models.BooleanField(_("the clinic is open"), default=False)
+    name = models.CharField(_("name"), max_length=40, blank=True)
+
+    class Meta:
+        verbose_name = _("holiday or extra working day")
+        verbose_name_plural = _("holidays and extra working days")
+        constraints = [models.UniqueConstraint(fields=["clinic", "day"], name="special_day_once")]
+
+    def __str__(self) -> str:
+        return f"{self.day} @ {self.clinic_id}"

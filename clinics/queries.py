@@ -1,11 +1,13 @@
 """Reads about clinics and staff. These tables stand outside row security: they are asked before a clinic is known."""
 
+from datetime import datetime
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
+from django.utils import timezone
 
 from audit.actors import Actor
-from clinics.models import CareTeam, Clinic, StaffRole, User, UserKind
+from clinics.models import CareTeam, Clinic, StaffRole, User, UserKind, holds_at
 from clinics.roles import PATIENT_FIELD_SETS, Permission, Role, field_sets_of, permissions_of
 
 
@@ -26,9 +28,7 @@ def roles_at_work(user: User) -> list[StaffRole]:
 
 def staff_actor(user: User, clinic_id: UUID, roles: list[StaffRole]) -> Actor:
     """Who acts, with what their roles in this clinic let them open."""
-    field_sets = frozenset[str]().union(
-        *(field_sets_of(Role(r.role)) for r in roles if r.clinic_id == clinic_id)
-    )
+    field_sets = field_sets_of(Role(r.role) for r in roles if r.clinic_id == clinic_id)
     return Actor(
         ref=f"user:{user.pk}",
         kind="staff",
@@ -68,5 +68,8 @@ def answers_for_installation(roles: list[StaffRole]) -> bool:
     return bool(theirs) and not active_clinics().exclude(pk__in=theirs).exists()
 
 
-def teams_of(user_id: UUID, clinic_id: UUID) -> QuerySet[CareTeam]:
-    return CareTeam.objects.filter(clinic_id=clinic_id, teammember__user_id=user_id).order_by("name")
+def teams_of(user_id: UUID, clinic_id: UUID, *, at: datetime | None = None) -> QuerySet[CareTeam]:
+    """The care teams of a clinic in which somebody is at a moment (now), by name."""
+    moment = at or timezone.now()
+    member = Q(teammember__user_id=user_id) & holds_at(moment, "teammember__")
+    return CareTeam.objects.filter(member, holds_at(moment), clinic_id=clinic_id).order_by("name")

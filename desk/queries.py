@@ -16,12 +16,13 @@ from consent.purposes import PurposeRule, Words, rule_of
 from consent.queries import PurposeStanding, states_of
 from followups.choices import FollowUpState, Outcome
 from followups.models import FollowUp
-from patients.choices import CareRole
+from patients.choices import ONE_AT_A_TIME
 from patients.models import CareRelationship, Patient
 from patients.queries import ShownTag, has_portal, tags_to_show, visible_patients
 
 ENDS_SOON: Final = timedelta(days=30)
 MOST_ENDING: Final = 5
+_RESPONSIBLE = {str(role.label) for role in ONE_AT_A_TIME}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +103,7 @@ def carers_of(actor: Actor, patient: Patient) -> list[Carer]:
         .order_by("staff__display_name", "team__name")
     )
     carers = [_carer(row, actor) for row in rows]
-    return sorted(carers, key=lambda carer: carer.role != str(CareRole.RESPONSIBLE.label))
+    return sorted(carers, key=lambda carer: carer.role not in _RESPONSIBLE)
 
 
 def _carer(row: CareRelationship, actor: Actor) -> Carer:

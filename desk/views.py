@@ -88,7 +88,7 @@ def chart(request: ClinicRequest, patient_id: UUID) -> HttpResponse:
     return _chart(request, patient_for(request.actor, patient_id))
 
 
-@staff_page(None, permission=Permission.SEE_PATIENTS)
+@staff_page(None, permission=Permission.REVEAL_IDENTITY)
 @require_POST
 def reveal(request: ClinicRequest, patient_id: UUID) -> HttpResponse:
     """One masked value in clear for 60 s, for a reason that goes to the log. Raises NotRevealed without one.
@@ -98,7 +98,8 @@ def reveal(request: ClinicRequest, patient_id: UUID) -> HttpResponse:
     form = RevealForm(request.POST)
     if not form.is_valid():
         raise NotRevealed
-    patient, part = patient_for(request.actor, patient_id), RevealPart(form.cleaned_data["part"])
+    patient = patient_for(request.actor, patient_id, Permission.REVEAL_IDENTITY)
+    part = RevealPart(form.cleaned_data["part"])
     with access(Purpose.CARE, Kind.REVEALED, reason=form.cleaned_data["reason"]):
         value = shown(lambda: patient.identity.read(part.value) or "")
     revealed: dict[str, object] | None = None

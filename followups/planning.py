@@ -34,7 +34,7 @@ from patients.models import CareRelationship, Patient
 
 UNSENT = (MessageState.PLANNED, MessageState.QUEUED)
 ADULT = 18
-_NEAREST_FIRST = [CareRole.RESPONSIBLE, CareRole.COVERING, CareRole.OPENER]
+_NEAREST_FIRST = [CareRole.MANAGER, CareRole.DOCTOR, CareRole.COVERING, CareRole.OPENER]
 
 
 def enrol(

@@ -17,7 +17,7 @@ from django.utils.timezone import now as _now
 from django.utils.translation import gettext_lazy as _
 
 from audit.actors import Actor
-from clinics.models import TeamMember
+from clinics.queries import teams_of
 from consent.purposes import Words
 from crypto.reading import Unreadable, shown
 from followups.choices import EnrolmentState, FollowUpState, MessageState, Urgency
@@ -26,7 +26,7 @@ from followups.messaging import policy, templates
 from followups.models import PENDING, Enrolment, FollowUp, Message
 from followups.pathways import Pathway, Step, pathway_of
 from patients.models import Patient
-from patients.queries import visible_patients
+from patients.queries import relate_all, visible_patients
 
 MOST_COUNTED = 200
 MOST_SHOWN = 20
@@ -204,6 +204,7 @@ def follow_up_for(actor: Actor, follow_up_id: UUID) -> FollowUp:
     follow_up = found.first()
     if follow_up is None:
         raise FollowUpNotFound(str(follow_up_id))
+    relate_all(actor, actor.clinic_id, [follow_up.patient])
     return follow_up
 
 
@@ -299,7 +300,7 @@ def _pending(actor: Actor, clinic_id: UUID) -> QuerySet[FollowUp]:
 
 
 def _on_the_board(actor: Actor, clinic_id: UUID, today: date) -> QuerySet[FollowUp]:
-    teams = TeamMember.objects.filter(user=actor.user_id).values("team_id")
+    teams = teams_of(actor.user_id, clinic_id).values("pk") if actor.user_id else ()
     mine = Q(assignee_id=actor.user_id) & (
         Q(due_on__lte=today) | Q(due_on=None) | Q(state=FollowUpState.WAITING) | Q(urgency=Urgency.CLASS_B)
     )

@@ -32,7 +32,8 @@ class CareRole(TextChoices):
     """Why somebody may open this chart."""
 
     OPENER = "opener", _("Opened the card")
-    RESPONSIBLE = "responsible", _("Responsible")
+    DOCTOR = "doctor", _("Responsible doctor")
+    MANAGER = "manager", _("Responsible health manager")
     CARE_TEAM = "care_team", _("Care team")
     COVERING = "covering", _("Covering for a colleague")
 
@@ -44,6 +45,26 @@ class GrantReason(TextChoices):
     COVER = "cover", _("Cover during absence")
     COMPLAINT = "complaint", _("Handling a complaint")
     QUALITY = "quality", _("Quality review")
+
+
+ONE_AT_A_TIME = (CareRole.DOCTOR, CareRole.MANAGER)
+"""Parts in which one person at a time is responsible for a patient."""
+
+
+class GlassReason(TextChoices):
+    """Why somebody opened a chart outside their care."""
+
+    EMERGENCY = "emergency", _("Emergency")
+    PRESENT = "present", _("The person is here and nobody of their team is")
+    CRITICAL = "critical", _("A critical result that nobody of their team can tell")
+    SAFETY = "safety", _("Danger to the person or to others")
+
+
+class GlassFinding(TextChoices):
+    """What the privacy officer found about an emergency opening."""
+
+    JUSTIFIED = "justified", _("It was justified")
+    NOT_JUSTIFIED = "not_justified", _("It was not justified")
 
 
 class PortalRelation(TextChoices):

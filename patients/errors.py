@@ -26,6 +26,12 @@ class SearchTooShort(ClinicError):
     message = _("Type at least two characters.")
 
 
+class SearchByNumberOnly(SearchTooShort):
+    """Whoever works by service number is told nothing of who has which name or phone, and so cannot ask for it."""
+
+    message = _("Your role finds people by service number or card number.")
+
+
 class SearchTooOften(ClinicError):
     """One account searched more often in a minute than somebody at a desk does."""
 

@@ -99,7 +99,7 @@ def _close_portal(patient: Patient, at: datetime) -> None:
 
 def _restrict(patient: Patient, at: datetime, *, nameless: bool) -> None:
     """By a statement of its own: the event of a save would put the year of birth and the sex into the log once more."""
-    columns: dict[str, object] = {"restricted_at": patient.restricted_at or at}
+    columns: dict[str, object] = {"restricted_at": patient.restricted_at or at, "watched": False}
     if nameless:
         columns |= {"sex": Sex.UNKNOWN, "birth_year": None, "phone_owner": PhoneOwner.SELF}
     Patient.objects.filter(pk=patient.pk).update(**columns)

@@ -53,6 +53,7 @@ def checks() -> dict[str, tuple[list[str], dict[str, str]]]:
         "migrations": ([python, "manage.py", "makemigrations", "--check", "--dry-run"], TEST),
         "deployment": ([python, "manage.py", "check", "--deploy", "--fail-level", "WARNING"], production()),
         "messages": ([python, "tools/messages.py", "check"], {}),
+        "access matrix": ([python, "manage.py", "access_matrix", "--check"], TEST),
         "data catalogue": ([python, "manage.py", "data_catalogue", "--check"], TEST),
     }
     if (

@@ -129,7 +129,7 @@ def _settle_one(life: Life, home: Home, *, portal: bool, at: datetime) -> None:
     with acting(by, clinic.pk):
         patient = _open(life, clinic, home.team, by)
         if random.random() < HAS_RESPONSIBLE:
-            begin_care(patient, role=CareRole.RESPONSIBLE, staff=home.responsible, by=by, at=life.opened_at)
+            begin_care(patient, role=CareRole.MANAGER, staff=home.responsible, by=by, at=life.opened_at)
         if portal and life.person.phone:
             give_portal_access(patient, PortalRelation.SELF, by, at=life.opened_at)
     with acting(by, clinic.pk):

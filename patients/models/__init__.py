@@ -1,6 +1,7 @@
 """Who is cared for, who may see them, how they are found, and what marks their chart."""
 
 from patients.models.access import (
+    BreakGlass,
     CareRelationship,
     PatientAccess,
     PatientGroupObjectPermission,
@@ -12,6 +13,7 @@ from patients.models.search import PatientSearch, PatientSearchPerson
 from patients.models.tags import PatientTag, Tag
 
 __all__ = [
+    "BreakGlass",
     "Card",
     "CareRelationship",
     "Patient",

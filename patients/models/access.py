@@ -10,8 +10,17 @@ from guardian.models import GroupObjectPermissionBase, UserObjectPermissionBase
 
 from audit.registry import audited
 from clinics.models import CareTeam, Clinic
+from crypto.fields import Scope, SealedText
 from crypto.ids import uuid7
-from patients.choices import CareRole, GrantReason, PortalRelation
+from crypto.models import SealedModel
+from patients.choices import (
+    ONE_AT_A_TIME,
+    CareRole,
+    GlassFinding,
+    GlassReason,
+    GrantReason,
+    PortalRelation,
+)
 from patients.models.patient import Patient
 
 
@@ -57,6 +66,11 @@ class CareRelationship(models.Model):
                 condition=Q(valid_until=None),
                 name="care_relationship_once",
                 nulls_distinct=False,
+            ),
+            models.UniqueConstraint(
+                fields=["patient", "role"],
+                condition=Q(valid_until=None, role__in=ONE_AT_A_TIME),
+                name="care_by_one_at_a_time",
             ),
         ]
 
@@ -137,10 +151,66 @@ class PatientGroupObjectPermission(_Grant, GroupObjectPermissionBase):
         super().save(*args, **kwargs)
 
 
+@audited
+class BreakGlass(SealedModel):
+    """A chart opened outside its reader's care, for a reason, for four hours; the privacy officer looks at each of them.
+
+    Whoever reviews may open the note and nothing else of the person.
+    """
+
+    clinic = models.ForeignKey(Clinic, models.PROTECT, related_name="+", verbose_name=_("clinic"))
+    patient = models.ForeignKey(
+        Patient, models.CASCADE, related_name="emergency_openings", verbose_name=_("patient")
+    )
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", verbose_name=_("account")
+    )
+    reason = models.CharField(_("reason"), max_length=9, choices=GlassReason.choices)
+    note = SealedText(_("what happened"), aad_name="break_glass.note", scope=Scope.RECORD, field_set="log")
+    opened_at = models.DateTimeField(_("opened at"))
+    valid_until = models.DateTimeField(_("valid until"))
+    review_due_on = models.DateField(_("to be reviewed by"))
+    finding = models.CharField(_("finding"), max_length=13, choices=GlassFinding.choices, blank=True)
+    reviewed_at = models.DateTimeField(_("reviewed at"), null=True, blank=True)
+    reviewed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("reviewed by"),
+    )
+
+    class Meta:
+        verbose_name = _("emergency opening")
+        verbose_name_plural = _("emergency openings")
+        constraints: ClassVar = [
+            models.CheckConstraint(name="glass_reason_known", condition=Q(reason__in=GlassReason.values)),
+            models.CheckConstraint(
+                name="glass_ends_after_it_begins", condition=Q(valid_until__gt=F("opened_at"))
+            ),
+            models.CheckConstraint(
+                name="glass_reviewed_whole",
+                condition=Q(finding="", reviewed_at=None, reviewed_by=None)
+                | Q(finding__in=GlassFinding.values, reviewed_at__isnull=False, reviewed_by__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="glass_reviewed_by_another", condition=Q(reviewed_by=None) | ~Q(reviewed_by=F("user"))
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["clinic", "review_due_on"], condition=Q(finding=""), name="glass_to_review")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user_id} at {self.opened_at:%Y-%m-%d %H:%M}"
+
+
 class AccessSource(models.IntegerChoices):
     CARE = 1, _("Care relationship")
     USER_GRANT = 2, _("Opened to a person")
     GROUP_GRANT = 3, _("Opened to a group")
+    GLASS = 4, _("Opened in an emergency")
 
 
 class PatientAccess(models.Model):
@@ -168,7 +238,14 @@ class PatientAccess(models.Model):
         db_table = "patient_access"
         verbose_name = _("right to see a patient")
         verbose_name_plural = _("rights to see patients")
-        indexes: ClassVar = [models.Index(fields=["patient", "grantee"], name="patient_access_patient")]
+        indexes: ClassVar = [
+            models.Index(fields=["patient", "grantee"], name="patient_access_patient"),
+            models.Index(
+                fields=["clinic", "created_at", "patient"],
+                include=["grantee", "valid_from", "valid_until"],
+                name="patient_access_newest",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.grantee} sees {self.patient_id}"

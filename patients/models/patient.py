@@ -48,6 +48,19 @@ class Patient(SealedModel):
             "email": "contact",
         },
     )
+    watched = models.BooleanField(
+        _("watched"),
+        default=False,
+        db_default=False,
+        help_text=_("Everybody who opens the chart is told to the privacy officer."),
+    )
+    watched_for = SealedParts(
+        _("watched because"),
+        aad_name="patient.watched_for",
+        scope=Scope.IDENTITY,
+        parts={"well_known": "identity", "colleague": "identity"},
+        null=True,
+    )
     created_at = models.DateTimeField(_("opened at"), editable=False)
     restricted_at = models.DateTimeField(_("restricted at"), null=True, blank=True, editable=False)
 

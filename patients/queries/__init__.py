@@ -7,6 +7,7 @@ from patients.queries.access import (
     count_of_visible,
     page_of_visible,
     patient_for,
+    relate_all,
     visible_patients,
 )
 from patients.queries.cards import patient_of_form, patient_of_log, service_numbers_of
@@ -35,6 +36,7 @@ __all__ = [
     "portal_accounts_by_phone",
     "portal_patients",
     "possible_twins",
+    "relate_all",
     "search_for_log",
     "search_patients",
     "service_numbers_of",

@@ -1,5 +1,6 @@
 """The one gate: which patients somebody may see. Lists, charts, search, exports and papers all pass it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -12,24 +13,33 @@ from django.utils import timezone
 from audit.access import relate
 from audit.actors import Actor
 from audit.relations import Relation
+from clinics.models import StaffRole
+from clinics.roles import Permission, Reach, roles_with
 from patients.errors import PatientNotFound
-from patients.models import Patient, PatientAccess, PortalAccess
-from patients.models.access import AccessSource
+from patients.models import Patient, PortalAccess
 
 PAGE_SIZE: Final = 50
 COUNT_BOUND: Final = 1000
+OF_ONE_S_OWN: Final = frozenset(
+    {Permission.SEE_PATIENTS, Permission.EXPORT_PATIENTS, Permission.PRINT_PATIENTS}
+)
+"""What people may do with their own chart on their own phone."""
 
-# Whose rights an account may use in one clinic now: its own, its care teams', its groups'. An inactive account, and one
-# without a role in the clinic, has none. Parameters: user, clinic, clinic.
+# Whose rights an account may use in one clinic at a moment: its own, its care teams', its groups'. An inactive account, and one
+# whose roles in the clinic do not include the action, has none. Parameters: `_grantees`.
 GRANTEES: Final = """
 WITH me AS MATERIALIZED (
   SELECT u.id FROM clinics_user u
    WHERE u.id = %s AND u.is_active AND u.kind = 'staff'
-     AND EXISTS (SELECT FROM clinics_staffrole r WHERE r.user_id = u.id AND r.clinic_id = %s))
+     AND EXISTS (SELECT FROM clinics_staffrole r
+                  WHERE r.user_id = u.id AND r.clinic_id = %s AND r.role = ANY (%s)))
 SELECT me.id AS grantee FROM me
 UNION ALL
-SELECT t.id FROM me JOIN clinics_teammember m ON m.user_id = me.id
+SELECT t.id FROM me
+  JOIN clinics_teammember m ON m.user_id = me.id
+   AND m.valid_from <= %s AND (m.valid_until IS NULL OR m.valid_until > %s)
   JOIN clinics_careteam t ON t.id = m.team_id AND t.clinic_id = %s
+   AND t.valid_from <= %s AND (t.valid_until IS NULL OR t.valid_until > %s)
 UNION ALL
 SELECT ('00000000-0000-0000-0000-' || lpad(to_hex(g.group_id), 12, '0'))::uuid
   FROM me JOIN clinics_user_groups g ON g.user_id = me.id
@@ -41,17 +51,47 @@ SELECT a.patient_id FROM patient_access a JOIN ({GRANTEES}) g ON g.grantee = a.g
  WHERE a.clinic_id = %s AND a.valid_from <= %s AND a.valid_until > %s
 """  # noqa: S608  # constants; every value is a parameter
 
-# The newest of each grantee, then the newest of all. A patient held by two grantees, or twice by one, counts once
-# before each limit, else the page would come out short.
-# Parameters: those of GRANTEES, then clinic, now, now, created_at and id to go on from, limit, limit.
+# The nearest way in which somebody sees the patient of the outer query. Parameters: `tied_by`.
+TIE: Final = f"""
+SELECT min(CASE WHEN a.source = 4 THEN 3 WHEN a.source = 1 AND a.grantee = %s THEN 1 ELSE 2 END)
+  FROM patient_access a JOIN ({GRANTEES}) g ON g.grantee = a.grantee
+ WHERE a.patient_id = patients_patient.id AND a.clinic_id = %s AND a.valid_from <= %s AND a.valid_until > %s
+"""  # noqa: S608  # constants; every value is a parameter
+TIES: Final = {
+    1: Relation.OWN,
+    2: Relation.TEAM,
+    3: Relation.BREAK_GLASS,
+    None: Relation.NONE,
+}
+
+FEW_GRANTEES: Final = 8  # so many lists are merged; beyond, the clinic's newest are walked first
+WALKED_FOR_ONE: Final = 12  # rights looked at for each patient wanted, before that walk is given up
+
+# Two ways to the newest patients somebody sees, and which one is taken (docs/adr/0016). Whoever has few rights to look through
+# merges the newest of each grantee. Whoever has many walks the clinic's newest rights: they meet a page of their own soon, and if
+# they do not, the merge is done after all. A patient held by two grantees, or twice by one, counts once before each limit, else the
+# page would come out short. Parameters: `_newest_rights`.
 NEWEST: Final = f"""
+WITH g AS MATERIALIZED (
+  SELECT DISTINCT grantee FROM ({GRANTEES}) mine WHERE %s::uuid IS NULL OR grantee = %s),
+walked AS MATERIALIZED (
+  SELECT DISTINCT w.created_at, w.patient_id
+    FROM (SELECT a.created_at, a.patient_id, a.grantee, a.valid_from, a.valid_until FROM patient_access a
+           WHERE a.clinic_id = %s AND (a.created_at, a.patient_id) < (%s, %s)
+             AND (SELECT count(*) > {FEW_GRANTEES} FROM g)
+           ORDER BY a.created_at DESC, a.patient_id DESC LIMIT %s) w
+   WHERE w.grantee IN (SELECT grantee FROM g) AND w.valid_from <= %s AND w.valid_until > %s
+   ORDER BY w.created_at DESC, w.patient_id DESC LIMIT %s)
+SELECT patient_id FROM walked WHERE (SELECT count(*) FROM walked) = %s
+UNION ALL
 SELECT page.patient_id FROM (
   SELECT DISTINCT newest.created_at, newest.patient_id
-    FROM ({GRANTEES}) g CROSS JOIN LATERAL (
+    FROM g CROSS JOIN LATERAL (
       SELECT DISTINCT a.created_at, a.patient_id FROM patient_access a
        WHERE a.clinic_id = %s AND a.grantee = g.grantee AND a.valid_from <= %s AND a.valid_until > %s
          AND (a.created_at, a.patient_id) < (%s, %s)
        ORDER BY a.created_at DESC, a.patient_id DESC LIMIT %s) newest
+   WHERE (SELECT count(*) FROM walked) < %s
    ORDER BY newest.created_at DESC, newest.patient_id DESC LIMIT %s) page
 """  # noqa: S608  # constants; every value is a parameter
 
@@ -75,11 +115,18 @@ class Page:
     next: Place | None
 
 
-def visible_patients(actor: Actor, clinic_id: UUID, *, at: datetime | None = None) -> QuerySet[Patient]:
-    """The patients of one clinic that the actor may see at a moment (now).
+def visible_patients(
+    actor: Actor,
+    clinic_id: UUID,
+    action: Permission = Permission.SEE_PATIENTS,
+    *,
+    at: datetime | None = None,
+) -> QuerySet[Patient]:
+    """The patients of one clinic with whom the actor may do `action` at a moment (now).
 
-    Staff see whom they, their care teams or their groups care for or were granted; a portal account sees its own charts;
-    the house's own jobs see all. Nobody sees a restricted patient, or a clinic they are not acting in.
+    Staff reach whom they, their care teams or their groups care for or were granted, and the whole clinic where their role's
+    `action` goes so far; a portal account reaches its own charts; the house's own jobs reach all. Nobody reaches a restricted
+    patient, or a clinic they are not acting in.
     """
     patients = Patient.objects.filter(clinic_id=clinic_id, restricted_at=None)
     moment = at or timezone.now()
@@ -90,13 +137,29 @@ def visible_patients(actor: Actor, clinic_id: UUID, *, at: datetime | None = Non
     if actor.user_id is None:
         return patients.none()
     if actor.kind == "staff":
-        rights = [actor.user_id, clinic_id, clinic_id, clinic_id, moment, moment]
-        return patients.filter(pk__in=RawSQL(SEEN, rights))  # noqa: S611  # constant text, values as parameters
-    if actor.kind == "patient":
-        return patients.filter(
-            Exists(open_portal_access(actor.user_id, at=moment).filter(patient=OuterRef("pk")))
-        )
+        return patients.filter(_reached(actor.user_id, clinic_id, action, moment))
+    if actor.kind == "patient" and action in OF_ONE_S_OWN:
+        own = open_portal_access(actor.user_id, at=moment).filter(patient=OuterRef("pk"))
+        return patients.filter(Exists(own))
     return patients.none()
+
+
+def _reached(user_id: UUID, clinic_id: UUID, action: Permission, moment: datetime) -> Q:
+    in_care = Q(pk__in=RawSQL(SEEN, seen_by(user_id, clinic_id, action, moment)))  # noqa: S611  # constant text, values as parameters
+    if everywhere := roles_with(action, Reach.CLINIC):
+        roles = StaffRole.objects.at_work(user_id).filter(clinic_id=clinic_id, role__in=everywhere)
+        return Q(Exists(roles)) | in_care
+    return in_care
+
+
+def seen_by(user_id: UUID, clinic_id: UUID, action: Permission, moment: datetime) -> list[Any]:
+    """The parameters of SEEN."""
+    return [*_grantees(user_id, clinic_id, action, moment), clinic_id, moment, moment]
+
+
+def _grantees(user_id: UUID, clinic_id: UUID, action: Permission, moment: datetime) -> list[Any]:
+    roles = roles_with(action, Reach.CARE)
+    return [user_id, clinic_id, roles, moment, moment, clinic_id, moment, moment]
 
 
 def open_portal_access(user_id: UUID, *, at: datetime) -> QuerySet[PortalAccess]:
@@ -106,35 +169,49 @@ def open_portal_access(user_id: UUID, *, at: datetime) -> QuerySet[PortalAccess]
     )
 
 
-def patient_for(actor: Actor, patient_id: UUID, *, lock: bool = False) -> Patient:
-    """The patient, in the clinic the actor acts in. Raises PatientNotFound, the same for missing and for not theirs.
+def patient_for(
+    actor: Actor,
+    patient_id: UUID,
+    action: Permission = Permission.SEE_PATIENTS,
+    *,
+    lock: bool = False,
+) -> Patient:
+    """The patient with whom the actor may do `action`, in the clinic they act in.
 
-    What is opened of them from here on carries in the log how the actor is related to them.
+    What is opened of them from here on carries in the log how the actor is related to them. Raises PatientNotFound, the same
+    for missing and for not theirs.
     """
     if actor.clinic_id is None:
         raise PatientNotFound
     moment = timezone.now()
-    patients = visible_patients(actor, actor.clinic_id, at=moment).filter(pk=patient_id)
-    if actor.kind == "staff" and actor.user_id is not None:
-        patients = patients.annotate(is_own=_care_of_their_own(actor.user_id, actor.clinic_id, at=moment))
+    patients = visible_patients(actor, actor.clinic_id, action, at=moment).filter(pk=patient_id)
+    if actor.kind == "staff" and actor.user_id:
+        ties = tied_by(actor.user_id, actor.clinic_id, action, moment)
+        patients = patients.annotate(tie=RawSQL(TIE, ties))  # noqa: S611  # constant text, values as parameters
     if lock:
         patients = patients.select_for_update(of=("self",))
     patient = patients.first()
     if patient is None:
         raise PatientNotFound
     if actor.kind == "staff":
-        relate(patient.subject_id, Relation.OWN if getattr(patient, "is_own", False) else Relation.TEAM)
+        relate(patient.subject_id, TIES[getattr(patient, "tie", None)], vip=patient.watched)
     return patient
 
 
-def _care_of_their_own(user_id: UUID, clinic_id: UUID, *, at: datetime) -> Exists:
-    """That the account itself looks after the patient of the outer query; what comes from a team or a grant is not here."""
-    return Exists(
-        PatientAccess.objects.filter(
-            clinic_id=clinic_id, patient_id=OuterRef("pk"), grantee=user_id, source=AccessSource.CARE,
-            valid_from__lte=at, valid_until__gt=at,
-        )
-    )  # fmt: skip
+def relate_all(actor: Actor, clinic_id: UUID, patients: Iterable[Patient]) -> None:
+    """The same for patients that were found in another way: one statement, however many."""
+    by_id = {patient.pk: patient for patient in patients}
+    if actor.kind != "staff" or not actor.user_id or not by_id:
+        return
+    ties = tied_by(actor.user_id, clinic_id, Permission.SEE_PATIENTS, timezone.now())
+    found = Patient.objects.filter(clinic_id=clinic_id, pk__in=by_id)
+    for patient_id, tie in found.annotate(tie=RawSQL(TIE, ties)).values_list("pk", "tie"):  # noqa: S611
+        relate(by_id[patient_id].subject_id, TIES[tie], vip=by_id[patient_id].watched)
+
+
+def tied_by(user_id: UUID, clinic_id: UUID, action: Permission, moment: datetime) -> list[Any]:
+    """The parameters of TIE."""
+    return [user_id, *_grantees(user_id, clinic_id, action, moment), clinic_id, moment, moment]
 
 
 def page_of_visible(
@@ -143,28 +220,46 @@ def page_of_visible(
     *,
     after: Place | None = None,
     size: int = PAGE_SIZE,
+    through: UUID | None = None,
     at: datetime | None = None,
 ) -> Page:
-    """One page of the patients the actor sees, newest first. The cost depends on the page, not on the clinic."""
-    rows = list(_newest(actor, clinic_id, after or BEFORE_ALL, size + 1, at or timezone.now()))
+    """One page of the patients the actor sees, newest first. The cost depends on the page, not on the clinic.
+
+    `through` is a care team of theirs, or their own account: those alone whom they see by it.
+    """
+    moment = at or timezone.now()
+    rows = list(_newest(actor, clinic_id, after or BEFORE_ALL, size + 1, moment, through))
     shown = rows[:size]
     more = len(rows) > size
     return Page(shown, Place(shown[-1].created_at, shown[-1].pk) if more else None)
 
 
-def count_of_visible(actor: Actor, clinic_id: UUID, *, bound: int = COUNT_BOUND) -> int:
+def count_of_visible(
+    actor: Actor, clinic_id: UUID, *, through: UUID | None = None, bound: int = COUNT_BOUND
+) -> int:
     """How many patients the actor sees, counted no further than `bound` + 1: lists say “1,000+”."""
-    return _newest(actor, clinic_id, BEFORE_ALL, bound + 1, timezone.now()).count()
+    return _newest(actor, clinic_id, BEFORE_ALL, bound + 1, timezone.now(), through).count()
 
 
-def _newest(actor: Actor, clinic_id: UUID, place: Place, limit: int, moment: datetime) -> QuerySet[Patient]:
+def _newest(
+    actor: Actor, clinic_id: UUID, place: Place, limit: int, moment: datetime, through: UUID | None = None
+) -> QuerySet[Patient]:
     """The newest `limit` patients the actor sees, from a place of the list on."""
-    patients = visible_patients(actor, clinic_id, at=moment)
     if actor.kind == "staff" and actor.user_id is not None and actor.clinic_id in (None, clinic_id):
-        rights: list[Any] = [actor.user_id, clinic_id, clinic_id, clinic_id, moment, moment]
-        newest = RawSQL(NEWEST, [*rights, place.created_at, place.patient_id, limit, limit])  # noqa: S611
+        rights = _newest_rights(actor.user_id, clinic_id, place, limit, moment, through)
+        newest = RawSQL(NEWEST, rights)  # noqa: S611  # constant text, values as parameters
         patients = Patient.objects.filter(clinic_id=clinic_id, restricted_at=None, pk__in=newest)
     else:
         later = Q(created_at__lt=place.created_at) | Q(created_at=place.created_at, pk__lt=place.patient_id)
-        patients = patients.filter(later)
+        patients = visible_patients(actor, clinic_id, at=moment).filter(later)
     return patients.order_by("-created_at", "-pk")[:limit]
+
+
+def _newest_rights(
+    user_id: UUID, clinic_id: UUID, place: Place, limit: int, moment: datetime, through: UUID | None
+) -> list[Any]:
+    """The parameters of NEWEST."""
+    walk = [clinic_id, place.created_at, place.patient_id, WALKED_FOR_ONE * limit, moment, moment, limit]
+    merge = [clinic_id, moment, moment, place.created_at, place.patient_id, limit]
+    who = [*_grantees(user_id, clinic_id, Permission.SEE_PATIENTS, moment), through, through]
+    return [*who, *walk, limit, *merge, limit, limit]

@@ -23,7 +23,7 @@ from crypto.core.pinyin import initials
 from crypto.core.tokens import name_terms
 from crypto.errors import SealBroken
 from crypto.indexes import Index
-from patients.errors import PatientNotFound, PhoneInvalid, SearchTooShort
+from patients.errors import PatientNotFound, PhoneInvalid, SearchByNumberOnly, SearchTooShort
 from patients.identity import read_phone
 from patients.models import Patient
 from patients.queries.access import visible_patients
@@ -95,9 +95,12 @@ def search_patients(actor: Actor, clinic_id: UUID, text: str) -> list[Match]:
     """Visible patients meant by the text, at most 50: numbers before names, newest first.
 
     The text may be a phone or its last digits (four or more), two or more characters of a name, pinyin initials, a service
-    number or a card number. Where three or more characters are somebody's whole name, longer names are left out. Raises SearchTooShort for one character, unless the actor sees at most 5,000 patients.
+    number or a card number; whoever opens no names finds by those two alone. Where three or more characters are somebody's whole name, longer names are left out. Raises SearchTooShort for one character, unless the actor sees at most 5,000 patients, and SearchByNumberOnly.
     """
-    return _search(visible_patients(actor, clinic_id), clinic_id, text, Purpose.CARE)
+    visible = visible_patients(actor, clinic_id)
+    if not actor.field_sets >= COMPARED:
+        return _found_by_number(visible, text)
+    return _search(visible, clinic_id, text, Purpose.CARE)
 
 
 def search_for_log(actor: Actor, clinic_id: UUID, text: str) -> list[Match]:
@@ -120,6 +123,13 @@ def _search(visible: QuerySet[Patient], clinic_id: UUID, text: str, purpose: Pur
             for patient in meant(probe, MATCHES_SHOWN - len(found)):
                 found.setdefault(patient.pk, Match(patient, probe.by))
     return list(found.values())
+
+
+def _found_by_number(visible: QuerySet[Patient], text: str) -> list[Match]:
+    probes = list(_clear_number_probes(visible, unicodedata.normalize("NFKC", text).strip()))
+    if not probes:
+        raise SearchByNumberOnly
+    return [Match(patient, probe.by) for probe in probes for patient in meant(probe, MATCHES_SHOWN)]
 
 
 def by_phone(visible: QuerySet[Patient], clinic_id: UUID, phone: str) -> Probe:
@@ -197,12 +207,22 @@ def _holds(check: Callable[[Patient], bool], patient: Patient) -> bool:
         return False
 
 
-def _number_probes(visible: QuerySet[Patient], clinic_id: UUID, query: str) -> Iterator[Probe]:
-    if service_number := SERVICE_NUMBER.fullmatch(query):
-        number = "ZZ-{}-{}".format(*service_number.groups())
+def _clear_number_probes(visible: QuerySet[Patient], query: str) -> Iterator[Probe]:
+    """By the numbers that mean nothing; nothing is opened."""
+    if number := service_number_in(query):
         yield Probe(MatchedBy.SERVICE_NUMBER, visible.filter(service_number=number))
     if CARD_NUMBER.fullmatch(query):
         yield Probe(MatchedBy.CARD_NUMBER, visible.filter(cards__number=query))
+
+
+def service_number_in(text: str) -> str | None:
+    """A service number as it is kept, from what was typed of it: ZZ-1234-5678, 1234-5678, 12345678."""
+    number = SERVICE_NUMBER.fullmatch(unicodedata.normalize("NFKC", text).strip())
+    return "ZZ-{}-{}".format(*number.groups()) if number else None
+
+
+def _number_probes(visible: QuerySet[Patient], clinic_id: UUID, query: str) -> Iterator[Probe]:
+    yield from _clear_number_probes(visible, query)
     try:
         phone = read_phone(query)
     except PhoneInvalid:

@@ -7,7 +7,9 @@ from functools import partial
 
 from django import template
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
 
+from crypto.errors import FieldNotAllowed
 from crypto.fields import Parts
 from crypto.reading import Unreadable
 from crypto.reading import shown as shown_or_marked
@@ -15,11 +17,18 @@ from patients.identity import mask_id_number, mask_name, mask_phone
 
 register = template.Library()
 
+NOT_FOR_THIS_ROLE = Unreadable(
+    _("by service number"), _("Your role works by service number: who it is stays closed.")
+)
+
 
 @register.filter
 def shown(parts: Parts | None, name: str) -> str | Unreadable | None:
-    """One part of an identity, or the marker in its place."""
-    return None if parts is None else shown_or_marked(partial(parts.read, name))
+    """One part of an identity, or the marker in its place: it does not open, or not for this role."""
+    try:
+        return None if parts is None else shown_or_marked(partial(parts.read, name))
+    except FieldNotAllowed:
+        return NOT_FOR_THIS_ROLE
 
 
 @register.filter

@@ -129,7 +129,7 @@ def test_when_the_log_cannot_be_written_nothing_is_answered(place: Place, doctor
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("audit.canon.mac_key", _no_key, raising=False)
         patch.setattr("audit.events.write", _no_log)
-        patch.setattr("audit.access.write", _no_log)
+        patch.setattr("audit.services.write", _no_log)
         answer = doctor.get(f"/t/name/{place.patient.pk}/")
 
     assert answer.status_code == 503

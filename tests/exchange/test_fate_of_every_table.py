@@ -39,6 +39,7 @@ KEPT = {
     "consent_event": "proof of what was allowed, under ids; the sealed evidence does not open",
     "consent_state": "where each permission ended; ids and codes of purposes",
     "exchange_importbatch": "a subject of its own; its content is emptied and its key destroyed",
+    "patients_breakglass": "who opened the chart in an emergency and what was found; the note does not open",
     "patients_card": "a random number, closed",
     "patients_carerelationship": "who cared from when until when; the person is an id",
     "patients_patient": "service number and dates; year of birth, sex and whose phone are set back",

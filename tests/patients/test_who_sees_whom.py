@@ -136,8 +136,8 @@ def test_a_relationship_that_is_ended_stops_showing(
     doctor = hire(clinic, other_team)
     with acting(nurse):
         patient = PatientFactory(clinic=clinic, by=nurse)
-        care = begin_care(patient, role=CareRole.RESPONSIBLE, staff=doctor, by=nurse, at=OPENED_AT)
-        same = begin_care(patient, role=CareRole.RESPONSIBLE, staff=doctor, by=nurse, at=OPENED_AT)
+        care = begin_care(patient, role=CareRole.MANAGER, staff=doctor, by=nurse, at=OPENED_AT)
+        same = begin_care(patient, role=CareRole.MANAGER, staff=doctor, by=nurse, at=OPENED_AT)
         assert same == care
         assert sees(actor_for(doctor, clinic), patient)
 
@@ -314,7 +314,7 @@ def test_the_access_table_is_what_its_sources_say_after_every_kind_of_change(
         doctor = hire(clinic, other_team)
         CareRelationship.objects.bulk_create(
             CareRelationship(
-                clinic=clinic, patient=p, staff=doctor, role=CareRole.RESPONSIBLE, valid_from=OPENED_AT
+                clinic=clinic, patient=p, staff=doctor, role=CareRole.MANAGER, valid_from=OPENED_AT
             )
             for p in patients
         )
@@ -365,7 +365,7 @@ def test_a_patient_held_twice_counts_once_and_pages_go_on_where_they_ended(
             for minutes in range(7)  # two at a time share their moment
         ]
         for patient in patients:
-            begin_care(patient, role=CareRole.RESPONSIBLE, staff=nurse_account, by=nurse, at=OPENED_AT)
+            begin_care(patient, role=CareRole.MANAGER, staff=nurse_account, by=nurse, at=OPENED_AT)
             begin_care(patient, role=CareRole.COVERING, staff=nurse_account, by=nurse, at=OPENED_AT)
 
         pages, place = [], None
