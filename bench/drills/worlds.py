@@ -255,7 +255,8 @@ def _grant(dice: random.Random, cast: Cast, world: World) -> None:
             "granted_at": lasts.since,
             "valid_until": lasts.until,
         }
-        holder: object = dice.choice([*cast.users, *cast.groups])
+        holders: list[User | Group] = [*cast.users, *cast.groups]
+        holder = dice.choice(holders)
         if isinstance(holder, Group):
             to_groups.append(PatientGroupObjectPermission(group=holder, **told))
         else:

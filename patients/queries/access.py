@@ -248,7 +248,9 @@ def _newest(
     if actor.kind == "staff" and actor.user_id is not None and actor.clinic_id in (None, clinic_id):
         rights = _newest_rights(actor.user_id, clinic_id, place, limit, moment, through)
         newest = RawSQL(NEWEST, rights)  # noqa: S611  # constant text, values as parameters
-        patients = Patient.objects.filter(clinic_id=clinic_id, restricted_at=None, pk__in=newest)
+        patients: QuerySet[Patient] = Patient.objects.filter(
+            clinic_id=clinic_id, restricted_at=None, pk__in=newest
+        )
     else:
         later = Q(created_at__lt=place.created_at) | Q(created_at=place.created_at, pk__lt=place.patient_id)
         patients = visible_patients(actor, clinic_id, at=moment).filter(later)

@@ -69,9 +69,7 @@ def test_the_log_says_whether_they_are_looked_after_personally_or_by_a_team(
 ) -> None:
     desk.get(chart(patient))
     with acting(system(clinic)):
-        begin_care(
-            patient, role=CareRole.RESPONSIBLE, staff=manager, by=system(clinic), at=patient.created_at
-        )
+        begin_care(patient, role=CareRole.MANAGER, staff=manager, by=system(clinic), at=patient.created_at)
     desk.get(chart(patient))
     with acting(system(clinic)):
         viewed = AuditEvent.objects.filter(action="access", kind="viewed", actor_id=manager.pk)
