@@ -53,6 +53,11 @@ def witness() -> WitnessClient | None:
     return WitnessClient(url, Path(_text("WITNESS_PUBLIC_KEY_FILE"))) if url else None
 
 
+def with_sm3() -> bool:
+    """Whether every log has a parallel tree hashed by SM3."""
+    return bool(getattr(settings, "AUDIT_SM3_TREE", False))
+
+
 def sequencer_url() -> str:
     return _text("DATABASE_SEQUENCER_URL")
 

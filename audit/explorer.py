@@ -230,5 +230,7 @@ def place_of(uid: UUID) -> PlaceInTree | None:
     leaf = Leaf.objects.filter(uid=uid).first()
     if leaf is None:
         return None
-    signed = Checkpoint.objects.filter(log_id=leaf.log_id, year=leaf.year, size__gt=leaf.leaf_index)
+    signed = Checkpoint.objects.filter(
+        log_id=leaf.log_id, year=leaf.year, hashing="sha256", size__gt=leaf.leaf_index
+    )
     return PlaceInTree(leaf, signed.order_by("size").first())

@@ -187,9 +187,10 @@ class Leaf(models.Model):
 class Node(models.Model):
     """The root of 256 ** level complete leaves, kept so that a proof reads hundreds of hashes and not millions."""
 
-    pk = models.CompositePrimaryKey("log_id", "year", "level", "place")
+    pk = models.CompositePrimaryKey("log_id", "year", "hashing", "level", "place")
     log_id = models.UUIDField()
     year = models.SmallIntegerField()
+    hashing = models.CharField(max_length=6, default="sha256")
     level = models.SmallIntegerField()
     place = models.BigIntegerField()
     hash = models.BinaryField()
@@ -206,9 +207,10 @@ class Node(models.Model):
 class Checkpoint(models.Model):
     """A signed note (C2SP tlog-checkpoint): at `size` entries the log had this root."""
 
-    pk = models.CompositePrimaryKey("log_id", "year", "size")
+    pk = models.CompositePrimaryKey("log_id", "year", "hashing", "size")
     log_id = models.UUIDField()
     year = models.SmallIntegerField()
+    hashing = models.CharField(max_length=6, default="sha256")
     size = models.BigIntegerField()
     root = models.BinaryField()
     note = models.TextField()
@@ -226,9 +228,10 @@ class Checkpoint(models.Model):
 class Cosignature(models.Model):
     """What a witness signed: it saw this checkpoint, and it continues all it saw before."""
 
-    pk = models.CompositePrimaryKey("log_id", "year", "size", "witness")
+    pk = models.CompositePrimaryKey("log_id", "year", "hashing", "size", "witness")
     log_id = models.UUIDField()
     year = models.SmallIntegerField()
+    hashing = models.CharField(max_length=6, default="sha256")
     size = models.BigIntegerField()
     witness = models.TextField()
     line = models.TextField()

@@ -9,6 +9,8 @@ from hashlib import sha256
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from audit.merkle import HASHINGS, SHA256, Hashing
+
 ED25519 = 0x01
 COSIGNATURE = 0x04
 DASH = "\N{EM DASH} "
@@ -149,6 +151,11 @@ class Checkpoint:
 
     def __str__(self) -> str:
         return f"{self.origin}\n{self.size}\n{b64encode(self.root).decode()}\n"
+
+    @property
+    def hashing(self) -> Hashing:
+        """How the tree is hashed: its origin ends in the name of whatever is not SHA-256."""
+        return HASHINGS.get(self.origin.rpartition("/")[2], SHA256)
 
     @classmethod
     def parse(cls, text: str) -> "Checkpoint":

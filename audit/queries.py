@@ -52,11 +52,11 @@ SELECT clock_timestamp(), h.sealed_until, h.witness, h.witness_at, h.witness_tro
        s.origin, s.year, s.size, s.trouble, c.size, c.created_at, c.note, w.size, w.created_at, w.line
 FROM (SELECT 1) one
 LEFT JOIN audit_horizon h ON h.id = 1
-LEFT JOIN LATERAL (SELECT * FROM audit_state WHERE log_id = %(log)s ORDER BY year DESC LIMIT 1) s ON true
+LEFT JOIN LATERAL (SELECT * FROM audit_state WHERE log_id = %(log)s AND hashing = 'sha256' ORDER BY year DESC LIMIT 1) s ON true
 LEFT JOIN LATERAL (SELECT * FROM audit_checkpoint
-                   WHERE log_id = %(log)s AND year = s.year ORDER BY size DESC LIMIT 1) c ON true
+                   WHERE log_id = %(log)s AND year = s.year AND hashing = 'sha256' ORDER BY size DESC LIMIT 1) c ON true
 LEFT JOIN LATERAL (SELECT * FROM audit_cosig
-                   WHERE log_id = %(log)s AND year = s.year ORDER BY size DESC LIMIT 1) w ON true
+                   WHERE log_id = %(log)s AND year = s.year AND hashing = 'sha256' ORDER BY size DESC LIMIT 1) w ON true
 """
 
 

@@ -16,17 +16,10 @@ from uuid import UUID
 
 from psycopg2.extras import execute_values, register_uuid
 
-from audit.merkle import (
-    Frontier,
-    ProofRefused,
-    Subtree,
-    consistency_proof,
-    leaf_hash,
-    node_hash,
-    verify_consistency,
-)
-from audit.models import SYSTEM_LOG
-from audit.notes import Checkpoint, Note, NoteRefused, Signer
+from audit import parallel, trees
+from audit.merkle import SHA256, SM3, Frontier, consistency_proof, leaf_hash
+from audit.notes import Note, Signer
+from audit.trees import CLOSING, EVENT, ROW_CHANGE, LogDamaged, Tree
 from audit.witnessing import WitnessAbsent, WitnessClient, WitnessRefused
 from crypto.ids import uuid7
 
@@ -36,12 +29,6 @@ ADVISORY_LOCK = 0x7A68697A6869  # "zhizhi"
 BATCH = 1000
 BATCHES_IN_A_TURN = 50
 SECONDS_BETWEEN_GREETINGS = 20.0
-EVENT, ROW_CHANGE, CLOSING = "e", "r", "c"
-LEVELS_KEPT = 8  # the roots of 256, 65,536 … leaves are stored
-
-
-class LogDamaged(Exception):
-    """What is stored does not continue what was signed. Nothing more is signed for this log until somebody has looked."""
 
 
 class Entry(NamedTuple):
@@ -66,37 +53,46 @@ class Taken(NamedTuple):
     is_all: bool  # nothing else stands below the horizon
 
 
+class Unwitnessed(NamedTuple):
+    """A checkpoint without a cosignature. `known` is the size the witness signed last, as far as we know."""
+
+    tree: Tree
+    size: int
+    note: str
+    known: int
+
+
 @dataclass(slots=True)
 class Log:
-    """One tree: a clinic's log in one year, while a batch is sealed."""
+    """One tree while a batch is sealed."""
 
-    log_id: UUID
-    year: int
-    origin: str
+    tree: Tree
     frontier: Frontier
-    leaves: list[tuple[Any, ...]] = field(default_factory=list)
-    nodes: list[tuple[Any, ...]] = field(default_factory=list)
+    leaves: list[tuple[UUID, str, bytes]] = field(default_factory=list)
     damaged: bool = False
 
     def append(self, uid: UUID, source: str, data: bytes) -> None:
-        hashed = leaf_hash(data)
-        self.leaves.append((self.log_id, self.year, self.frontier.size, uid, source, hashed))
-        for level, place, root in self.frontier.append(hashed):
-            if level % LEVELS_KEPT == 0:
-                self.nodes.append((self.log_id, self.year, level // LEVELS_KEPT, place, root))
+        self.leaves.append((uid, source, leaf_hash(data)))
 
 
 class Sequencer:
     def __init__(
-        self, connection: Any, signer: Signer, witness: WitnessClient | None = None, *, batch: int = BATCH
+        self,
+        connection: Any,
+        signer: Signer,
+        witness: WitnessClient | None = None,
+        *,
+        batch: int = BATCH,
+        with_sm3: bool = False,
     ) -> None:
         """`signer` carries the installation's name; `connection` is one of psycopg2's, as the sequencer's role."""
         self.connection = connection
         self.signer = signer
         self.witness = witness
         self.batch = batch
+        self.with_sm3 = with_sm3
         self.troubles: list[str] = []
-        self._told: dict[tuple[UUID, int], str] = {}
+        self._told: dict[Tree, str] = {}
         self._mark: tuple[int, datetime] | None = None
         self._greeted = 0.0
 
@@ -110,20 +106,19 @@ class Sequencer:
         """Seal all there is below the horizon, sign, ask the witness. Answers how many entries were sealed."""
         self.troubles, self._told = [], {}
         sealed = self._seal()
-        for log_id, year, origin in self._logs_to_sign():
-            try:
-                self.sign(log_id, year, origin)
-            except LogDamaged as error:
-                self._tell(log_id, year, f"{origin} is not signed: {error}")
+        if self.with_sm3:
+            self._follow()
+        self._sign_all()
         if self.witness is not None:
             self._ask_witness(self.witness)
         self._write_troubles_down()
         return sealed
 
-    def _tell(self, log_id: UUID, year: int, trouble: str) -> None:
-        self.troubles.append(trouble)
-        self._told[log_id, year] = trouble
-        logger.critical("audit: %s", trouble)
+    def _tell(self, tree: Tree, trouble: str) -> None:
+        words = f"{tree.origin(self.signer.name)} {trouble}"
+        self.troubles.append(words)
+        self._told[tree] = words
+        logger.critical("audit: %s", words)
 
     def _write_troubles_down(self) -> None:
         """`audit.queries.seal_state` shows them; one that is over goes."""
@@ -132,13 +127,13 @@ class Sequencer:
                 cursor.execute(
                     "UPDATE audit_horizon SET witness = '', witness_trouble = '' WHERE witness <> ''"
                 )
-            cursor.execute("SELECT log_id, year, trouble FROM audit_state")
-            for log_id, year, known in cursor.fetchall():
-                trouble = self._told.get((log_id, year), "")
+            cursor.execute("SELECT log_id, year, hashing, trouble FROM audit_state")
+            for *key, known in cursor.fetchall():
+                trouble = self._told.get(Tree(*key), "")
                 if trouble != known:
                     cursor.execute(
-                        "UPDATE audit_state SET trouble = %s WHERE log_id = %s AND year = %s",
-                        [trouble, log_id, year],
+                        "UPDATE audit_state SET trouble = %s WHERE log_id = %s AND year = %s AND hashing = %s",
+                        [trouble, *key],
                     )
 
     def _seal(self) -> int:
@@ -241,102 +236,78 @@ class Sequencer:
     def _open_logs(self, cursor: Any, log_ids: set[UUID]) -> dict[UUID, Log]:
         """Each log's newest tree."""
         cursor.execute(
-            "SELECT DISTINCT ON (log_id) log_id, year, origin, size, frontier FROM audit_state"
-            " WHERE log_id = ANY (%s) ORDER BY log_id, year DESC",
-            [list(log_ids)],
+            "SELECT DISTINCT ON (log_id) log_id, year, size, frontier FROM audit_state"
+            " WHERE log_id = ANY (%s) AND hashing = %s ORDER BY log_id, year DESC",
+            [list(log_ids), SHA256.name],
         )
-        return {row[0]: Log(row[0], row[1], row[2], Frontier(row[3], row[4])) for row in cursor}
+        return {
+            log_id: Log(Tree(log_id, year), Frontier(size, hashes)) for log_id, year, size, hashes in cursor
+        }
 
     def _log_of(self, cursor: Any, logs: dict[UUID, Log], entry: Entry) -> Log:
         """The tree this entry goes to: the newest, or the first of a new year."""
         log = logs.get(entry.log_id)
         if log is None:
-            log = logs[entry.log_id] = self._begin(cursor, entry.log_id, entry.year)
-        elif entry.year > log.year and not log.damaged:
+            log = logs[entry.log_id] = self._begin(cursor, Tree(entry.log_id, entry.year))
+        elif entry.year > log.tree.year and not log.damaged:
             log = logs[entry.log_id] = self._next_year(cursor, log, entry.year)
         return log
 
-    def _begin(self, cursor: Any, log_id: UUID, year: int) -> Log:
-        name = "system" if log_id == SYSTEM_LOG else str(log_id)
-        log = Log(log_id, year, f"{self.signer.name}/{name}/{year}", Frontier())
-        cursor.execute("INSERT INTO audit_state VALUES (%s, %s, %s, 0, '{}')", [log_id, year, log.origin])
-        return log
+    def _begin(self, cursor: Any, tree: Tree) -> Log:
+        return Log(tree, trees.begin(cursor, tree, self.signer.name))
 
     def _next_year(self, cursor: Any, log: Log, year: int) -> Log:
         """Sign the old year's last checkpoint, whose text is the first leaf of the new; a damaged log stays in its year."""
         self._store(cursor, log)
         try:
-            closing = self._sign(cursor, log.log_id, log.year, log.origin, log.frontier)
+            closing = trees.sign(cursor, log.tree, log.frontier, self.signer)
         except LogDamaged as error:
-            self._tell(log.log_id, log.year, f"{log.origin} is not closed: {error}")
+            self._tell(log.tree, f"is not closed: {error}")
             log.damaged = True
             return log
-        begun = self._begin(cursor, log.log_id, year)
+        begun = self._begin(cursor, Tree(log.tree.log_id, year))
         begun.append(uuid7(), CLOSING, closing.encode())
         return begun
 
     def _store(self, cursor: Any, log: Log) -> None:
+        log_id, year, _ = log.tree
         execute_values(
-            cursor, "INSERT INTO audit_leaf (log_id, year, leaf_index, uid, source, leaf_hash) VALUES %s", log.leaves,
+            cursor,
+            "INSERT INTO audit_leaf (log_id, year, leaf_index, uid, source, leaf_hash) VALUES %s",
+            [(log_id, year, index, *leaf) for index, leaf in enumerate(log.leaves, log.frontier.size)],
             page_size=1000,
-        )  # fmt: skip
-        if log.nodes:
-            execute_values(
-                cursor, "INSERT INTO audit_node (log_id, year, level, place, hash) VALUES %s", log.nodes
-            )
-        cursor.execute(
-            "UPDATE audit_state SET size = %s, frontier = %s WHERE log_id = %s AND year = %s",
-            [log.frontier.size, log.frontier.hashes, log.log_id, log.year],
         )
-        log.leaves, log.nodes = [], []
+        trees.grow(cursor, log.tree, log.frontier, [hashed for *_, hashed in log.leaves])
+        log.leaves = []
 
-    # --- signing ------------------------------------------------------------------------------------------------------
+    # --- the parallel tree and the signatures -------------------------------------------------------------------------
 
-    def _logs_to_sign(self) -> list[tuple[UUID, int, str]]:
+    def _follow(self) -> None:
+        """The parallel tree comes after, a few pages in a turn: where it is switched on late it has years to read."""
+        with self._transaction() as cursor:
+            logs = parallel.behind(cursor)
+        for log_id, year in logs:
+            try:
+                for _ in range(BATCHES_IN_A_TURN):
+                    with self._transaction() as cursor:
+                        if parallel.follow(cursor, log_id, year, self.signer.name):
+                            break
+            except LogDamaged as error:
+                self._tell(Tree(log_id, year, SM3.name), f"is not continued: {error}")
+
+    def _sign_all(self) -> None:
         with self._transaction() as cursor:
             cursor.execute(
-                "SELECT log_id, year, origin FROM audit_state s WHERE size > coalesce("
-                " (SELECT max(size) FROM audit_checkpoint c WHERE c.log_id = s.log_id AND c.year = s.year), 0)"
+                "SELECT log_id, year, hashing FROM audit_state s WHERE size > coalesce((SELECT max(size) FROM audit_checkpoint c"
+                " WHERE c.log_id = s.log_id AND c.year = s.year AND c.hashing = s.hashing), 0)"
             )
-            return list(cursor)
-
-    def sign(self, log_id: UUID, year: int, origin: str) -> None:
-        """Sign the log as it stands. Raises LogDamaged where it does not continue the last signed checkpoint."""
-        with self._transaction() as cursor:
-            cursor.execute(
-                "SELECT size, frontier FROM audit_state WHERE log_id = %s AND year = %s", [log_id, year]
-            )
-            self._sign(cursor, log_id, year, origin, Frontier(*cursor.fetchone()))
-
-    def _sign(self, cursor: Any, log_id: UUID, year: int, origin: str, frontier: Frontier) -> str:
-        """The signed note of this size, stored."""
-        root = frontier.root()
-        cursor.execute(
-            "SELECT size, note FROM audit_checkpoint WHERE log_id = %s AND year = %s ORDER BY size DESC LIMIT 1",
-            [log_id, year],
-        )
-        last = cursor.fetchone()
-        if last is not None:
-            self._check_continues(cursor, log_id, year, last[1], Checkpoint(origin, frontier.size, root))
-            if last[0] == frontier.size:
-                return str(last[1])
-        text = str(Checkpoint(origin, frontier.size, root))
-        note = str(Note(text, (Signer(origin, self.signer.seed).sign(text),)))
-        cursor.execute(
-            "INSERT INTO audit_checkpoint (log_id, year, size, root, note) VALUES (%s, %s, %s, %s, %s)",
-            [log_id, year, frontier.size, root, note],
-        )
-        return note
-
-    def _check_continues(self, cursor: Any, log_id: UUID, year: int, last_note: str, new: Checkpoint) -> None:
-        try:
-            note = Note.parse(last_note)
-            note.check([Signer(new.origin, self.signer.seed).verifier()])
-            old = Checkpoint.parse(note.text)
-            proof = consistency_proof(old.size, new.size, stored_subtree(cursor, log_id, year))
-            verify_consistency(old.size, old.root, new.size, new.root, proof)
-        except (NoteRefused, ProofRefused, ValueError) as error:
-            raise LogDamaged(f"checkpoint {new.size}: {error}") from error
+            grown = [Tree(*row) for row in cursor]
+        for tree in grown:
+            try:
+                with self._transaction() as cursor:
+                    trees.sign(cursor, tree, trees.edge(cursor, tree), self.signer)
+            except LogDamaged as error:
+                self._tell(tree, f"is not signed: {error}")
 
     # --- the witness --------------------------------------------------------------------------------------------------
 
@@ -345,11 +316,11 @@ class Sequencer:
         trouble = ""
         try:
             waiting = self._unwitnessed(witness.verifier().name)
-            for log_id, year, size, note, known in waiting:
+            for one in waiting:
                 try:
-                    self._have_cosigned(witness, log_id, year, size, note, known)
+                    self._have_cosigned(witness, one)
                 except (WitnessRefused, LogDamaged) as error:
-                    self._tell(log_id, year, f"the witness does not sign {log_id}/{year} at {size}: {error}")
+                    self._tell(one.tree, f"is not signed by the witness at {one.size}: {error}")
             if not waiting:
                 if not self._is_time_to_greet():
                     return
@@ -374,31 +345,34 @@ class Sequencer:
                 [witness.url, trouble[:200], trouble],
             )
 
-    def _unwitnessed(self, witness: str) -> list[tuple[UUID, int, int, str, int]]:
+    def _unwitnessed(self, witness: str) -> list[Unwitnessed]:
         with self._transaction() as cursor:
             cursor.execute(
-                "SELECT c.log_id, c.year, c.size, c.note, coalesce(w.size, 0) FROM ("
-                "  SELECT DISTINCT ON (log_id, year) * FROM audit_checkpoint ORDER BY log_id, year, size DESC) c"
-                " LEFT JOIN (SELECT log_id, year, max(size) AS size FROM audit_cosig WHERE witness = %s GROUP BY 1, 2) w"
-                "  ON w.log_id = c.log_id AND w.year = c.year WHERE c.size > coalesce(w.size, 0)",
+                "SELECT s.log_id, s.year, s.hashing, c.size, c.note, coalesce(w.size, 0) FROM audit_state s"
+                " CROSS JOIN LATERAL (SELECT size, note FROM audit_checkpoint c"
+                "  WHERE c.log_id = s.log_id AND c.year = s.year AND c.hashing = s.hashing ORDER BY size DESC LIMIT 1) c"
+                " LEFT JOIN LATERAL (SELECT size FROM audit_cosig w WHERE w.log_id = s.log_id AND w.year = s.year"
+                "  AND w.hashing = s.hashing AND w.witness = %s ORDER BY size DESC LIMIT 1) w ON true"
+                " WHERE c.size > coalesce(w.size, 0)",
                 [witness],
             )
-            return list(cursor)
+            return [Unwitnessed(Tree(*row[:3]), *row[3:]) for row in cursor]
 
-    def _have_cosigned(
-        self, witness: WitnessClient, log_id: UUID, year: int, size: int, note: str, known: int
-    ) -> None:
-        line = witness.cosignature(Note.parse(note), size, known, self._proofs_to(log_id, year, size))
+    def _have_cosigned(self, witness: WitnessClient, one: Unwitnessed) -> None:
+        line = witness.cosignature(
+            Note.parse(one.note), one.size, one.known, self._proofs_to(one.tree, one.size)
+        )
         with self._transaction() as cursor:
             cursor.execute(
-                "INSERT INTO audit_cosig (log_id, year, size, witness, line) VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
-                [log_id, year, size, witness.verifier().name, line],
+                "INSERT INTO audit_cosig (log_id, year, hashing, size, witness, line) VALUES (%s, %s, %s, %s, %s, %s)"
+                " ON CONFLICT DO NOTHING",
+                [*one.tree, one.size, witness.verifier().name, line],
             )
 
-    def _proofs_to(self, log_id: UUID, year: int, size: int) -> Callable[[int], list[bytes]]:
+    def _proofs_to(self, tree: Tree, size: int) -> Callable[[int], list[bytes]]:
         def proof_from(old: int) -> list[bytes]:
             with self._transaction() as cursor:
-                return consistency_proof(old, size, stored_subtree(cursor, log_id, year))
+                return consistency_proof(old, size, trees.stored_subtree(cursor, tree), tree.how)
 
         return proof_from
 
@@ -406,33 +380,3 @@ class Sequencer:
     def _transaction(self) -> Iterator[Any]:
         with self.connection, self.connection.cursor() as cursor:
             yield cursor
-
-
-def stored_subtree(cursor: Any, log_id: UUID, year: int) -> Subtree:
-    """Reads the roots of complete subtrees from leaves and nodes: at most 128 hashes each. Raises LogDamaged."""
-
-    def subtree(level: int, place: int) -> bytes:
-        tile, height = divmod(level, LEVELS_KEPT)
-        first, count = place << height, 1 << height
-        if tile == 0:
-            cursor.execute(
-                "SELECT leaf_hash FROM audit_leaf WHERE log_id = %s AND year = %s AND leaf_index >= %s AND leaf_index < %s"
-                " ORDER BY leaf_index",
-                [log_id, year, first, first + count],
-            )
-        else:
-            cursor.execute(
-                "SELECT hash FROM audit_node WHERE log_id = %s AND year = %s AND level = %s AND place >= %s AND place < %s"
-                " ORDER BY place",
-                [log_id, year, tile, first, first + count],
-            )
-        hashes = [bytes(row[0]) for row in cursor]
-        if len(hashes) != count:
-            raise LogDamaged(
-                f"{count - len(hashes)} of {count} hashes from {first} on level {tile} are missing"
-            )
-        while len(hashes) > 1:
-            hashes = [node_hash(left, right) for left, right in zip(hashes[::2], hashes[1::2], strict=True)]
-        return hashes[0]
-
-    return subtree

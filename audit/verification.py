@@ -13,10 +13,10 @@ from psycopg2.extras import register_uuid
 
 from audit.canon import canonical, mac
 from audit.events import columns_of
-from audit.merkle import Frontier, leaf_hash
-from audit.models import SYSTEM_LOG, AuditEvent
+from audit.merkle import SHA256, Frontier, leaf_hash
+from audit.models import AuditEvent
 from audit.notes import Checkpoint, Note, NoteRefused, Verifier
-from audit.sequencer import CLOSING, EVENT
+from audit.trees import CLOSING, EVENT, Tree, closing_note
 
 register_uuid()
 DAMAGED = "its canonical text is damaged"
@@ -79,6 +79,33 @@ class Trust:
     codes: bool = True  # whether the key of the entries' codes is at hand
 
 
+@dataclass(slots=True)
+class Grown:
+    """One tree while it is grown again from its entries, and the roots it must pass."""
+
+    tree: Tree
+    report: LogReport
+    promised: dict[int, bytes]
+    frontier: Frontier = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.frontier = Frontier(hashing=self.tree.how)
+
+    def grow(self, leaf: bytes) -> None:
+        self.frontier.append(leaf)
+        size = self.frontier.size
+        if size in self.promised and self.promised.pop(size) != self.frontier.root():
+            self.report.problems.append(
+                Problem(f"{self.report.origin} at {size}", "is not the tree that was signed")
+            )
+
+    def end(self) -> None:
+        """What was promised beyond the last leaf is gone."""
+        for size in self.promised:
+            why = f"had {size} entries when it was signed and now has {self.frontier.size}"
+            self.report.problems.append(Problem(self.report.origin, why))
+
+
 def _unheard(done: int, total: int) -> None:
     """Nobody asked how far it is."""
 
@@ -110,9 +137,7 @@ class Verification:
         )
         self._advance(0)
         for log_id, year, _ in logs:
-            report = LogReport(self._origin(log_id, year))
-            self._verify_log(report, log_id, year)
-            yield report
+            yield from self._verify_log(log_id, year)
         for waiting in (
             self._unsealed("audit_event", EVENT_COLUMNS, SUBJECTS),
             self._unsealed("audit_row_change", ROW_CHANGE_COLUMNS, "NULL"),
@@ -147,58 +172,65 @@ class Verification:
             )
             return list(cursor)
 
-    def _origin(self, log_id: UUID, year: int) -> str:
-        return f"{self.trust.log.name}/{'system' if log_id == SYSTEM_LOG else log_id}/{year}"
-
     # --- one log ------------------------------------------------------------------------------------------------------
 
-    def _verify_log(self, report: LogReport, log_id: UUID, year: int) -> None:
-        promised = self._promised_roots(report, log_id, year)
+    def _verify_log(self, log_id: UUID, year: int) -> list[LogReport]:
+        """A report of the first tree, and one of the parallel tree where there is one. The entries are read once."""
+        grown = [self._promised(Tree(log_id, year, hashing)) for hashing in self._hashings(log_id, year)]
+        first = grown[0]
         size, _ = self._sizes(log_id, year)  # after the promises: the log may have grown since, never shrunk
-        tree = Frontier()
-        for index, problems, hashed in self._leaves(log_id, year, size):
-            if index != tree.size:
-                report.problems.append(Problem(f"leaf {tree.size} of {report.origin}", "is missing"))
-                return  # what follows would only repeat it
-            report.problems += problems
-            report.entries += not problems and tree.size < report.size
-            tree.append(hashed)
-            if tree.size in promised and promised.pop(tree.size) != tree.root():
-                report.problems.append(
-                    Problem(f"{report.origin} at {tree.size}", "is not the tree that was signed")
-                )
-        now_said, stored = self._sizes(log_id, year)
-        if tree.size != size or stored != now_said:
-            report.problems.append(Problem(report.origin, f"has {stored} leaves and not {now_said}"))
-        for missing in promised:
-            report.problems.append(
-                Problem(report.origin, f"had {missing} entries when it was signed and now has {tree.size}")
-            )
+        for index, problems, hashed, data in self._leaves(log_id, year, size):
+            if index != first.frontier.size:
+                why = Problem(f"leaf {first.frontier.size} of {first.report.origin}", "is missing")
+                first.report.problems.append(why)
+                return [tree.report for tree in grown]  # what follows would only repeat it
+            first.report.problems += problems
+            for tree in grown:
+                tree.report.entries += not problems and index < tree.report.size
+                tree.grow(hashed if tree is first or data is None else tree.tree.how.leaf(data))
+        for tree in grown:
+            tree.end()
+        said, stored = self._sizes(log_id, year)
+        if first.frontier.size != size or stored != said:
+            why = Problem(first.report.origin, f"has {stored} leaves and not {said}")
+            first.report.problems.append(why)
+        return [tree.report for tree in grown]
 
-    def _sizes(self, log_id: UUID, year: int) -> tuple[int, int]:
-        """How many leaves the state speaks of, and where the last one stands."""
+    def _hashings(self, log_id: UUID, year: int) -> list[str]:
         with self.connection, self.connection.cursor() as cursor:
             cursor.execute(
-                "SELECT coalesce((SELECT size FROM audit_state WHERE log_id = %(log)s AND year = %(year)s), 0),"
+                "SELECT DISTINCT hashing FROM audit_checkpoint WHERE log_id = %s AND year = %s AND hashing <> %s",
+                [log_id, year, SHA256.name],
+            )
+            return [SHA256.name, *(hashing for (hashing,) in cursor)]
+
+    def _sizes(self, log_id: UUID, year: int) -> tuple[int, int]:
+        """How many leaves the state speaks of, and where the last one stands, at one moment."""
+        with self.connection, self.connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT coalesce((SELECT size FROM audit_state WHERE log_id = %(log)s AND year = %(year)s AND hashing = %(how)s), 0),"
                 " coalesce((SELECT max(leaf_index) + 1 FROM audit_leaf WHERE log_id = %(log)s AND year = %(year)s), 0)",
-                {"log": log_id, "year": year},
+                {"log": log_id, "year": year, "how": SHA256.name},
             )
             said, stored = cursor.fetchone()
             return said, stored
 
-    def _promised_roots(self, report: LogReport, log_id: UUID, year: int) -> dict[int, bytes]:
-        """Roots by size: of the newest checkpoint, of the newest witnessed one, and of those kept elsewhere."""
-        promised: dict[int, bytes] = {}
+    def _promised(self, tree: Tree) -> "Grown":
+        """A tree before its first leaf, with roots by size: of the newest checkpoint, of the newest witnessed one, and of those
+        kept elsewhere."""
+        report, promised = LogReport(tree.origin(self.trust.log.name)), dict[int, bytes]()
         with self.connection, self.connection.cursor() as cursor:
             cursor.execute(
-                "SELECT size, root, note FROM audit_checkpoint WHERE log_id = %s AND year = %s ORDER BY size DESC LIMIT 1",
-                [log_id, year],
+                "SELECT size, root, note FROM audit_checkpoint WHERE log_id = %s AND year = %s AND hashing = %s"
+                " ORDER BY size DESC LIMIT 1",
+                [*tree],
             )
             newest = cursor.fetchone()
             cursor.execute(
-                "SELECT c.size, c.root, c.note, s.line FROM audit_cosig s JOIN audit_checkpoint c USING (log_id, year, size)"
-                " WHERE log_id = %s AND year = %s ORDER BY size DESC LIMIT 1",
-                [log_id, year],
+                "SELECT c.size, c.root, c.note, s.line FROM audit_cosig s"
+                " JOIN audit_checkpoint c USING (log_id, year, hashing, size)"
+                " WHERE log_id = %s AND year = %s AND hashing = %s ORDER BY size DESC LIMIT 1",
+                [*tree],
             )
             witnessed = cursor.fetchone()
         if newest is None:
@@ -223,7 +255,7 @@ class Verification:
                 report.problems.append(
                     Problem(f"{report.origin} at {kept.size}", "was signed twice with different roots")
                 )
-        return promised
+        return Grown(tree, report, promised)
 
     def _log_key(self, report: LogReport) -> Verifier:
         return Verifier(report.origin, self.trust.log.public)
@@ -249,8 +281,10 @@ class Verification:
             return None
         return checkpoint
 
-    def _leaves(self, log_id: UUID, year: int, size: int) -> Iterator[tuple[int, list[Problem], bytes]]:
-        """Index, problems and leaf hash of every leaf in order; the hash is of what stands there now."""
+    def _leaves(
+        self, log_id: UUID, year: int, size: int
+    ) -> Iterator[tuple[int, list[Problem], bytes, bytes | None]]:
+        """Index, problems, leaf hash and bytes of every leaf in order; both are of what stands there now."""
         after = -1
         while page := self._page_of_leaves(log_id, year, after, size):
             for index, uid, source, hashed, subjects, *columns in page:
@@ -283,13 +317,13 @@ class Verification:
         subjects: list[UUID],
         event: dict[str, Any],
         change: dict[str, Any],
-    ) -> tuple[list[Problem], bytes]:
+    ) -> tuple[list[Problem], bytes, bytes | None]:
         if leaf.source == CLOSING:
             return self._closing(log_id, year, leaf)
         name = f"{'audit_event' if leaf.source == EVENT else 'audit_row_change'} {leaf.uid}"
         row = event if leaf.source == EVENT else change
         if row["canon"] is None:
-            return [Problem(name, f"was deleted (leaf {leaf.place})")], leaf.hash
+            return [Problem(name, f"was deleted (leaf {leaf.place})")], leaf.hash, None
         problems = (
             self._event(name, event, subjects) if leaf.source == EVENT else self._row_change(name, change)
         )
@@ -298,22 +332,17 @@ class Verification:
             problems.append(Problem(name, f"is not what was sealed (leaf {leaf.place})"))
         if row["log_id"] != log_id:
             problems.append(Problem(name, "stands in another log than the one it was sealed in"))
-        return problems, hashed
+        return problems, hashed, bytes(row["canon"])
 
-    def _closing(self, log_id: UUID, year: int, leaf: "Sealed") -> tuple[list[Problem], bytes]:
+    def _closing(self, log_id: UUID, year: int, leaf: "Sealed") -> tuple[list[Problem], bytes, bytes | None]:
         with self.connection, self.connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT note FROM audit_checkpoint WHERE log_id = %s AND year < %s ORDER BY year DESC, size DESC LIMIT 1",
-                [log_id, year],
-            )
-            row = cursor.fetchone()
-        if row is None or leaf_hash(row[0].encode()) != leaf.hash:
-            return [
-                Problem(
-                    f"leaf {leaf.place} of {self._origin(log_id, year)}", "does not continue the year before"
-                )
-            ], leaf.hash
-        return [], leaf.hash
+            note = closing_note(cursor, log_id, year)
+        data = note.encode() if note else None
+        if data is None or leaf_hash(data) != leaf.hash:
+            origin = Tree(log_id, year).origin(self.trust.log.name)
+            what = f"leaf {leaf.place} of {origin}"
+            return [Problem(what, "does not continue the year before")], leaf.hash, data
+        return [], leaf.hash, data
 
     # --- one entry ----------------------------------------------------------------------------------------------------
 

@@ -28,7 +28,7 @@ from pathlib import Path
 from socketserver import TCPServer
 from typing import IO
 
-from audit.merkle import EMPTY_ROOT, ProofRefused, verify_consistency
+from audit.merkle import ProofRefused, verify_consistency
 from audit.notes import COSIGNATURE, Checkpoint, Note, NoteRefused, Signer, Verifier
 from audit.signing import SigningKeyUnreadable, read_verifier, signer_from, write_whole
 from crypto.core.ledger import Chain, LedgerBroken, read_chain
@@ -152,11 +152,11 @@ class Witness:
         new = submission.checkpoint
         if submission.old_size > new.size:
             return Answer(HTTPStatus.BAD_REQUEST, "the old size is above the new one\n")
-        known = self._latest(new.origin)
+        known = self._latest(new)
         if submission.old_size != known.size or (new.size == known.size and new.root != known.root):
             return Answer(HTTPStatus.CONFLICT, f"{known.size}\n", "text/x.tlog.size")
         try:
-            verify_consistency(known.size, known.root, new.size, new.root, submission.proof)
+            verify_consistency(known.size, known.root, new.size, new.root, submission.proof, new.hashing)
         except ProofRefused as error:
             return Answer(HTTPStatus.UNPROCESSABLE_ENTITY, f"{error}\n")
         line = self.signer.cosign(submission.note.text, at=int(time.time()))
@@ -164,11 +164,11 @@ class Witness:
         write_whole(self._file_of(new.origin), str(kept).encode(), mode=0o600)
         return Answer(HTTPStatus.OK, line)
 
-    def _latest(self, origin: str) -> Checkpoint:
+    def _latest(self, new: Checkpoint) -> Checkpoint:
         """The largest checkpoint signed for this log, read from disk each time: memory and disk cannot disagree."""
-        path = self._file_of(origin)
+        path = self._file_of(new.origin)
         if not path.exists():
-            return Checkpoint(origin, 0, EMPTY_ROOT)
+            return Checkpoint(new.origin, 0, new.hashing.empty_root)
         return Checkpoint.parse(Note.parse(path.read_text(encoding="utf-8")).text)
 
     # --- the erasure ledger -------------------------------------------------------------------------------------------

@@ -220,6 +220,7 @@ OLD_KEYS_DAYS = 3
 EMAIL_TIMEOUT = 2
 MESSAGES_AT_ANY_HOUR = False  # reminders keep quiet hours; only a machine without neighbours may do otherwise
 AUDIT_LOG_ORIGIN = "zhizhi.local"
+AUDIT_SM3_TREE = False  # a second tree over every log, hashed by SM3 and signed under …/sm3
 
 LOGGING: dict[str, Any] = {
     "version": 1,

@@ -31,7 +31,13 @@ FORGET = "; ".join(
 def sequencer(*, batch: int = BATCH) -> Iterator[Sequencer]:
     connection = as_role(configured.sequencer_url())
     try:
-        yield Sequencer(connection, configured.log_signer(), configured.witness(), batch=batch)
+        yield Sequencer(
+            connection,
+            configured.log_signer(),
+            configured.witness(),
+            batch=batch,
+            with_sm3=configured.with_sm3(),
+        )
     finally:
         connection.close()
 

@@ -18,8 +18,8 @@ from audit.connections import as_role
 from audit.merkle import inclusion_proof, verify_inclusion
 from audit.models import SYSTEM_LOG
 from audit.notes import Checkpoint, Note, Verifier
-from audit.sequencer import stored_subtree
 from audit.services import record
+from audit.trees import Tree, stored_subtree
 from tests.audit.reading import events, row_changes, run_as_owner
 from tests.audit.sealing import SECONDS, horizon, leaves, seal, seal_all, sequencer
 from tests.factories.audit import CLINIC, SETUP, open_probe, staff_actor
@@ -139,7 +139,7 @@ def test_a_checkpoint_is_signed_and_an_entry_proves_its_place_under_it(log_keys:
     assert signed.origin == f"zhizhi.local/{CLINIC}/{YEAR}"
     note.check([Verifier(signed.origin, configured.log_signer().verifier().public)])
     with as_role(configured.sequencer_url()) as reading, reading.cursor() as cursor:
-        subtree = stored_subtree(cursor, CLINIC, YEAR)
+        subtree = stored_subtree(cursor, Tree(CLINIC, YEAR))
         for index in range(signed.size):
             proof = inclusion_proof(index, signed.size, subtree)
             verify_inclusion(subtree(0, index), index, signed.size, proof, signed.root)

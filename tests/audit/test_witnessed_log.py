@@ -66,7 +66,7 @@ def test_a_log_rewritten_by_its_owner_and_sealed_anew_is_refused(witness: Witnes
     write(3)
     with sequencer() as sealing:
         seal_all(sealing)
-        assert [t for t in sealing.troubles if "the witness does not sign" in t]
+        assert [t for t in sealing.troubles if "is not signed by the witness" in t]
     assert witnessed() == (signed + 2, 0)
 
 

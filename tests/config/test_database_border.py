@@ -29,6 +29,7 @@ OTHERWISE_HELD = {
 # What the application may do beside reading and writing rows.
 RIGHTS_OF_APP = {
     "audit_alarm": {"SELECT", "INSERT"},
+    "audit_check": {"SELECT", "INSERT"},
     "audit_checkpoint": {"SELECT"},
     "audit_cosig": {"SELECT"},
     "audit_decoy": {"SELECT", "INSERT"},
@@ -178,11 +179,12 @@ def test_the_columns_that_may_change_in_a_key_or_an_alarm_are_named_one_by_one()
                 table,
             )
         }
-        for table in ("audit_alarm", "crypto_kek", "subject_key", "index_key", "sealed_file")
+        for table in ("audit_alarm", "audit_check", "crypto_kek", "subject_key", "index_key", "sealed_file")
     }
 
     assert changeable == {
         "audit_alarm": {"count", "last_at", "decided_at", "decided_by", "decision"},
+        "audit_check": {"moved_at", "done", "total", "problems", "findings", "finished_at"},
         "crypto_kek": {"state"},
         "subject_key": {"clinic_id", "kek_id", "wrapped", "destroyed_at", "destroy_ref"},
         "index_key": {"clinic_id", "kek_id", "wrapped", "destroyed_at"},

@@ -66,4 +66,6 @@ class Command(BaseCommand):
                 return
 
     def _sequencer(self, signer: Signer) -> Sequencer:
-        return Sequencer(as_role(configured.sequencer_url()), signer, configured.witness())
+        return Sequencer(
+            as_role(configured.sequencer_url()), signer, configured.witness(), with_sm3=configured.with_sm3()
+        )
