@@ -40,3 +40,10 @@ class LogNotFound(ClinicError):
 
     status = HTTPStatus.NOT_FOUND
     message = _("There is no such log here.")
+
+
+class NotSealedYet(ClinicError):
+    """The entry has no place under a signed checkpoint so far; in a few seconds it will."""
+
+    status = HTTPStatus.CONFLICT
+    message = _("This entry is not sealed yet. Please try again in a few seconds.")

@@ -7,6 +7,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from audit.checks import CannotVerify, trust_here
 from audit.connections import reader
+from audit.management.progress import Progress
 from audit.notes import Note, NoteRefused
 from audit.verification import Trust, Verification
 
@@ -26,13 +27,12 @@ class Command(BaseCommand):
     def handle(self, *args: Any, checkpoint: list[Path], **options: Any) -> None:
         """Raises CommandError (exit status 1) where anything does not fit."""
         trust = self._trust(checkpoint)
-        connection = reader()
+        connection, progress = reader(), Progress(self.stderr)
         try:
-            reports = list(Verification(connection, trust, told=self._told).run())
+            reports = list(Verification(connection, trust, told=progress.told).run())
         finally:
             connection.close()
-        if self._is_watched:
-            self.stderr.write("")
+        progress.end()
         for report in reports:
             self.stdout.write(str(report))
         if not reports:
@@ -42,15 +42,6 @@ class Command(BaseCommand):
             self.stderr.write(str(problem))
         if problems:
             raise CommandError(f"{len(problems)} problems: the log is not what it was.")
-
-    @property
-    def _is_watched(self) -> bool:
-        return bool(self.stderr.isatty())
-
-    def _told(self, done: int, total: int) -> None:
-        """On a terminal: how far it is, in one line that renews itself."""
-        if self._is_watched:
-            self.stderr.write(f"\r{done:,} of {total:,}", ending="")
 
     def _trust(self, files: list[Path]) -> Trust:
         try:
