@@ -7,15 +7,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from audit.alarms import MOST_COUNTED, AlarmDecision
-
-
-class RevealReason(models.TextChoices):
-    """Why somebody needs a value in clear. Short on purpose: a list nobody reads is a list nobody answers."""
-
-    CALL = "call", _("To call the person")
-    VERIFY = "verify", _("To check who is in front of me")
-    PAPERS = "papers", _("For a form, an insurance or a transfer")
-    CORRECT = "correct", _("To correct a mistake")
+from patients.choices import RevealReason
 
 
 class RevealPart(models.TextChoices):

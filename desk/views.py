@@ -22,9 +22,10 @@ from clinics.roles import Permission
 from crypto.reading import Unreadable, shown
 from desk.alarms import alarm_board
 from desk.errors import NotRevealed
-from desk.forms import DecisionForm, RevealForm, RevealPart, RevealReason
+from desk.forms import DecisionForm, RevealForm, RevealPart
 from desk.queries import chart_head, ending_permissions, week_of
 from followups.queries import workbench as workbench_of
+from patients.choices import RevealReason
 from patients.identity import MAINLAND_MOBILE
 from patients.models import Patient
 from patients.queries import patient_for

@@ -91,3 +91,12 @@ class TwinReason(TextChoices):
     SHARED_PHONE = "shared_phone", _("A family shares the phone")
     CHECK_LATER = "check_later", _("Cannot tell now, to be checked later")
     NOT_SHOWN = "not_shown", _("Not shown: the opener may not see the other card")
+
+
+class RevealReason(TextChoices):
+    """Why somebody needs a value in clear. Short on purpose: a list nobody reads is a list nobody answers."""
+
+    CALL = "call", _("To call the person")
+    VERIFY = "verify", _("To check who is in front of me")
+    PAPERS = "papers", _("For a form, an insurance or a transfer")
+    CORRECT = "correct", _("To correct a mistake")

@@ -10,6 +10,8 @@ urlpatterns = [
     path("sign-out/", views.sign_out, name="sign_out"),
     path("people/", views.choose_person, name="people"),
     path("results/", views.results, name="results"),
+    path("looked/", views.looked, name="looked"),
+    path("looked/<uuid:uid>/who/", views.ask_who, name="ask_who"),
     path("permissions/", views.permissions, name="permissions"),
     path("permissions/<slug:purpose>/", views.permission, name="permission"),
 ]

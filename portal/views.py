@@ -1,18 +1,20 @@
 """The patient's phone: one job per page, every form works without a script. Addresses carry the clinic's code."""
 
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID, uuid4
 
 from django.contrib import messages
 from django.contrib.auth import login, logout
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from audit.purposes import Purpose
+from audit.services import record
 from clinics.errors import NoSuchPage
 from clinics.guards import ClinicRequest, portal_entry, portal_page
 from clinics.models import UserKind
@@ -25,6 +27,7 @@ from crypto.reading import Unreadable, shown
 from patients.choices import PortalRelation
 from patients.models import Patient, PortalAccess
 from portal.forms import CodeForm, PhoneForm
+from portal.looks import ask_name, looks_page
 from portal.queries import SESSION_PERSON, OnScreen, helpers_of, on_screen, permissions_page, plan_page
 from portal.services import Answer, redeem_code, send_code
 from portal.summaries import summary_of
@@ -137,11 +140,45 @@ def results(request: ClinicRequest) -> HttpResponse:
 
 @portal_page(Purpose.CARE)
 @require_safe
+def looked(request: ClinicRequest) -> HttpResponse:
+    """Who looked at my record. Whoever looks after somebody else's pages does not see who looked at them."""
+    patient = _own(request)
+    page = looks_page(request.actor, patient, _day(request.GET.get("before", "")), timezone.localdate())
+    record("log.viewed", object=("portal:looked", ""), subjects=[patient.subject_id], purpose=Purpose.CARE)
+    return render(request, "portal/looked.html", {"page": page, "tab": "permissions"})
+
+
+@portal_page(Purpose.CARE)
+@require_POST
+def ask_who(request: ClinicRequest, uid: UUID) -> HttpResponse:
+    """Ask for the name of who looked; it is said at once. Raises NoSuchPage for a look at anybody else."""
+    ask_name(request.actor, _own(request), uid)
+    before = _day(request.POST.get("before", ""))
+    here = reverse("portal:looked", args=[request.clinic.code])
+    return redirect(f"{here}{f'?before={before}' if before else ''}#look-{uid}")
+
+
+def _own(request: ClinicRequest) -> Patient:
+    screen = on_screen(request)
+    if not screen.is_own:
+        raise NoSuchPage
+    return screen.shown.patient
+
+
+def _day(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+@portal_page(Purpose.CARE)
+@require_safe
 def permissions(request: ClinicRequest) -> HttpResponse:
     """Who may use what of mine, for what, until when."""
-    at = timezone.now()
-    page = permissions_page(states_of(on_screen(request).shown.patient, at).values(), at)
-    return render(request, "portal/permissions.html", {"page": page, "tab": "permissions"})
+    at, screen = timezone.now(), on_screen(request)
+    page = permissions_page(states_of(screen.shown.patient, at).values(), at)
+    return render(request, "portal/permissions.html", {"page": page, "screen": screen, "tab": "permissions"})
 
 
 @portal_page(Purpose.CARE)

@@ -8,9 +8,10 @@ from django.conf import settings
 from django.template import engines
 from django.template.loader import get_template
 
-from desk.forms import RevealForm, RevealReason
+from desk.forms import RevealForm
 from desk.templatetags.components import MARK_TONES, flag, icon, mark, tone
 from desk.templatetags.drawings import drawing
+from patients.choices import RevealReason
 
 FOLDER = Path(settings.BASE_DIR) / "templates"
 TEMPLATES = sorted(str(path.relative_to(FOLDER)) for path in FOLDER.rglob("*.html"))
