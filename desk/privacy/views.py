@@ -16,6 +16,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from audit.acting import acting
 from audit.alarms import alarm_count
+from audit.checks import ask_check
 from audit.explorer import (
     COUNT_BOUND,
     LogQuestion,
@@ -33,6 +34,7 @@ from clinics.queries import answers_for_installation
 from clinics.roles import Permission
 from desk.privacy.forms import FindForm, LogForm
 from desk.privacy.queries import log_board, record_changes, row_keys, rows_of
+from desk.privacy.seals import shown_seal
 from patients.errors import SearchTooShort
 from patients.models import Patient
 from patients.queries import Match, patient_of_log, search_for_log
@@ -42,13 +44,35 @@ from patients.services import count_search
 @staff_page(None, permission=Permission.SEE_LOG)
 @require_safe
 def home(request: ClinicRequest) -> HttpResponse:
-    """The ways from the privacy desk. It shows nothing of the log itself."""
+    """The ways from the privacy desk, and whether the log is whole. It shows no entry."""
+    decides = Permission.DECIDE_ALARMS in request.permissions
     context = {
-        "alarms": alarm_count(request.actor, request.clinic.pk)
-        if Permission.DECIDE_ALARMS in request.permissions
-        else None
+        "alarms": alarm_count(request.actor, request.clinic.pk) if decides else None,
+        "seal": shown_seal(request.clinic.pk),
     }
     return render(request, "desk/privacy/home.html", context)
+
+
+@staff_page(None, permission=Permission.SEE_LOG)
+@require_safe
+def seals(request: ClinicRequest) -> HttpResponse:
+    """How far the log is sealed and who vouches for it; a checkpoint to keep elsewhere. Of htmx, the check in hand alone."""
+    own = shown_seal(request.clinic.pk)
+    if request.headers.get("HX-Request"):
+        return render(request, "desk/privacy/_check.html", {"seal": own})
+    shown = [own]
+    if answers_for_installation(request.roles):
+        with _reading(request, SYSTEM_LOG):
+            shown.append(shown_seal(SYSTEM_LOG))
+    return render(request, "desk/privacy/seals.html", {"seals": shown})
+
+
+@staff_page(None, permission=Permission.SEE_LOG)
+@require_POST
+def verify(request: ClinicRequest) -> HttpResponse:
+    """Have the whole log of the clinic read again; pressed twice, it is one check."""
+    ask_check(request.clinic.pk, by=request.actor, at=timezone.now())
+    return redirect("desk:seals")
 
 
 @staff_page(None, permission=Permission.SEE_LOG)

@@ -15,9 +15,8 @@ from audit.words import EVERYDAY, KINDS
 from clinics.roles import Role
 from consent.purposes import rule_of
 from crypto.errors import ClinicError
-from desk.forms import RevealReason
 from followups.choices import AttemptOutcome, CancelReason, Outcome
-from patients.choices import GrantReason, TwinReason
+from patients.choices import GrantReason, RevealReason, TwinReason
 
 DEEDS: Final[dict[str, Promise]] = {
     "access.denied": gettext_lazy("asked for a page and was refused"),
@@ -40,6 +39,8 @@ DEEDS: Final[dict[str, Promise]] = {
     "care.begun": gettext_lazy("began to look after the person"),
     "care.ended": gettext_lazy("ended looking after the person"),
     "chart.opened_to": gettext_lazy("opened the chart to a colleague"),
+    "check.asked": gettext_lazy("asked for a check of the log"),
+    "check.finished": gettext_lazy("finished a check of the log"),
     "clinic.opened": gettext_lazy("opened a clinic"),
     "consent.code_sent": gettext_lazy("sent a code to confirm a permission"),
     "consent.code_used": gettext_lazy("confirmed a permission by code"),
@@ -79,7 +80,6 @@ DEEDS: Final[dict[str, Promise]] = {
     "keys.restored": gettext_lazy("restored keys from a copy"),
     "keys.rewrapped": gettext_lazy("wrapped keys again"),
     "log.exported": gettext_lazy("exported the log"),
-    "log.verified": gettext_lazy("had the log verified"),
     "log.viewed": gettext_lazy("read the log"),
     "message.cancelled": gettext_lazy("cancelled a message"),
     "message.failed": gettext_lazy("could not send a message"),

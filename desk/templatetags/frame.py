@@ -14,7 +14,9 @@ from clinics.roles import Permission
 from followups.queries import open_count
 
 register = template.Library()
-PRIVACY_DESK = frozenset({"desk:privacy", "desk:log", "desk:log_find", "desk:log_entry"})
+PRIVACY_DESK = frozenset(
+    {"desk:privacy", "desk:log", "desk:log_find", "desk:log_entry", "desk:seals", "desk:evidence"}
+)
 
 
 @dataclass(frozen=True, slots=True)
