@@ -4,6 +4,7 @@ Every unit of work begins with `begin_unit(counter)`. A unit keeps the caches of
 began before an erasure cannot leave the erased key to those that begin after it.
 """
 
+from collections import deque
 from collections.abc import Collection, Iterable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -42,15 +43,14 @@ class DataKey:
     held: bool = False
     broken: bool = False
     _commitments: KeyedHash | None = field(default=None, repr=False)
-    _bindings: dict[tuple[int, str], Binding] = field(default_factory=dict, repr=False)
+    _bindings: dict[str, Binding] = field(default_factory=dict, repr=False)
 
     def binding(self, clinic_id: UUID, name: str) -> Binding:
-        """What values of the field `name`, sealed by this clinic under this key, are bound to."""
-        place = clinic_id.int, name
-        binding = self._bindings.get(place)
-        if binding is None:
+        """What values of the field `name`, sealed by this clinic under this key, are bound to. The latest clinic is at hand."""
+        binding = self._bindings.get(name)
+        if binding is None or binding.clinic != clinic_id.int:
             binding = Binding(self.suite, self.id, clinic_id=clinic_id, name=name, subject_id=self.subject_id)
-            self._bindings[place] = binding
+            self._bindings[name] = binding
         return binding
 
     @property
@@ -115,7 +115,9 @@ class Unit:
 
     def __init__(self, caches: Caches) -> None:
         self.caches = caches
-        self.pending: dict[bytes, None] = {}
+        self.pending: deque[bytes] = deque(maxlen=PENDING_KEPT)
+        self.expect = self.pending.append
+        """Called with the id of the key of each value that is read; the first opening loads all expected keys at once."""
         self.fresh: dict[tuple[UUID, Scope], DataKey] = {}
         self.broken: dict[int, DataKey] = {}
 
@@ -126,16 +128,9 @@ class Unit:
         else:
             self.caches.keys.put(key.id, key)
 
-    def expect(self, key_id: bytes) -> None:
-        """A row was read whose value this key opens; the first opening loads all expected keys at once."""
-        pending = self.pending
-        pending[key_id] = None
-        if len(pending) > PENDING_KEPT:
-            del pending[next(iter(pending))]
-
     def expected(self) -> list[int]:
         """The ids of the keys that were expected and not asked for since; what no key can have is left out."""
-        ids = [int.from_bytes(key_id, "big") for key_id in self.pending]
+        ids = [int.from_bytes(key_id, "big") for key_id in dict.fromkeys(self.pending)]
         self.pending.clear()
         return [key_id for key_id in ids if key_id <= LARGEST_KEY_ID]
 
@@ -194,7 +189,7 @@ def key_of_value(raw: bytes) -> DataKey:
 
     A key that is at hand is found by its number alone: whoever opens the value compares the whole header with the key's.
     """
-    key = unit().caches.keys.get(int.from_bytes(raw[4:12], "big"))
+    key = (_unit.get() or unit()).caches.keys.get(int.from_bytes(raw[4:12], "big"))
     return key if key is not None and key.cipher is not None else key_of(key_id_of(raw))
 
 

@@ -29,10 +29,14 @@ class AccessScope:
         return self.field_sets is None or field_set in self.field_sets
 
     def note(self, subject_id: UUID, name: str) -> None:
-        """A field of this subject was opened. Rows of one subject come together, so the latest is at hand."""
+        """A field of this subject was opened."""
+        self.names_of(subject_id).add(name)
+
+    def names_of(self, subject_id: UUID) -> set[str]:
+        """Where the names of the fields of this subject are noted. Rows of one subject come together: the latest is at hand."""
         if self._subject is not subject_id:
             self._subject, self._names = subject_id, self.opened.setdefault(subject_id, set())
-        self._names.add(name)
+        return self._names
 
 
 _scope: ContextVar[AccessScope | None] = ContextVar("access_scope", default=None)

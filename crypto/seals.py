@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Final, NamedTuple, NoReturn, Self
+from operator import itemgetter
+from typing import Final, NoReturn, Self
 from uuid import UUID
 
 MASK: Final = "‹sealed›"
@@ -30,37 +31,35 @@ class Closed:
         return self
 
 
-class Opened(NamedTuple):
-    """The typed bytes of a value, and the place they were opened or sealed for."""
+Place = tuple[UUID, UUID, UUID]
+"""Sealing clinic, row and subject: what a seal is bound to beside the name of its field."""
+place_in: Final = itemgetter("sealed_by_clinic", "id", "subject_id")
+"""The place of what a row's `__dict__` holds. Raises KeyError for a column that was not loaded."""
 
-    name: str
-    clinic_id: UUID
-    row_id: UUID
-    subject_id: UUID
-    value: bytes
 
-    def __repr__(self) -> str:
-        return MASK  # a traceback with its variables shows this one, too
+class Opened(Closed):
+    """The typed bytes of a value, and the field and place they were opened or sealed for; the parts of several in one seal."""
 
-    def is_for(self, name: str, clinic_id: UUID, row_id: UUID, subject_id: UUID) -> bool:
-        """Whether it was opened for this place. The same objects are the same place without asking further."""
-        return (
-            self.row_id is row_id
-            and self.subject_id is subject_id
-            and self.clinic_id is clinic_id
-            and self.name is name
-        ) or (self[:4] == (name, clinic_id, row_id, subject_id))
+    __slots__ = ("name", "parts", "place", "value")
+
+    def __init__(self, name: str, place: Place, value: bytes) -> None:
+        self.name = name
+        self.place = place
+        self.value = value
+        self.parts: dict[str, str] | None = None  # read once, and only where `value` is several texts
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("an opened value cannot be pickled")
 
 
 class Sealed(Closed):
     """The sealed bytes of one value, and what they said when they were opened for one place."""
 
-    __slots__ = ("opened", "parts", "raw")
+    __slots__ = ("opened", "raw")
 
     def __init__(self, raw: bytes, opened: Opened | None = None) -> None:
         self.raw = raw
         self.opened = opened
-        self.parts: dict[str, str] | None = None  # what `opened` says, where it is several parts: read once
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sealed) and other.raw == self.raw

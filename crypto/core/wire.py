@@ -45,10 +45,11 @@ class Binding:
     `clinic_id` is the clinic that sealed, `name` the field's own lasting name.
     """
 
-    __slots__ = ("_after", "_before", "header")
+    __slots__ = ("_after", "_before", "clinic", "header")
 
     def __init__(self, suite: Suite, key_id: int, *, clinic_id: UUID, name: str, subject_id: UUID) -> None:
         encoded = name.encode()
+        self.clinic = clinic_id.int
         self.header = HEADER.pack(MAGIC, VERSION, suite, key_id)
         self._before = b"".join(
             (
@@ -75,7 +76,7 @@ def pad(value: bytes) -> bytes:
 
 def unpad(padded: bytes) -> bytes:
     marked = padded.rstrip(b"\0")
-    if marked[-1:] != b"\x80":
+    if not marked.endswith(b"\x80"):
         raise Broken("wrong padding")
     return marked[:-1]
 
@@ -88,6 +89,6 @@ def seal(cipher: Aead, binding: Binding, row_id: UUID, value: bytes) -> bytes:
 
 def unseal(cipher: Aead, binding: Binding, row_id: UUID, raw: bytes) -> bytes:
     """The typed value's bytes. Raises Broken."""
-    if raw[: HEADER.size] != binding.header:
+    if not raw.startswith(binding.header):
         raise Broken("another key's header")
     return unpad(cipher.open(raw[_NONCE], raw[_CIPHERTEXT], binding.associated_data(row_id)))

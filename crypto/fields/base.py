@@ -15,7 +15,7 @@ from crypto.core.scopes import Scope
 from crypto.core.suites import Broken
 from crypto.errors import FieldNotAllowed, KeyDestroyed, NoSuchKey, SealBroken
 from crypto.scope import current_scope, note_broken
-from crypto.seals import Opened, Pending, Sealed, hands_out_seals, seal_of
+from crypto.seals import Opened, Pending, Place, Sealed, hands_out_seals, place_in, seal_of
 
 SetT = TypeVar("SetT", contravariant=True)
 GetT = TypeVar("GetT", covariant=True)
@@ -151,25 +151,26 @@ class SealedField(_Base[SetT, GetT]):
 
     def open(self, held: Sealed | Pending, instance: models.Model) -> bytes:
         """The typed bytes, checked for the row they stand in. Hands nothing out. Raises SealBroken."""
-        if isinstance(held, Pending):
-            return held.value
-        clinic_id, row_id, subject_id = self.place(instance)
-        opened = held.opened
-        if opened is not None and opened.is_for(self.aad_name, clinic_id, row_id, subject_id):
-            return opened.value
+        return held.value if isinstance(held, Pending) else self.opened(held, instance).value
+
+    def opened(self, sealed: Sealed, instance: models.Model) -> Opened:
+        """What the seal says, checked for the row it stands in. Hands nothing out. Raises SealBroken."""
+        place, opened, name = self.place(instance), sealed.opened, self.aad_name
+        if opened is not None and opened.place == place and opened.name == name:
+            return opened
+        clinic_id, row_id, subject_id = place
         try:
-            key = keyring.key_of_value(held.raw)
-            if key.cipher is None or key.subject_id != subject_id:
+            key = keyring.key_of_value(sealed.raw)
+            if key.cipher is None or key.subject_id.int != subject_id.int:
                 raise Broken("another subject's key")
-            value = wire.unseal(key.cipher, key.binding(clinic_id, self.aad_name), row_id, held.raw)
+            value = wire.unseal(key.cipher, key.binding(clinic_id, name), row_id, sealed.raw)
         except Broken as error:
             raise self._broken(instance) from error
         except NoSuchKey:
             self._broken(instance)
             raise
-        held.opened = Opened(self.aad_name, clinic_id, row_id, subject_id, value)
-        held.parts = None
-        return value
+        opened = sealed.opened = Opened(name, place, value)
+        return opened
 
     def _broken(self, instance: models.Model) -> SealBroken:
         """What to raise for a value that does not open; the alarms hear of it."""
@@ -177,10 +178,14 @@ class SealedField(_Base[SetT, GetT]):
         note_broken(row.clinic_id, row.subject_id, self.aad_name, row.id)
         return SealBroken(f"{self.aad_name} of row {row.id}")
 
-    def place(self, instance: models.Model) -> tuple[UUID, UUID, UUID]:
-        """Sealing clinic, row and subject: what the seal of this field is bound to beside its name."""
-        row: Any = instance
-        return row.sealed_by_clinic, row.id, row.subject_id
+    def place(self, instance: models.Model) -> Place:
+        """What the seal of this field is bound to beside its name."""
+        try:
+            place: Place = place_in(instance.__dict__)
+        except KeyError:  # a column that was not loaded
+            row: Any = instance
+            place = row.sealed_by_clinic, row.id, row.subject_id
+        return place
 
     # --- writing -----------------------------------------------------------------------------------------------------
 
@@ -219,32 +224,40 @@ class SealedField(_Base[SetT, GetT]):
         if add and sealed.opened is None:
             self.open(sealed, instance)
         opened = sealed.opened
-        if opened is None or opened.is_for(self.aad_name, *self.place(instance)):
+        if opened is None or (opened.place == self.place(instance) and opened.name == self.aad_name):
             return sealed
         return self.seal(opened.value, instance)
 
     def seal(self, value: bytes, instance: models.Model) -> Sealed:
         """Seal typed bytes for the row. Raises KeysMissing when the subject has no key of the field's scope."""
-        clinic_id, row_id, subject_id = self.place(instance)
-        if not all(isinstance(part, UUID) for part in (clinic_id, row_id, subject_id)):
+        place = clinic_id, row_id, subject_id = self.place(instance)
+        if not all(isinstance(part, UUID) for part in place):
             raise TypeError(f"{self.aad_name}: the row needs its id, subject and clinic before it is sealed")
         key = keyring.sealing_key(subject_id, self.scope)
         if key.cipher is None:
             raise KeyDestroyed(f"{self.aad_name}: the key of subject {subject_id} was destroyed")
         raw = wire.seal(key.cipher, key.binding(clinic_id, self.aad_name), row_id, value)
-        return Sealed(raw, Opened(self.aad_name, clinic_id, row_id, subject_id, value))
+        return Sealed(raw, Opened(self.aad_name, place, value))
 
     # --- the database ------------------------------------------------------------------------------------------------
 
     def get_internal_type(self) -> str:
         return "BinaryField"
 
-    def from_db_value(self, value: Any, expression: Any, connection: BaseDatabaseWrapper) -> Sealed | None:
-        if value is None:
-            return None
-        raw = bytes(value)
-        keyring.unit().expect(raw[4:12])
-        return Sealed(raw)
+    def get_db_converters(self, connection: BaseDatabaseWrapper) -> list[Any]:
+        """One reader for all rows of a query, which knows the unit of work it reads for."""
+        expect = keyring.unit().expect
+
+        def read(
+            value: memoryview | None, expression: object, connection: BaseDatabaseWrapper
+        ) -> Sealed | None:
+            if value is None:
+                return None
+            raw = bytes(value)
+            expect(raw[4:12])
+            return Sealed(raw)
+
+        return [read]
 
     def get_prep_value(self, value: Any) -> bytes | None:
         if value is None:

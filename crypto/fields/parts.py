@@ -1,8 +1,9 @@
 """Several short texts in one seal: they are opened together, and each is handed out for its own field set."""
 
 import unicodedata
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+from collections.abc import Callable, Mapping
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, cast
 
 from django.db import models
 
@@ -10,9 +11,10 @@ from crypto.core import values
 from crypto.core.suites import Broken
 from crypto.errors import FieldNotAllowed
 from crypto.fields.base import GetT, SealedAttribute, SealedField, SetT
-from crypto.scope import current_scope, scope_or_none
+from crypto.scope import AccessScope, current_scope, scope_or_none
 from crypto.seals import Closed, Pending, Sealed, hands_out_seals, seal_of
 
+to_texts = cast("Callable[[bytes], dict[str, str]]", values.to_json)  # encode() wrote texts alone
 _new = object.__new__  # a constructor of ours would be a call more for each part that is read
 
 
@@ -29,18 +31,24 @@ class PartsAttribute(SealedAttribute):
             return held
         parts = _new(self.field.view)
         parts._instance = instance
+        parts._scope = None
         return parts
 
 
 class Parts(Closed):
     """The named parts of one sealed blob, each handed out for its own field set.
 
-    Reading `patient.identity.name` opens the blob and notes that part alone.
+    Reading `patient.identity.name` opens the blob and notes that part alone. What was opened for the first part is kept for the
+    next ones: `_texts`, read in `_scope` from what the row held (`_held`), whose readings are noted in `_noted`.
     """
 
-    __slots__ = ("_instance",)
+    __slots__ = ("_held", "_instance", "_noted", "_scope", "_texts")
     _field: ClassVar["SealedParts[Any, Any]"]
     _instance: models.Model
+    _scope: AccessScope | None
+    _held: tuple[object, ...]
+    _texts: Mapping[str, str]
+    _noted: set[str]
 
     @classmethod
     def of(cls, field: "SealedParts[Any, Any]") -> "type[Parts]":
@@ -53,7 +61,7 @@ class Parts(Closed):
         def __getattr__(self, name: str) -> str | None: ...
 
     def read(self, name: str) -> str | None:
-        return self._field.hand_out_part(self._instance, name)
+        return self._field.hand_out_part(self, name)
 
     def replace(self, **parts: str | None) -> None:
         """Assign some parts and keep the others, without handing them out."""
@@ -67,29 +75,18 @@ class Parts(Closed):
 
 
 def _reader(field: "SealedParts[Any, Any]", name: str) -> property:
-    """The part `name`, by as few calls as it can be: lists read thousands. What is no seal is asked of the field."""
-    attname, field_set, aad_name, noted = field.attname, field.parts[name], field.aad_name, field.noted[name]
+    """The part `name`. The first one that is read opens the seal; the next ones look whether row and scope are still the same."""
+    field_set, noted = field.parts[name], field.noted[name]
+    held_in = field.held_in
 
     def read(parts: Parts) -> str | None:
-        instance = parts._instance
-        state = instance.__dict__
-        held, scope = state.get(attname), scope_or_none()
-        if held.__class__ is not Sealed or scope is None:
-            return field.hand_out_part(instance, name)
+        scope = scope_or_none()
+        if scope is None or scope is not parts._scope or held_in(parts._instance.__dict__) != parts._held:
+            return field.hand_out_part(parts, name)
         if scope.field_sets is not None and field_set not in scope.field_sets:
             raise FieldNotAllowed(noted)
-        opened, texts, subject_id = held.opened, held.parts, instance.subject_id  # type: ignore[attr-defined]  # a SealedModel
-        if (
-            texts is None
-            or opened is None
-            or opened.row_id is not state.get("id")
-            or opened.subject_id is not subject_id
-            or opened.clinic_id is not state.get("sealed_by_clinic")
-            or opened.name is not aad_name
-        ):
-            texts = field.open_parts(held, instance)
-        scope.note(subject_id, noted)
-        return texts.get(name)
+        parts._noted.add(noted)
+        return parts._texts.get(name)
 
     return property(read)
 
@@ -112,6 +109,7 @@ class SealedParts(SealedField[SetT, GetT]):
 
     def contribute_to_class(self, cls: type[models.Model], name: str, private_only: bool = False) -> None:
         super().contribute_to_class(cls, name, private_only)
+        self.held_in = itemgetter(self.attname, "sealed_by_clinic", "id", "subject_id")
         self.view = Parts.of(self)
 
     def deconstruct(self) -> Any:
@@ -129,33 +127,47 @@ class SealedParts(SealedField[SetT, GetT]):
         return values.from_json(present)
 
     def decode(self, encoded: bytes) -> dict[str, str]:
-        parts: dict[str, str] = values.to_json(encoded)  # type: ignore[assignment]  # encode() wrote texts alone
-        return parts
+        return to_texts(encoded)
 
-    def hand_out_part(self, instance: models.Model, name: str) -> str | None:
-        held = self.held(instance)
-        if held is None:
-            return None
-        if isinstance(held, Pending) and held.given is not None and name in held.given:
-            return self.decode(held.value).get(name)
+    def hand_out_part(self, parts: Parts, name: str) -> str | None:
+        """One part. What was opened for it is left in `parts` for the next ones."""
+        instance, noted = parts._instance, self.noted[name]
+        held = instance.__dict__.get(self.attname) or self.held(instance)
+        if not isinstance(held, Sealed):
+            return self._hand_out_unsaved(held, instance, name)
         scope = current_scope()
-        if not scope.allows(self.parts[name]):
-            raise FieldNotAllowed(f"{self.aad_name}.{name}")
-        value = self.open_parts(held, instance).get(name)
-        scope.note(instance.subject_id, self.noted[name])  # type: ignore[attr-defined]  # a SealedModel
-        return value
+        if scope.field_sets is not None and self.parts[name] not in scope.field_sets:
+            raise FieldNotAllowed(noted)
+        texts = self.open_parts(held, instance)
+        names = scope.names_of(instance.subject_id)  # type: ignore[attr-defined]  # a SealedModel
+        names.add(noted)
+        parts._scope, parts._texts, parts._noted = scope, texts, names
+        parts._held = self.held_in(instance.__dict__)
+        return texts.get(name)
 
-    def open_parts(self, held: Sealed | Pending, instance: models.Model) -> dict[str, str]:
+    def _hand_out_unsaved(self, pending: Pending | None, instance: models.Model, name: str) -> str | None:
+        """What the caller supplied is theirs to read; the parts that were there before are not."""
+        if pending is None:
+            return None
+        if pending.given is None or name not in pending.given:
+            scope = current_scope()
+            if not scope.allows(self.parts[name]):
+                raise FieldNotAllowed(self.noted[name])
+            scope.note(instance.subject_id, self.noted[name])  # type: ignore[attr-defined]  # a SealedModel
+        return self.decode(pending.value).get(name)
+
+    def open_parts(self, held: Sealed | Pending, instance: models.Model) -> Mapping[str, str]:
         """All parts, checked for the row they stand in. Hands nothing out. Raises SealBroken."""
-        value = self.open(held, instance)
         if isinstance(held, Pending):
-            return self.decode(value)
-        if held.parts is None:
+            return self.decode(held.value)
+        opened = self.opened(held, instance)
+        texts = opened.parts
+        if texts is None:
             try:
-                held.parts = self.decode(value)
+                texts = opened.parts = to_texts(opened.value)
             except Broken as error:
                 raise self._broken(instance) from error
-        return held.parts
+        return texts
 
     def pending(self, value: Any, held: Sealed | Pending | None, instance: models.Model) -> Pending | Sealed:
         if isinstance(value, Parts):
