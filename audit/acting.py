@@ -9,7 +9,7 @@ from uuid import UUID
 
 from django.db import DatabaseError, connection, transaction
 
-from audit import alarms, decoys, events
+from audit import alarms, events, rules
 from audit.actors import Actor, Unit, at_work, unit_or_none
 from audit.errors import LogUnavailable
 from crypto.scope import noting_broken
@@ -108,7 +108,7 @@ def _write_alone(unit: Unit, drafts: Sequence[events.Draft | alarms.AlarmDraft])
     for draft in drafts:
         if isinstance(draft, events.Draft):
             with _again(unit):
-                decoys.ring_for(draft, events.write(draft.after_rollback()).uid)
+                rules.ring(draft, events.write(draft.after_rollback()).uid)
     if raised := [draft for draft in drafts if isinstance(draft, alarms.AlarmDraft)]:
         with _again(unit):
             alarms.put(raised)

@@ -10,9 +10,6 @@ from uuid import UUID
 
 from django.db import transaction
 
-from audit.alarms import AlarmDraft, Rule, put
-from audit.events import Draft
-from audit.kinds import SEEN
 from audit.models import Decoy
 from crypto import keyring
 from crypto.epoch import move_counter
@@ -60,25 +57,8 @@ def carry_over(clinic_id: UUID, subject_ids: Iterable[UUID]) -> int:
     return len(missing)
 
 
-def ring_for(draft: Draft, event_uid: UUID) -> None:
-    """Raise an alarm for each decoy that a person came to see by this ACCESS event. Raises LogUnavailable."""
-    clinic_id, actor = draft.clinic_id, draft.unit.actor
-    if clinic_id is None or draft.kind not in SEEN or actor.kind == "system":
-        return
-    put(
-        AlarmDraft(
-            unit=draft.unit,
-            rule=Rule.DECOY_OPENED,
-            clinic_id=clinic_id,
-            subject_id=subject_id,
-            object=(draft.kind, actor.ref),
-            event_uid=event_uid,
-        )
-        for subject_id in _decoys_among(clinic_id, draft.subjects)
-    )
-
-
-def _decoys_among(clinic_id: UUID, subject_ids: Iterable[UUID]) -> list[UUID]:
+def decoys_among(clinic_id: UUID, subject_ids: Iterable[UUID]) -> list[UUID]:
+    """Which of these subjects are decoys. No statement, but once a minute."""
     marks = _marks_of(clinic_id)
     if not marks:
         return []

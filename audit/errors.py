@@ -47,3 +47,17 @@ class NotSealedYet(ClinicError):
 
     status = HTTPStatus.CONFLICT
     message = _("This entry is not sealed yet. Please try again in a few seconds.")
+
+
+class ReasonMissing(ClinicError):
+    """A decision without a word of why."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    message = _("Say in a few words what you found out: the decision stands on the log with it.")
+
+
+class LimitsRefused(ClinicError):
+    """A limit of the alarms outside its floor and ceiling; the text is its name."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    message = _("These limits cannot be set: one of them is too low or too high.")

@@ -9,7 +9,10 @@ from django.contrib.postgres.indexes import HashIndex
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from crypto.fields import Scope, SealedText
 from crypto.ids import uuid7
+from crypto.managers import SealedManager
+from crypto.models import SealedModel
 
 SYSTEM_LOG = UUID(int=0)
 
@@ -278,12 +281,24 @@ class Check(models.Model):
 
 
 class Rule(models.TextChoices):
-    """What raises an alarm. `audit.alarms` says when."""
+    """What raises an alarm. `audit.rules` says when a person's looks do, `audit.watch` when the log itself does."""
 
     SEAL_BROKEN = "seal.broken", _("A protected value cannot be read")
     DECOY_OPENED = "decoy.opened", _("A decoy was opened")
     UNATTRIBUTED = "change.unattributed", _("Rows were changed and no event says by whom or why")
     VERIFICATION_FAILED = "check.failed", _("The log is not what it was")
+    MANY_OPENED = "opened.many", _("Many patients opened in a short time")
+    ODD_HOURS = "opened.closed", _("Patients opened while the clinic is closed")
+    OUTSIDE_CARE = "opened.outside_care", _("A patient opened by somebody who has no part in their care")
+    VIP_OPENED = "opened.vip", _("A colleague or well-known person opened")
+    BREAK_GLASS = "opened.break_glass", _("A chart opened in an emergency")
+    LARGE_EXPORT = "export.large", _("Data of many people left the system")
+    DENIALS = "access.denials", _("Refused again and again")
+    SIGN_INS_FAILED = "sign_in.failures", _("Signing in failed again and again")
+    LIMITS_LOOSENED = "limits.loosened", _("The limits of the alarms were loosened")
+    SEALING_LATE = "log.unsealed", _("The log has not been sealed for a while")
+    WITNESS_SILENT = "witness.silent", _("The witness is silent")
+    PARTITIONS_MISSING = "log.no_room", _("The log has no room for next month")
 
 
 class AlarmDecision(models.TextChoices):
@@ -298,7 +313,9 @@ class Alarm(models.Model):
     """Something that a person has to decide about. While it is open the same thing again only counts.
 
     `object_type` and `object_id` name what it is about: a field and its row, a table of keys and the key; of a decoy how it was
-    opened and by whom. `actor_ref` is who came upon it first, `event_uid` the event that raised it, where there is one.
+    opened and by whom, of a rule over a stretch of time its window and the account. `actor_ref` is the account it is about, or
+    whoever came upon it first; `event_uid` the event that raised it, where there is one. A rule with a limit says what was
+    `measured`, what was `allowed`, and `since` when it counted. An alarm of the system's log has SYSTEM_LOG for its clinic.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
@@ -309,17 +326,32 @@ class Alarm(models.Model):
     object_type = models.CharField(max_length=64)
     object_id = models.CharField(max_length=128)
     event_uid = models.UUIDField(null=True)
+    measured = models.PositiveIntegerField(_("how many"), null=True)
+    allowed = models.PositiveIntegerField(_("allowed"), null=True)
+    since = models.DateTimeField(_("counted since"), null=True)
     count = models.PositiveIntegerField(_("how often"), default=1)
     raised_at = models.DateTimeField(_("first at"))
     last_at = models.DateTimeField(_("last at"))
     decided_at = models.DateTimeField(_("decided at"), null=True)
     decided_by = models.CharField(_("decided by"), max_length=128, blank=True)
     decision = models.CharField(_("decision"), max_length=16, choices=AlarmDecision.choices, blank=True)
+    note = models.ForeignKey(
+        "audit.AlarmNote",
+        models.PROTECT,
+        null=True,
+        db_index=False,
+        related_name="alarms",
+        verbose_name=_("reason"),
+    )
 
     class Meta:
         db_table = "audit_alarm"
         verbose_name = _("alarm")
         verbose_name_plural = _("alarms")
+        indexes = [
+            models.Index(fields=["clinic_id", "-last_at", "-id"], name="audit_alarm_newest"),
+            models.Index(fields=["clinic_id", "rule", "actor_ref", "-last_at"], name="audit_alarm_about"),
+        ]
         constraints = [
             models.UniqueConstraint(
                 name="audit_alarm_open_once",
@@ -338,6 +370,113 @@ class Alarm(models.Model):
 
     def __str__(self) -> str:
         return f"{self.rule} {self.id}"
+
+
+class AlarmNote(SealedModel):
+    """Why somebody decided about alarms as they did, in their words: sealed, a subject of its own.
+
+    Its key is destroyed with those of any person the alarms are about.
+    """
+
+    clinic_id = models.UUIDField()
+    text = SealedText(_("reason"), aad_name="alarm_note.text", scope=Scope.RECORD, field_set="log")
+
+    objects: ClassVar[SealedManager["AlarmNote"]] = SealedManager()
+
+    class Meta:
+        db_table = "audit_alarm_note"
+        verbose_name = _("reason of a decision")
+        verbose_name_plural = _("reasons of decisions")
+        base_manager_name = "objects"
+
+    def __str__(self) -> str:
+        return str(self.pk)
+
+
+class AlarmLimits(models.Model):
+    """One version of what a clinic's rules measure by. The newest holds; none is ever changed. `audit.limits` reads them."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    clinic_id = models.UUIDField()
+    version = models.PositiveIntegerField(_("version"))
+    limits = models.JSONField(_("limits"))
+    changed_at = models.DateTimeField(_("changed at"))
+    changed_by = models.CharField(_("changed by"), max_length=128)
+
+    class Meta:
+        db_table = "audit_alarm_limits"
+        verbose_name = _("limits of the alarms")
+        verbose_name_plural = _("limits of the alarms")
+        constraints = [
+            models.UniqueConstraint(name="audit_alarm_limits_version", fields=["clinic_id", "version"])
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.clinic_id} v{self.version}"
+
+
+class AlarmWatch(models.Model):
+    """How far the events of one log have been judged: below this transaction, of this database cluster; and when last."""
+
+    log_id = models.UUIDField(primary_key=True)
+    done_below = models.BigIntegerField()
+    cluster = models.TextField()
+    ran_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "audit_alarm_watch"
+        verbose_name = _("place of the watch")
+        verbose_name_plural = _("places of the watch")
+
+    def __str__(self) -> str:
+        return f"{self.log_id} below {self.done_below}"
+
+
+class UntoldAlarm(models.Model):
+    """An alarm that stands in no letter yet: written with the alarm, taken when the next letter is made."""
+
+    alarm_id = models.UUIDField(primary_key=True)
+    clinic_id = models.UUIDField()
+
+    class Meta:
+        db_table = "audit_alarm_untold"
+        verbose_name = _("alarm nobody was told of yet")
+        verbose_name_plural = _("alarms nobody was told of yet")
+
+    def __str__(self) -> str:
+        return str(self.alarm_id)
+
+
+class AlarmLetter(models.Model):
+    """One letter to those who decide about a log's alarms: which alarms it tells of, whom it has reached.
+
+    `told` are accounts. It is tried again until it has reached everybody, or `tries` are used up.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    clinic_id = models.UUIDField()
+    alarms = models.JSONField(_("alarms"))
+    made_at = models.DateTimeField(_("made at"))
+    not_before = models.DateTimeField(_("not before"))
+    tries = models.PositiveSmallIntegerField(_("tries"), default=0)
+    told = models.JSONField(_("told"), default=list)
+    ended_at = models.DateTimeField(_("ended at"), null=True)
+
+    class Meta:
+        db_table = "audit_alarm_letter"
+        verbose_name = _("letter about alarms")
+        verbose_name_plural = _("letters about alarms")
+        indexes = [
+            models.Index(
+                fields=["clinic_id", "not_before"],
+                name="audit_alarm_letter_open",
+                condition=models.Q(ended_at=None),
+            ),
+            models.Index(fields=["clinic_id", "-made_at"], name="audit_alarm_letter_newest"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.pk} ({len(self.alarms)})"
 
 
 class Decoy(models.Model):

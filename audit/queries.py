@@ -18,7 +18,8 @@ class SignedSize:
 
 @dataclass(frozen=True, slots=True)
 class SealState:
-    """How far a log is sealed. `troubles` are sentences that need somebody to look; they name logs and sizes alone.
+    """How far a log is sealed. `trouble` is why it is not signed, `witness_trouble` why the witness did not answer: sentences that
+    need somebody to look, and name logs and sizes alone.
 
     `sealed_until`: every entry whose transaction had ended by then has its place; None before the sequencer's first turn.
     `witness` is the address the sequencer asks, empty where none was set up; `witness_at` is when it last answered.
@@ -34,7 +35,14 @@ class SealState:
     cosigned: SignedSize | None = None
     witness: str = ""
     witness_at: datetime | None = None
-    troubles: tuple[str, ...] = ()
+    trouble: str = ""
+    witness_trouble: str = ""
+
+    @property
+    def troubles(self) -> tuple[str, ...]:
+        """Both, those there are."""
+        silent = self.witness_trouble and f"the witness: {self.witness_trouble}"
+        return tuple(words for words in (self.trouble, silent) if words)
 
     @property
     def lag(self) -> timedelta | None:
@@ -79,7 +87,8 @@ def seal_state(log_id: UUID) -> SealState:
         cosigned=_signed(*signatures[3:]),
         witness=witness or "",
         witness_at=witness_at,
-        troubles=tuple(words for words in (trouble, silent and f"the witness: {silent}") if words),
+        trouble=trouble or "",
+        witness_trouble=silent or "",
     )
 
 

@@ -8,12 +8,12 @@ from django.db import models
 
 from audit.acting import acting
 from audit.actors import Actor, Unit, current_unit, unit_or_none
-from audit.decoys import ring_for
 from audit.events import Draft, object_of, purpose_of, subjects_of, write
 from audit.kinds import Kind
 from audit.models import AuditEvent
 from audit.purposes import Purpose
 from audit.relations import Standing, standing_of
+from audit.rules import ring
 from audit.wrote import Wrote
 
 REFUSED = "refused"
@@ -75,15 +75,15 @@ def record_access(
     """The one door of ACCESS events: which fields of whom were opened, how, and what for. `opened` maps subjects to field names.
 
     One event for all to whom the actor stands in the same way, split at 500 subjects. What was only matched is a number: whom a
-    search compared is nobody's visit. With `lost` the events are owed and written when the unit of work is over. A person who
-    came to see a decoy raises an alarm. Raises LogUnavailable.
+    search compared is nobody's visit. With `lost` the events are owed and written when the unit of work is over. What the rules of
+    alarms say of the event rings with it. Raises LogUnavailable.
     """
     for standing, subjects in _by_standing(unit, kind, opened):
         draft = _opening(unit, standing, subjects, opened, kind, purpose, reason)
         if lost:
             unit.owed.append(draft)
         else:
-            ring_for(draft, write(draft).uid)
+            ring(draft, write(draft).uid)
             unit.if_lost.append(draft)
 
 

@@ -7,12 +7,18 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from audit.actors import Actor
+from audit.models import SYSTEM_LOG
 from clinics.models import CareTeam, Clinic, StaffRole, User, UserKind, holds_at
 from clinics.roles import PATIENT_FIELD_SETS, Permission, Role, field_sets_of, permissions_of
 
 
 def active_clinics() -> QuerySet[Clinic]:
     return Clinic.objects.filter(is_active=True).order_by("code")
+
+
+def watched_logs() -> list[UUID]:
+    """The logs in which alarms may ring: of every clinic, also a closed one, and the installation's own."""
+    return [*Clinic.objects.order_by("code").values_list("pk", flat=True), SYSTEM_LOG]
 
 
 def clinic_by_code(code: str) -> Clinic | None:

@@ -8,11 +8,12 @@ from django.http import HttpRequest, JsonResponse
 from django.utils import timezone
 from redis.exceptions import RedisError
 
+from audit import watch
 from audit.acting import acting
 from audit.actors import system_actor
 from audit.erasures import is_late
 from clinics.guards import public_page
-from clinics.queries import active_clinics
+from clinics.queries import active_clinics, watched_logs
 from crypto.errors import KeysMissing
 from crypto.kept import Kept
 from crypto.providers import provider
@@ -77,4 +78,11 @@ def _changes_wait() -> bool:
         return RecordsChange.objects.filter(at__lt=timezone.now() - LATE_AFTER).exists()
 
 
-LATE = (("records_change", _changes_wait), ("erasure_witness", is_late))
+def _alarms_wait() -> bool:
+    """Whether some log has not been watched for a minute, so that alarms would come late."""
+    log_ids = watched_logs()
+    with acting(system_actor("health", None), *log_ids):
+        return watch.is_late(timezone.now(), log_ids)
+
+
+LATE = (("records_change", _changes_wait), ("erasure_witness", is_late), ("alarm_watch", _alarms_wait))

@@ -6,7 +6,7 @@ from django import forms
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from audit.alarms import MOST_COUNTED, AlarmDecision
+from audit.alarms import LONGEST_REASON, MOST_COUNTED, SHORTEST_REASON, AlarmDecision
 from patients.choices import RevealReason
 
 
@@ -35,6 +35,9 @@ class DecisionForm(forms.Form):
 
     alarm = IdsField()
     decision = forms.ChoiceField(label=_("Decision"), choices=AlarmDecision.choices)
+    note = forms.CharField(
+        label=_("What did you find out?"), min_length=SHORTEST_REASON, max_length=LONGEST_REASON
+    )
 
 
 class RevealForm(forms.Form):

@@ -12,15 +12,16 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from audit.access import access
-from audit.alarms import AlarmDecision, decide
+from audit.alarms import AlarmDecision, Rule, decide
 from audit.kinds import Kind
+from audit.limits import limits_of
 from audit.purposes import Purpose
 from audit.services import record
 from clinics.guards import ClinicRequest, staff_page
 from clinics.models import User
 from clinics.roles import Permission
 from crypto.reading import Unreadable, shown
-from desk.alarms import alarm_board
+from desk.alarms import AlarmQuestion, AlarmState, alarm_board
 from desk.errors import NotRevealed
 from desk.forms import DecisionForm, RevealForm, RevealPart
 from desk.queries import chart_head, ending_permissions, week_of
@@ -57,17 +58,27 @@ def workbench(request: ClinicRequest) -> HttpResponse:
 @staff_page(Purpose.SECURITY, Kind.LISTED, permission=Permission.DECIDE_ALARMS)
 @require_http_methods(["GET", "HEAD", "POST"])
 def alarms(request: ClinicRequest) -> HttpResponse:
-    """What waits for a decision, in words, and what was decided lately. Looking at it is on the log. Raises AlarmNotFound."""
-    form = DecisionForm(request.POST if request.method == "POST" else None)
+    """What waits for a decision, in words, and what was decided; filters stand in the address. Looking at it is on the log.
+
+    Raises AlarmNotFound, OwnAlarm.
+    """
+    question, form = AlarmQuestion.of(request.GET.dict()), DecisionForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
-        decision = AlarmDecision(form.cleaned_data["decision"])
-        for alarm_id in form.cleaned_data["alarm"]:
-            decide(alarm_id, decision, request.actor, timezone.now())
+        given = form.cleaned_data
+        decide(given["alarm"], AlarmDecision(given["decision"]), given["note"], request.actor, timezone.now())
         messages.success(request, _("Decided. It stands on the log with your name."))
-        return redirect("desk:alarms")
-    board = alarm_board(request.actor, request.clinic.pk)
+        return redirect(question.address())
+    limits = limits_of(request.clinic.pk)
+    board = alarm_board(request.actor, request.clinic.pk, question, limits)
     record("alarms.listed", object=("desk:alarms", ""), purpose=Purpose.SECURITY, count=board.total)
-    return render(request, "desk/alarms.html", {"board": board, "decisions": AlarmDecision, "form": form})
+    context = {
+        "board": board,
+        "decisions": AlarmDecision,
+        "rules": Rule,
+        "states": AlarmState,
+        "limits": limits,
+    }
+    return render(request, "desk/alarms.html", context | {"form": form})
 
 
 def _greeting(request: ClinicRequest, at: datetime) -> str:

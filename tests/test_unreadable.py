@@ -73,8 +73,8 @@ class House:
         """What each open alarm is about and whose it is, and that the log names it."""
         with acting(self.house):
             found = list(Alarm.objects.filter(rule="seal.broken").order_by("object_type", "object_id"))
-            told = AuditEvent.objects.filter(action="alarm.raised").values_list("count", flat=True)
-            assert sum(number or 0 for number in told) == len(found)
+            told = AuditEvent.objects.filter(action="alarm.raised", reason="seal.broken")
+            assert sum(event.count or 0 for event in told) == len(found)
         return [
             (alarm.object_type, "ill" if alarm.subject_id == self.ill.subject_id else "well")
             for alarm in found

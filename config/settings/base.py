@@ -165,6 +165,11 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": 30},
     },
     "turn the follow-up loop": {"task": "followups.tasks.turn", "schedule": 2.0, "options": {"expires": 10}},
+    "watch for alarms": {
+        "task": "clinics.tasks.watch_for_alarms",
+        "schedule": 20.0,
+        "options": {"expires": 20},
+    },
     "go on with checks of the log": {
         "task": "audit.tasks.go_on_with_checks",
         "schedule": 60.0,

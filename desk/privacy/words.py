@@ -33,6 +33,8 @@ DEEDS: Final[dict[str, Promise]] = {
     "admin.deleted": gettext_lazy("deleted in Django admin"),
     "alarm.decided": gettext_lazy("decided about an alarm"),
     "alarm.raised": gettext_lazy("raised an alarm"),
+    "alarm.repeated": gettext_lazy("did again what an open alarm is about"),
+    "alarm_limits.changed": gettext_lazy("changed the limits of the alarms"),
     "alarms.listed": gettext_lazy("looked at the alarms"),
     "card.closed": gettext_lazy("closed a card"),
     "card.opened": gettext_lazy("opened a card"),

@@ -9,7 +9,9 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import QuerySet
 
+from audit.access import relate
 from audit.actors import Actor
+from audit.relations import Relation
 from audit.services import record
 from clinics.models import Clinic
 from crypto.core.scopes import Scope
@@ -96,6 +98,7 @@ def batch_of(by: Actor, batch_id: UUID, *, lock: bool = False) -> ImportBatch:
     batch: ImportBatch | None = batches.select_related("clinic").filter(pk=batch_id).first()
     if batch is None:
         raise BatchNotFound
+    relate(batch.subject_id, Relation.OWN)
     return batch
 
 

@@ -17,6 +17,7 @@ from django.db import connection
 from audit.access import access
 from audit.acting import acting
 from audit.actors import Actor, current_actor, system_actor
+from audit.alarms import notes_about
 from audit.canon import moment
 from audit.kinds import Kind
 from audit.participation import call
@@ -137,7 +138,8 @@ def _erase(patient_id: UUID, *, reason: Reason, at: datetime) -> tuple[Erased, l
     Patient.objects.select_for_update().get(pk=patient.pk)
     fate = plan_erasure(patient, at=at)  # again: a report may have been filed until the lock was ours
     files = [batch.pk for batch in _files_about(patient)]
-    keys = destroy_subject_keys(files, frozenset(Scope), at=at, reference=reference)
+    words = [*files, *notes_about(subject_ids)]
+    keys = destroy_subject_keys(words, frozenset(Scope), at=at, reference=reference)
     _let_everybody_forget(patient.pk, patient.clinic_id, subject_ids, fate.destroyed, files, at)
     record("patient.erased", object=patient, subjects=subject_ids, reason=reason.value)
     held = hold_keys(patient.clinic_id, subject_ids, fate.restricted) if fate.restricted else Held((), ())

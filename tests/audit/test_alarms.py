@@ -9,7 +9,7 @@ from django.db import DatabaseError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils.timezone import now
 
-from audit.access import access
+from audit.access import access, relate
 from audit.acting import acting
 from audit.actors import system_actor
 from audit.alarms import AlarmDecision, Rule, alarm_count, decide, open_alarms, raise_alarm
@@ -17,6 +17,7 @@ from audit.errors import AlarmNotFound, LogUnavailable, OwnAlarm
 from audit.kinds import Kind
 from audit.models import Alarm
 from audit.purposes import Purpose
+from audit.relations import Relation
 from crypto.errors import KeyDestroyed, SealBroken
 from crypto.fields import Scope
 from crypto.keyring import forget_everything
@@ -25,6 +26,7 @@ from tests.factories.audit import CLINIC, OTHER_CLINIC, SETUP, Probe, open_probe
 from tests.factories.crypto import damage, damage_key
 
 pytestmark = pytest.mark.usefixtures("clinic")
+WHY = "问过本人，是误操作"
 
 
 def probe(**facts: Any) -> Probe:
@@ -40,15 +42,17 @@ def broken(**facts: Any) -> Probe:
         return Probe.objects.get(pk=made.pk)
 
 
-def alarms() -> list[Alarm]:
+def alarms(rule: Rule = Rule.SEAL_BROKEN) -> list[Alarm]:
     with acting(SETUP):
-        return list(Alarm.objects.order_by("raised_at", "pk"))
+        return list(Alarm.objects.filter(rule=rule).order_by("raised_at", "pk"))
 
 
 def look(row: Probe, *, kind: Kind = Kind.VIEWED) -> None:
-    """Read the note and go on without it, as a page does."""
-    with acting(staff_actor()), access(Purpose.CARE, kind), pytest.raises(SealBroken):
-        str(row.note)
+    """Read the note and go on without it, as a page of somebody's own patient does."""
+    with acting(staff_actor()):
+        relate(row.subject_id, Relation.OWN)
+        with access(Purpose.CARE, kind), pytest.raises(SealBroken):
+            str(row.note)
 
 
 def test_a_damaged_value_is_an_alarm_that_says_what_and_whose_and_who_found_it() -> None:
@@ -193,8 +197,10 @@ def test_a_decision_closes_it_and_the_same_damage_then_is_a_new_alarm() -> None:
     (alarm,) = alarms()
     officer = staff_actor()
     with acting(officer):
-        closed = decide(alarm.pk, AlarmDecision.REPAIRED, officer, now())
-        assert decide(alarm.pk, AlarmDecision.REPAIRED, officer, now()).decided_at == closed.decided_at
+        (closed,) = decide([alarm.pk], AlarmDecision.REPAIRED, WHY, officer, now())
+        assert (
+            decide([alarm.pk], AlarmDecision.REPAIRED, WHY, officer, now())[0].decided_at == closed.decided_at
+        )
         assert list(open_alarms(officer, CLINIC)) == []
     assert (closed.decision, closed.decided_by) == ("repaired", officer.ref)
     assert [entry["reason"] for entry in events(action="alarm.decided")] == ["repaired"]
@@ -214,9 +220,9 @@ def alarm(clinic: UUID) -> Alarm:
 def test_a_second_opinion_does_not_replace_the_first(alarm: Alarm) -> None:
     officer = staff_actor()
     with acting(officer):
-        decide(alarm.pk, AlarmDecision.HARMLESS, officer, now())
+        decide([alarm.pk], AlarmDecision.HARMLESS, WHY, officer, now())
         with pytest.raises(AlarmNotFound):
-            decide(alarm.pk, AlarmDecision.CONFIRMED, officer, now())
+            decide([alarm.pk], AlarmDecision.CONFIRMED, WHY, officer, now())
 
 
 def test_nobody_decides_about_a_decoy_they_opened_themselves(clinic: UUID) -> None:
@@ -225,9 +231,9 @@ def test_nobody_decides_about_a_decoy_they_opened_themselves(clinic: UUID) -> No
         raise_alarm(Rule.DECOY_OPENED, clinic_id=CLINIC, object=("VIEWED", officer.ref))
         own = Alarm.objects.get()
         with pytest.raises(OwnAlarm):
-            decide(own.pk, AlarmDecision.HARMLESS, officer, now())
+            decide([own.pk], AlarmDecision.HARMLESS, WHY, officer, now())
     with acting(colleague):
-        assert decide(own.pk, AlarmDecision.CONFIRMED, colleague, now()).decided_by == colleague.ref
+        assert decide([own.pk], AlarmDecision.CONFIRMED, WHY, colleague, now())[0].decided_by == colleague.ref
 
 
 def test_nobody_of_another_clinic_sees_or_decides_it(alarm: Alarm) -> None:
@@ -235,7 +241,7 @@ def test_nobody_of_another_clinic_sees_or_decides_it(alarm: Alarm) -> None:
     with acting(stranger, CLINIC, OTHER_CLINIC):
         assert list(open_alarms(stranger, CLINIC)) == []
         with pytest.raises(AlarmNotFound):
-            decide(alarm.pk, AlarmDecision.HARMLESS, stranger, now())
+            decide([alarm.pk], AlarmDecision.HARMLESS, WHY, stranger, now())
 
 
 @pytest.mark.parametrize(

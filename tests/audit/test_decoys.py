@@ -10,7 +10,7 @@ from audit.acting import acting
 from audit.actors import Actor, system_actor
 from audit.decoys import carry_over, mark_decoys
 from audit.kinds import Kind
-from audit.models import Alarm, Decoy
+from audit.models import Alarm, Decoy, Rule
 from audit.purposes import Purpose
 from crypto.epoch import move_counter
 from crypto.keyring import forget_everything
@@ -37,7 +37,7 @@ def look(row: Probe, *, kind: Kind, by: Actor | None = None) -> None:
 
 def alarms() -> list[Alarm]:
     with acting(SETUP):
-        return list(Alarm.objects.order_by("raised_at", "pk"))
+        return list(Alarm.objects.exclude(rule=Rule.OUTSIDE_CARE).order_by("raised_at", "pk"))
 
 
 @pytest.mark.parametrize("kind", [Kind.VIEWED, Kind.REVEALED, Kind.PLAYED, Kind.EXPORTED, Kind.PRINTED])

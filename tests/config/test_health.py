@@ -9,7 +9,10 @@ from django.utils import timezone
 
 from audit.acting import acting
 from audit.actors import system_actor
+from audit.models import SYSTEM_LOG
+from audit.watch import turn
 from clinics.models import Clinic
+from clinics.tasks import watch_for_alarms
 from records.choices import Cause
 from records.models import RecordsChange
 from tests.factories.clinics import ClinicFactory
@@ -20,7 +23,9 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def clinic() -> Clinic:
-    return ClinicFactory("east")
+    east: Clinic = ClinicFactory("east")
+    watch_for_alarms()
+    return east
 
 
 def news(clinic: Clinic, *, minutes_ago: float) -> None:
@@ -70,3 +75,17 @@ def test_a_database_that_does_not_answer_is_named(client: Client, monkeypatch: p
     monkeypatch.setattr("config.health.connection.cursor", gone)
 
     assert client.get("/health/").status_code == 503
+
+
+def test_a_log_that_was_not_watched_for_a_minute_is_complained_of(clinic: Clinic, client: Client) -> None:
+    turn(clinic.pk, timezone.now() - timedelta(minutes=2))
+    assert client.get("/health/").json() == {"ok": False, "broken": [], "late": ["alarm_watch"]}
+
+    turn(clinic.pk, timezone.now())
+    turn(SYSTEM_LOG, timezone.now())
+    assert client.get("/health/").json()["ok"]
+
+
+def test_a_clinic_that_was_never_watched_is_complained_of(clinic: Clinic, client: Client) -> None:
+    ClinicFactory("west")
+    assert client.get("/health/").json()["late"] == ["alarm_watch"]

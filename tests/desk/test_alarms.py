@@ -7,22 +7,25 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from audit.access import access
+from audit.access import access, relate
 from audit.acting import acting
 from audit.alarms import AlarmDecision, Rule, raise_alarm
 from audit.decoys import mark_decoys
 from audit.kinds import Kind
 from audit.models import Alarm, AuditEvent
 from audit.purposes import Purpose
+from audit.relations import Relation
 from clinics.models import Clinic, User
 from clinics.roles import Role
 from crypto.errors import SealBroken
+from desk.alarms import AlarmBoard, ShownAlarm
 from patients.models import Patient
 from tests.desk.conftest import Hire, system
 from tests.factories.crypto import damage
 from tests.factories.patients import PatientFactory, actor_for
 
 PAGE = "/alarms/"
+WHY = "换班时点错了，已谈话"
 DECIDING = {Role.PRIVACY_OFFICER, Role.MANAGER}
 
 
@@ -48,6 +51,7 @@ def patient(clinic: Clinic) -> Patient:
 def look(patient: Patient, by: User, *, damaged: bool = False) -> None:
     actor = actor_for(by, patient.clinic)
     with acting(actor), access(Purpose.CARE, Kind.VIEWED):
+        relate(patient.subject_id, Relation.TEAM)
         row = Patient.objects.get(pk=patient.pk)
         if damaged:
             with pytest.raises(SealBroken):
@@ -66,8 +70,15 @@ def broken(patient: Patient, manager: User, clinic: Clinic) -> Alarm:
         return Alarm.objects.get()
 
 
+def shown_on(browser: Client, question: str = "") -> list[ShownAlarm]:
+    page = browser.get(f"{PAGE}{question}")
+    assert page.status_code == 200
+    board: AlarmBoard = page.context["board"]
+    return board.shown
+
+
 def decide(browser: Client, alarm: Alarm, decision: str = "repaired") -> int:
-    return browser.post(PAGE, {"alarm": str(alarm.pk), "decision": decision}).status_code
+    return browser.post(PAGE, {"alarm": str(alarm.pk), "decision": decision, "note": WHY}).status_code
 
 
 @pytest.mark.parametrize("role", Role)
@@ -93,7 +104,7 @@ def test_a_damaged_value_is_told_in_words_without_the_persons_name(
 ) -> None:
     page = privacy.get(PAGE)
     text = page.content.decode()
-    (shown,) = page.context["board"].open
+    (shown,) = page.context["board"].shown
 
     assert patient.service_number in text
     assert shown.number == patient.service_number
@@ -110,9 +121,9 @@ def test_a_decoy_is_told_with_who_opened_it_and_how(
         mark_decoys(clinic.pk, [patient.subject_id])
     look(patient, manager)
     look(patient, manager)
-    (shown,) = privacy.get(PAGE).context["board"].open
+    (shown,) = privacy.get(PAGE).context["board"].shown
 
-    assert (shown.is_decoy, shown.who, shown.number, shown.alarm.count) == (
+    assert (shown.is_grave, shown.who, shown.number, shown.alarm.count) == (
         True,
         manager.get_full_name(),
         patient.service_number,
@@ -125,11 +136,14 @@ def test_a_decision_takes_it_off_the_list_and_stands_below_with_the_name(
     broken: Alarm, privacy: Client, officer: User, clinic: Clinic
 ) -> None:
     assert decide(privacy, broken) == 302
-    board = privacy.get(PAGE).context["board"]
 
-    assert board.open == []
-    (shown,) = board.decided
-    assert (shown.alarm.decision, shown.decided_by) == (AlarmDecision.REPAIRED, officer.get_full_name())
+    assert shown_on(privacy) == []
+    (shown,) = shown_on(privacy, "?state=decided")
+    assert (shown.alarm.decision, shown.decided_by, shown.note) == (
+        AlarmDecision.REPAIRED,
+        officer.get_full_name(),
+        WHY,
+    )
     with acting(system(clinic)):
         (event,) = AuditEvent.objects.filter(action="alarm.decided")
     assert (event.actor_ref, event.reason) == (f"user:{officer.pk}", "repaired")
@@ -144,11 +158,12 @@ def test_a_decision_takes_it_off_the_list_and_stands_below_with_the_name(
 def test_a_form_that_decides_nothing_changes_nothing_and_says_so(
     alarm: str | None, decision: str, broken: Alarm, privacy: Client
 ) -> None:
-    answer = privacy.post(PAGE, {"alarm": str(broken.pk) if alarm is None else alarm, "decision": decision})
+    asked = {"alarm": str(broken.pk) if alarm is None else alarm, "decision": decision, "note": WHY}
+    answer = privacy.post(PAGE, asked)
 
     assert answer.status_code == 200
     assert 'role="alert"' in answer.content.decode()
-    assert len(answer.context["board"].open) == 1
+    assert len(answer.context["board"].shown) == 1
 
 
 def test_an_empty_list_says_what_it_is_for(privacy: Client) -> None:
@@ -170,9 +185,9 @@ def test_alarms_of_another_clinic_are_neither_seen_nor_decided(other_clinic: Cli
         raise_alarm(Rule.DECOY_OPENED, clinic_id=other_clinic.pk, object=("viewed", "user:1"))
         alarm = Alarm.objects.get()
 
-    assert privacy.get(PAGE).context["board"].open == []
+    assert privacy.get(PAGE).context["board"].shown == []
     assert decide(privacy, alarm) == 404
-    assert privacy.post(PAGE, {"alarm": str(uuid4()), "decision": "repaired"}).status_code == 404
+    assert privacy.post(PAGE, {"alarm": str(uuid4()), "decision": "repaired", "note": WHY}).status_code == 404
 
 
 def test_the_page_costs_the_same_for_one_alarm_and_for_many(privacy: Client, clinic: Clinic) -> None:
@@ -204,9 +219,9 @@ def test_damaged_values_of_one_kind_of_one_person_are_decided_together(
             )
         raise_alarm(Rule.SEAL_BROKEN, clinic_id=clinic.pk, object=("index_key", "1"))
     board = privacy.get(PAGE).context["board"]
-    group = next(shown for shown in board.open if shown.number)
-    assert (len(board.open), len(group.alarms)) == (2, 3)
+    group = next(shown for shown in board.shown if shown.number)
+    assert (len(board.shown), len(group.alarms)) == (2, 3)
 
-    privacy.post(PAGE, {"alarm": [str(alarm.pk) for alarm in group.alarms], "decision": "repaired"})
-    board = privacy.get(PAGE).context["board"]
-    assert (len(board.open), len(board.decided)) == (1, 1)
+    asked = {"alarm": [str(alarm.pk) for alarm in group.alarms], "decision": "repaired", "note": WHY}
+    privacy.post(PAGE, asked)
+    assert (len(shown_on(privacy)), len(shown_on(privacy, "?state=decided"))) == (1, 1)

@@ -41,6 +41,7 @@ def test_a_look_at_a_decoy_is_an_alarm_until_somebody_decides(
     expect(row).to_contain_text("周明远")
     officer.look("alarms")
     row.locator("select").select_option("confirmed")
+    row.locator("textarea").fill("没有任务，已谈话")
     officer.press(row.locator("button"))
     expect(officer.page.locator(".zz-alarm", has_text=str(number))).to_have_count(0)
     officer.look("alarms, decided")

@@ -34,6 +34,7 @@ GONE = {
 # Rows that stay, and why nothing in them is the person any more.
 KEPT = {
     "audit_alarm": "the log's alarm about a row; ids alone",
+    "audit_alarm_note": "a subject of its own; the key of a note about the person is destroyed",
     "audit_decoy": "a card that was nobody's; marks die with the index secret",
     "audit_event_subject": "the log: that somebody looked stays true; ids alone",
     "consent_event": "proof of what was allowed, under ids; the sealed evidence does not open",
