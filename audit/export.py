@@ -8,7 +8,7 @@
                               tile/long-entries/<N>   instead, where an entry of the bundle has 65,536 bytes or more: 4 bytes
                               rows/<N>            what stands in the tables beside each entry, one JSON object a line
                               sm3/checkpoint, sm3/history, sm3/tile/<L>/<N>     the parallel tree, where there is one
-    <clinic or system>/waiting                    entries of the log that have no place in it, one JSON object a line
+    <clinic or system>/waiting                    entries of the log under no signature yet, one JSON object a line
 
 Files are written whole. An export that was cut off goes on where it stopped; a finished one is never added to, because what lies
 there already would hide what happened to the tables since.
@@ -70,7 +70,8 @@ def export(folder: Path, log_ids: Collection[UUID], *, told: Told) -> list[Part]
                 done += entries
                 told(done, total)
         for log_id in log_ids:
-            _put(folder / log_name(log_id) / "waiting", _lines(_waiting(connection, log_id)))
+            sizes = {part.year: part.size for part in parts if part.tree.log_id == log_id}
+            _put(folder / log_name(log_id) / "waiting", _lines(_waiting(connection, log_id, sizes)))
         _write_keys(folder / "keys")
         _put(folder / "README.txt", README.encode())
         os.sync()
@@ -286,18 +287,22 @@ class Writer:
             return [note for (note,) in cursor]
 
 
-def _waiting(connection: Any, log_id: UUID) -> Iterator[str]:
-    """Entries of a log without a place; below the horizon nobody may have added any."""
+def _waiting(connection: Any, log_id: UUID, sizes: dict[int, int]) -> Iterator[str]:
+    """Entries of a log that are under no exported signature: without a place, or behind the last signed one.
+
+    Below the horizon nobody may have added any without a place.
+    """
     for table in ("audit_event", "audit_row_change"):
         with connection, connection.cursor() as cursor:
             cursor.execute(
-                "SELECT json_build_object('table', %(table)s::text, 'uid', t.uid, 'txid', t.txid, 'late', t.txid < coalesce("  # noqa: S608
-                "   (SELECT sealed_below FROM audit_horizon"
+                "SELECT json_build_object('table', %(table)s::text, 'uid', t.uid,"  # noqa: S608
+                "   'late', l.uid IS NULL AND t.txid < coalesce((SELECT sealed_below FROM audit_horizon"
                 "     WHERE cluster = (SELECT system_identifier::text FROM pg_control_system())), 0),"
-                "   'entry', encode(t.canon, 'base64'))::text"
-                f" FROM {table} t WHERE t.log_id = %(log)s AND NOT EXISTS (SELECT FROM audit_leaf l WHERE l.uid = t.uid)"
+                "   'entry', replace(encode(t.canon, 'base64'), E'\\n', ''))::text"
+                f" FROM {table} t LEFT JOIN audit_leaf l ON l.uid = t.uid WHERE t.log_id = %(log)s AND"
+                " (l.uid IS NULL OR l.leaf_index >= coalesce((%(sizes)s::jsonb ->> l.year::text)::bigint, 0))"
                 " ORDER BY t.txid, t.uid",
-                {"table": table, "log": log_id},
+                {"table": table, "log": log_id, "sizes": json.dumps(sizes)},
             )
             yield from (line for (line,) in cursor)
 
@@ -319,7 +324,7 @@ earlier export. The keys in keys/ were written by whoever made the export.
                           rows/<N>          what the tables say beside each entry; every column is derived again and compared
                           sm3/              the same tree hashed by SM3, where the clinic has one
                           checkpoint.tsr    a time stamp of RFC 3161 over checkpoint.stamped, where there is one
-<clinic or system>/waiting                  entries that had no place in the tree yet when this was written
+<clinic or system>/waiting                  entries that were under no signature yet when this was written
 
 docs/audit-for-auditors.md of the project says what an entry means, and what cannot be proven.
 

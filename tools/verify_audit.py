@@ -34,6 +34,7 @@ DASH = "\N{EM DASH} "
 SYSTEM_LOG = "00000000-0000-0000-0000-000000000000"
 TABLES = {"e": "audit_event", "r": "audit_row_change"}
 CLOSING = "c"
+MISSING = bytes(32)  # what an export writes where the table has no leaf
 ROWS_IN_ENTRY = 500  # of a row change; a statement that touched more keeps the digest of all
 PROOF_FIRST_LINE = "c2sp.org/tlog-proof@v1"
 
@@ -351,6 +352,7 @@ class Tree:
         self.signed: dict[int, bytes] = {}
         self.cosigned: tuple[int, int] | None = None
         self.newest: Checkpoint | None = None
+        self.claimed: int | None = None  # the size in the newest note, whoever signed it
         self.good, self.left = 0, False
         self._read_signatures()
 
@@ -359,7 +361,8 @@ class Tree:
         if not path.exists():
             self.findings.problem(self.origin, "was never signed, or what was signed is gone")
             return
-        for raw in [*self._history(), path.read_text(encoding="utf-8")]:
+        newest = path.read_text(encoding="utf-8")
+        for raw in dict.fromkeys([*self._history(), newest]):
             checkpoint = self._checked(raw)
             if checkpoint is not None:
                 self._promise(checkpoint)
@@ -380,7 +383,12 @@ class Tree:
         """A checkpoint of this log that its key signed."""
         try:
             checkpoint = Checkpoint.parse(raw)
-            what = f"checkpoint {checkpoint.size} of {self.origin}"
+        except Unreadable as error:
+            self.findings.problem(f"a checkpoint of {self.origin}", str(error))
+            return None
+        self.claimed = checkpoint.size
+        what = f"checkpoint {checkpoint.size} of {self.origin}"
+        try:
             if checkpoint.origin != self.origin:
                 self.findings.problem(what, f"is of another log, {checkpoint.origin}")
             elif checkpoint.signed_by(self.trust.log_key, self.origin) is None:
@@ -389,7 +397,7 @@ class Tree:
                 self._note_cosignature(checkpoint)
                 return checkpoint
         except Unreadable as error:
-            self.findings.problem(f"a checkpoint of {self.origin}", str(error))
+            self.findings.problem(what, str(error))
         return None
 
     def _note_cosignature(self, checkpoint: Checkpoint) -> None:
@@ -466,7 +474,7 @@ class Year:
         self.origin = f"{installation}/{self.log}/{folder.name}"
         self.tree = Tree(self.origin, folder, SHA256, trust, findings)
         self.parallel = self._parallel()
-        self.size = self.tree.newest.size if self.tree.newest else self._widest()
+        self.size = self._widest() if self.tree.claimed is None else self.tree.claimed
         self.fitting = 0
         self.nodes: list[bytes] = []
 
@@ -519,14 +527,12 @@ class Year:
         first, path = number * TILE, tile_path(number, width)
         sealed = self._read("tile", "0", path) or b""
         entries = self._entries(path)
-        beside = self._beside(path, first, width)
+        beside = self._beside(path)
         for at in range(width):
             hashed = sealed[at * 32 : at * 32 + 32]
             if len(hashed) != 32 or at >= len(entries):
                 self.findings.problem(f"leaf {first + at} of {self.origin}", "is missing")
                 return
-            if hashed == bytes(32):
-                self.findings.problem(f"leaf {first + at} of {self.origin}", "is missing")
             yield Leaf(first + at, hashed, entries[at], beside.get(first + at, {}))
 
     def _entries(self, path: str) -> list[bytes]:
@@ -544,7 +550,7 @@ class Year:
             self.findings.problem(f"{self.origin}: tile/entries/{path}", "is cut off")
         return entries
 
-    def _beside(self, path: str, first: int, width: int) -> dict[int, dict[str, Any]]:
+    def _beside(self, path: str) -> dict[int, dict[str, Any]]:
         rows: dict[int, dict[str, Any]] = {}
         for line in (self._read("rows", path) or b"").splitlines():
             try:
@@ -555,15 +561,17 @@ class Year:
             if row["leaf"] in rows:
                 self.findings.problem(f"leaf {row['leaf']} of {self.origin}", "stands there twice")
             rows[row["leaf"]] = row
-        for index in range(first, first + width):
-            if index not in rows:
-                self.findings.problem(f"leaf {index} of {self.origin}", "has no row in the tables")
         return rows
 
     # --- one entry ------------------------------------------------------------------------------------------------
 
     def _check(self, leaf: Leaf) -> None:
+        if leaf.sealed == MISSING:
+            self.findings.problem(f"leaf {leaf.index} of {self.origin}", "is missing")
+            return
         before = self.findings.problems
+        if not leaf.beside:
+            self.findings.problem(leaf.name, f"has no row in the tables (leaf {leaf.index} of {self.origin})")
         if leaf.source == CLOSING:
             self._check_closing(leaf)
         elif not leaf.data:
@@ -840,26 +848,30 @@ def verify_export(folder: Path, trust: Trust, findings: Findings, told: Callable
         found |= {year.origin, f"{year.origin}/sm3"}
         year.verify(told)
     for log in sorted(path for path in folder.iterdir() if (path / "waiting").exists()):
-        _check_waiting(log, findings)
+        _check_waiting(log, findings, uids)
     for kept in trust.kept:
         if kept.origin not in found:
             findings.problem(kept.origin, f"had {kept.size} entries and is not in this export")
 
 
-def _check_waiting(log: Path, findings: Findings) -> None:
+def _check_waiting(log: Path, findings: Findings, uids: set[str]) -> None:
     waiting = 0
     for line in (log / "waiting").read_text(encoding="utf-8").splitlines():
         row = json.loads(line)
-        name = f"{row['table']} {row['uid']}"
+        name, entry = f"{row['table']} {row['uid']}", entry_in(base64.b64decode(row["entry"]))
         waiting += not row["late"]
         if row["late"]:
             findings.problem(name, "was added behind the sealed part and has no place in the log")
-        elif entry_in(base64.b64decode(row["entry"])) is None:
+        elif entry is None:
             findings.problem(name, "its text is damaged: these are not the bytes of RFC 8785")
+        elif entry.get("uid") != row["uid"]:
+            findings.problem(name, "column uid is not what the entry says")
+        elif entry["uid"] in uids:
+            findings.problem(name, "its number stands twice in the logs")
     if waiting:
-        print(f"{waiting} entries of {log.name} waited for their place when this was exported")
+        print(f"{waiting} entries of {log.name} were under no signature yet when this was exported")
         findings.cannot(
-            f"{log.name}: whether entries that wait for their place were changed before they got one."
+            f"{log.name}: whether entries under no signature yet were changed before they get one."
         )
 
 

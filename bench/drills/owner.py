@@ -1,7 +1,10 @@
 """The owner of the tables, beside the application: for damage, for taking rights away, and for reading everything."""
 
+import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import psycopg2
 from django.conf import settings
@@ -33,6 +36,24 @@ def owner_of_tables(name: str = "") -> Iterator[Connection]:
         yield owner
     finally:
         owner.close()
+
+
+@contextmanager
+def superuser(name: str) -> Iterator[Connection]:
+    """A superuser's connection to the database `name`, each statement a transaction: whom no trigger, right or policy holds.
+
+    Only services of our own have one: its password stands beside their data.
+    """
+    database = connection.settings_dict
+    password = json.loads((Path(os.environ["ZHIZHI_DATA"]) / "secrets.json").read_text())["superuser"]
+    there = psycopg2.connect(
+        host=database["HOST"], port=database["PORT"], dbname=name, user="postgres", password=password
+    )
+    there.autocommit = True
+    try:
+        yield there
+    finally:
+        there.close()
 
 
 @contextmanager
