@@ -65,6 +65,12 @@ def run_postgres(place: Place, secrets: Secrets, account: Account) -> Iterator[P
         _pg_ctl(place, account, "-D", str(data), "-m", "fast", "-w", "stop")
 
 
+def start_again(place: Place, account: Account) -> None:
+    """After its processes were killed: with the options of the last start."""
+    data, log = place.data / "postgres", place.data / "postgres.log"
+    _pg_ctl(place, account, "-D", str(data), "-w", "-t", "60", "-l", str(log), "restart")
+
+
 def _initialise(place: Place, data: Path, secrets: Secrets, account: Account) -> None:
     data.mkdir(mode=0o700, exist_ok=True)
     account.own(data)
