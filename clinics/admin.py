@@ -1,18 +1,23 @@
 """Clinics, roles and teams are edited here; accounts too. Nothing of a patient stands in these tables."""
 
+from http import HTTPStatus
 from typing import Any, TypeVar
 
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
+from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.admin import UserAdmin
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
 
 from audit.services import record
+from clinics.accounts.models import NoticeKind
+from clinics.accounts.notices import give_notice
 from clinics.models import CareTeam, Chain, Clinic, StaffRole, TeamMember, User
+from clinics.sessions import end_sessions
 
 _M = TypeVar("_M", bound=Model)
 
@@ -67,6 +72,26 @@ class AccountAdmin(RecordedAdmin[User], UserAdmin[User]):
     ]
     filter_horizontal = ["groups"]
 
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        """Whoever may no longer come is not left sitting there."""
+        super().save_model(request, obj, form, change)
+        if change and not obj.is_active:
+            end_sessions(obj.pk)
+
+    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
+        super().save_formset(request, form, formset, change)
+        if any(isinstance(gone, StaffRole) for gone in formset.deleted_objects):
+            end_sessions(form.instance.pk)
+
+    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
+        """A password set here is told to its owner like any other, and whoever was signed in is not any more."""
+        response = super().user_change_password(request, id, form_url)
+        user = User.objects.filter(pk=id).first()
+        if user is not None and request.method == "POST" and response.status_code == HTTPStatus.FOUND:
+            give_notice(user, NoticeKind.PASSWORD_CHANGED)
+            end_sessions(user.pk, but=request.session.session_key)
+        return response
+
 
 @admin.register(Clinic)
 class ClinicAdmin(RecordedAdmin[Clinic]):
@@ -95,6 +120,6 @@ class ChainAdmin(RecordedAdmin[Chain]):
     list_display = ["name"]
 
 
-# The packages' own windows: nobody edits a second factor or an address here.
-for model in (EmailAddress, Authenticator):
+# The packages' own windows: nobody edits a second factor, an address or a provider here.
+for model in (EmailAddress, Authenticator, SocialAccount, SocialApp, SocialToken):
     admin.site.unregister(model)

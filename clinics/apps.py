@@ -7,6 +7,6 @@ class ClinicsConfig(AppConfig):
     verbose_name = _("Clinics and staff")
 
     def ready(self) -> None:
-        from clinics import sign_in_events
+        from clinics.accounts import events
 
-        sign_in_events.connect()
+        events.connect()

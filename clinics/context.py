@@ -14,6 +14,8 @@ def workplace(request: HttpRequest) -> dict[str, Any]:
         "may": {permission.value: True for permission in getattr(request, "permissions", ())},
         "role_names": [role.get_role_display() for role in roles if clinic and role.clinic_id == clinic.pk],
         "demo": settings.DEMO,
+        "single_sign_on": settings.SINGLE_SIGN_ON,
+        "second_factor_required": settings.MFA_REQUIRED,
         "second_factor_optional": settings.DEMO and not settings.MFA_REQUIRED,
         "mailbox_url": settings.MAILBOX_URL,
     }

@@ -26,3 +26,19 @@ class NoClinic(ClinicError):
 
     status = HTTPStatus.FORBIDDEN
     message = _("Your account has no role in a clinic yet. Ask the administrator to give you one.")
+
+
+class LastFactor(ClinicError):
+    """Without it the password alone would open the account."""
+
+    status = HTTPStatus.CONFLICT
+    message = _("This is your only second factor. Set up another one first.")
+
+
+class AccountBeyondReach(ClinicError):
+    """An administrator of one clinic may not take over an account that can do more elsewhere."""
+
+    status = HTTPStatus.FORBIDDEN
+    message = _(
+        "This account also works where you are not the administrator, or is your own. Ask somebody who administers all of it."
+    )

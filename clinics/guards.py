@@ -16,7 +16,7 @@ from audit.purposes import Purpose
 from clinics.models import Clinic, StaffRole
 from clinics.roles import Permission
 
-Audience = Literal["staff", "patient", "portal_entry", "public"]
+Audience = Literal["staff", "account", "visitor", "patient", "portal_entry", "public"]
 View = TypeVar("View", bound=Callable[..., HttpResponse])
 
 
@@ -38,6 +38,7 @@ class PageGuard:
     purpose: Purpose | None = None
     kind: Kind = Kind.VIEWED
     permission: Permission | None = None
+    before_second_factor: bool = False
 
 
 def guard_of(view: object) -> PageGuard | None:
@@ -49,6 +50,16 @@ def staff_page(
 ) -> Callable[[View], View]:
     """A page for staff at work in a clinic, with `permission` when it is given."""
     return _declare(PageGuard(audience="staff", purpose=purpose, kind=kind, permission=permission))
+
+
+def account_page(*, before_second_factor: bool = False) -> Callable[[View], View]:
+    """A page about one's own account, for any signed-in staff, in a clinic or in none. It opens nothing of a patient."""
+    return _declare(PageGuard(audience="account", before_second_factor=before_second_factor))
+
+
+def visitor_page(view: View) -> View:
+    """A page outside the portal for anybody, signed in or not. It opens nothing."""
+    return _declare(PageGuard(audience="visitor"))(view)
 
 
 def portal_page(purpose: Purpose, kind: Kind = Kind.VIEWED) -> Callable[[View], View]:

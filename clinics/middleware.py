@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
-from allauth.mfa.utils import is_mfa_enabled
+from allauth.mfa.models import Authenticator
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
@@ -25,7 +25,9 @@ from audit.actors import Actor
 from audit.errors import LogUnavailable
 from audit.services import record_denial
 from clinics import queries
-from clinics.errors import NoClinic, NoSuchPage, NotAllowed
+from clinics.accounts import idle
+from clinics.accounts.factors import is_last_factor, needs_second_factor
+from clinics.errors import LastFactor, NoClinic, NoSuchPage, NotAllowed
 from clinics.guards import PageGuard, guard_of
 from clinics.models import Clinic, User, UserKind
 from clinics.roles import opened_by
@@ -47,10 +49,33 @@ PACKAGE_PAGES = frozenset(
         "mfa_index",
         "mfa_authenticate",
         "mfa_reauthenticate",
+        "mfa_reauthenticate_webauthn",
+        "mfa_login_webauthn",
         "mfa_activate_totp",
         "mfa_deactivate_totp",
+        "mfa_list_webauthn",
+        "mfa_add_webauthn",
+        "mfa_edit_webauthn",
+        "mfa_remove_webauthn",
         "mfa_view_recovery_codes",
         "mfa_generate_recovery_codes",
+        "mfa_download_recovery_codes",
+        "openid_connect_login",
+        "openid_connect_callback",
+        "socialaccount_login_cancelled",
+        "socialaccount_login_error",
+    }
+)
+# What somebody without a second factor reaches where one is required: setting it up, and the way out.
+ENROLMENT = frozenset(
+    {
+        "account_login",
+        "account_logout",
+        "account_reauthenticate",
+        "mfa_index",
+        "mfa_activate_totp",
+        "mfa_add_webauthn",
+        "mfa_view_recovery_codes",
         "mfa_download_recovery_codes",
     }
 )
@@ -89,9 +114,11 @@ class UnitOfWork:
 
     def _place(self, request: Any, match: ResolverMatch, guard: PageGuard | None) -> HttpResponse | None:
         """Sets clinic, actor, roles and permissions on the request. Raises the refusal, or answers with a redirect."""
-        user = request.user
         request.clinic, request.roles, request.permissions = None, [], frozenset()
         request.actor = queries.anonymous_actor(None)
+        if request.user.is_authenticated and (stopped := idle.watch(request, match.view_name)):
+            return stopped
+        user = request.user
         if "clinic_code" in match.kwargs:
             request.clinic = self._clinic_of_portal(match.kwargs["clinic_code"])
             request.actor = queries.anonymous_actor(request.clinic.pk)
@@ -101,7 +128,7 @@ class UnitOfWork:
             self._place_staff(request, user)
         if guard is not None:
             return self._admit(request, user, guard)
-        return self._admit_to_package(user, match)
+        return self._admit_to_package(request, user, match)
 
     @staticmethod
     def _clinic_of_portal(code: str) -> Clinic:
@@ -123,34 +150,48 @@ class UnitOfWork:
     def _admit(self, request: Any, user: Any, guard: PageGuard) -> HttpResponse | None:
         if guard.audience == "staff":
             return self._admit_staff(request, user, guard)
+        if guard.audience == "account":
+            return self._admit_account(request, user, guard)
         if guard.audience == "patient" and not (user.is_authenticated and user.kind == UserKind.PATIENT):
             if user.is_authenticated:
                 raise NoSuchPage
             return redirect("portal:sign_in", clinic_code=request.clinic.code)
         return None
 
-    def _admit_to_package(self, user: Any, match: ResolverMatch) -> HttpResponse | None:
+    def _admit_to_package(self, request: Any, user: Any, match: ResolverMatch) -> HttpResponse | None:
         """The pages of sign-in and of Django admin: units of work with nothing to open, and none of them for patients."""
         if user.is_authenticated and user.kind == UserKind.PATIENT:
             raise NoSuchPage
         if match.app_name == "admin":
             if not _MEANS_NOTHING.fullmatch(match.kwargs.get("object_id", "0")):
                 raise NoSuchPage  # admin would repeat what was typed in a message, and so in the session
-            return self._ask_for_second_factor(user) if user.is_authenticated else None
-        if match.view_name not in PACKAGE_PAGES:
+        elif match.view_name not in PACKAGE_PAGES:
             raise NoSuchPage
+        if match.view_name == "mfa_remove_webauthn":
+            self._keep_last_factor(user, match)
+        if user.is_authenticated and match.view_name not in ENROLMENT:
+            return self._ask_for_second_factor(request, user)
         return None
 
     @staticmethod
-    def _ask_for_second_factor(user: Any) -> HttpResponse | None:
-        return redirect("mfa_activate_totp") if settings.MFA_REQUIRED and not is_mfa_enabled(user) else None
+    def _keep_last_factor(user: Any, match: ResolverMatch) -> None:
+        passkey = Authenticator.objects.filter(pk=match.kwargs["pk"], user_id=user.pk).first()
+        if passkey is not None and is_last_factor(passkey):
+            raise LastFactor
 
-    def _admit_staff(self, request: Any, user: Any, guard: PageGuard) -> HttpResponse | None:
+    @staticmethod
+    def _ask_for_second_factor(request: Any, user: Any) -> HttpResponse | None:
+        return redirect("mfa_index") if needs_second_factor(request, user) else None
+
+    def _admit_account(self, request: Any, user: Any, guard: PageGuard) -> HttpResponse | None:
         if not user.is_authenticated:
             return redirect_to_login(request.get_full_path(), resolve_url(settings.LOGIN_URL))
         if user.kind != UserKind.STAFF:
             raise NoSuchPage
-        if early := self._ask_for_second_factor(user):
+        return None if guard.before_second_factor else self._ask_for_second_factor(request, user)
+
+    def _admit_staff(self, request: Any, user: Any, guard: PageGuard) -> HttpResponse | None:
+        if early := self._admit_account(request, user, guard):
             return early
         if request.clinic is None:
             raise NoClinic

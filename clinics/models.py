@@ -10,6 +10,7 @@ from django.db import models
 from django.utils.timezone import now
 from django.utils.translation import gettext_lazy as _
 
+import clinics.accounts.models  # noqa: F401 (Django looks for models here)
 from clinics.roles import Role
 from crypto.ids import uuid7
 
@@ -92,6 +93,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     is_staff = models.BooleanField(_("may open Django admin"), default=False)
     is_active = models.BooleanField(_("active"), default=True)
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
+    sealed_email = models.TextField(_("e-mail address for notices, sealed"), blank=True, editable=False)
 
     objects: ClassVar[UserManager] = UserManager()
     USERNAME_FIELD = "username"
@@ -103,7 +105,7 @@ class User(AbstractBaseUser, PermissionsMixin):
             models.CheckConstraint(
                 name="patient_account_says_nothing",
                 condition=models.Q(kind=UserKind.STAFF)
-                | models.Q(display_name="", is_staff=False, is_superuser=False),
+                | models.Q(display_name="", is_staff=False, is_superuser=False, sealed_email=""),
             )
         ]
 

@@ -51,6 +51,7 @@ class Permission(StrEnum):
     MANAGE_STAFF = "manage_staff"
     SEE_LOG = "see_log"
     DECIDE_ALARMS = "decide_alarms"
+    MANAGE_ACCOUNTS = "manage_accounts"
 
 
 class Reach(StrEnum):

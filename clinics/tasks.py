@@ -7,8 +7,9 @@ from django.db import DatabaseError
 from django.utils import timezone
 
 from audit import watch
+from clinics.accounts import notices
 from clinics.queries import watched_logs
-from clinics.sessions import SessionStore
+from clinics.sessions import forget_ended_sessions
 from crypto.errors import ClinicError
 
 logger = logging.getLogger(__name__)
@@ -17,7 +18,13 @@ logger = logging.getLogger(__name__)
 @shared_task(ignore_result=True)
 def forget_sessions() -> None:
     """Once an hour: sessions that have ended leave the table."""
-    SessionStore.clear_expired()
+    forget_ended_sessions()
+
+
+@shared_task(ignore_result=True)
+def send_notices() -> None:
+    """Twice a minute: what owners of accounts should hear goes to their mail."""
+    notices.send_notices()
 
 
 @shared_task(ignore_result=True)

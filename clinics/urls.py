@@ -1,6 +1,26 @@
 from django.urls import path
 
 from clinics import views
+from clinics.accounts import staff_views
+from clinics.accounts import views as account_views
 
 app_name = "clinics"
-urlpatterns = [path("clinic/switch/", views.switch_clinic, name="switch")]
+urlpatterns = [
+    path("clinic/switch/", views.switch_clinic, name="switch"),
+    path("clinic/accounts/", staff_views.accounts, name="accounts"),
+    path("clinic/accounts/link/", staff_views.issue_link, name="issue_link"),
+    path("clinic/accounts/factors/", staff_views.remove_factors, name="remove_factors"),
+    path("clinic/accounts/sessions/", staff_views.end_sessions, name="end_sessions"),
+    path("account/", account_views.account, name="account"),
+    path("account/sessions/end/", account_views.end_session, name="end_session"),
+    path("account/session/", account_views.session_state, name="session_state"),
+    path("account/session/alive/", account_views.still_here, name="still_here"),
+    path("account/lock/", account_views.lock, name="lock"),
+    path("account/locked/", account_views.locked, name="locked"),
+    path("account/unlock/", account_views.unlock, name="unlock"),
+    path("account/unlock/passkey/", account_views.unlock_options, name="unlock_options"),
+    path("account/language/", account_views.language, name="language"),
+    path("account/password/strength/", account_views.password_strength, name="password_strength"),
+    path("account/password/reset/", account_views.reset_password, name="reset_password"),
+    path("account/password/reset/<slug:token>/", account_views.follow_reset_link, name="follow_reset_link"),
+]

@@ -40,8 +40,17 @@ WITNESSED = (
     "WITNESS_PUBLIC_KEY_FILE",
     "LEDGER_PUBLIC_KEY_FILE",
 )  # who erases, and who starts after it
+SINGLE_SIGN_ON = (
+    "OIDC_ISSUER",
+    "OIDC_CLIENT_ID",
+    "OIDC_CLIENT_SECRET",
+    "OIDC_NAME",
+    "OIDC_CLAIM",
+    "OIDC_SECOND_FACTOR",
+    "OIDC_CA_FILE",
+)
 NEEDS: dict[str, tuple[str, ...]] = {
-    "web": (*APPLICATION, *WITNESSED, "PORT"),
+    "web": (*APPLICATION, *WITNESSED, *SINGLE_SIGN_ON, "PORT"),
     "worker": (*APPLICATION, *WITNESSED),
     "beat": APPLICATION,
     "sequencer": (

@@ -3,7 +3,7 @@
 from config.environment import Environment
 from config.settings.base import *  # noqa: F403
 from config.settings.base import TRANSACTION_LIMITS
-from config.settings.served import read_mail, read_services
+from config.settings.served import read_mail, read_services, read_single_sign_on
 
 _env = Environment()
 SECRET_KEY = _env.required(
@@ -25,4 +25,5 @@ STORAGES = {
 WHITENOISE_USE_FINDERS = True  # straight from the checkout: nothing to collect before a first look
 locals().update(read_services(_env, TRANSACTION_LIMITS))
 locals().update(read_mail(_env))
+locals().update(read_single_sign_on(_env, plain_http=True))
 _env.finish()

@@ -3,7 +3,7 @@
 from config.environment import Environment
 from config.settings.base import *  # noqa: F403
 from config.settings.base import MIDDLEWARE, TRANSACTION_LIMITS
-from config.settings.served import read_mail, read_services
+from config.settings.served import read_mail, read_services, read_single_sign_on
 
 _env = Environment()
 _env.refuse(
@@ -67,4 +67,5 @@ STORAGES = {
 }
 locals().update(read_services(_env, TRANSACTION_LIMITS))
 locals().update(read_mail(_env))
+locals().update(read_single_sign_on(_env))
 _env.finish()

@@ -60,3 +60,41 @@ def read_mail(env: Environment) -> dict[str, Any]:
         "EMAIL_HOST_PASSWORD": env.optional("SMTP_PASSWORD"),
         "DEFAULT_FROM_EMAIL": env.text("MAIL_FROM", "clinic@zhizhi.invalid"),
     }
+
+
+PROVIDER_ID = "clinic"  # the address of single sign-on: /accounts/oidc/clinic/login/
+
+
+def read_single_sign_on(env: Environment, *, plain_http: bool = False) -> dict[str, Any]:
+    """The clinic's own provider of sign-in (OpenID Connect), where there is one."""
+    issuer = env.text("OIDC_ISSUER").rstrip("/")
+    if not issuer:
+        return {}
+    env.refuse(
+        not issuer.startswith("https://") and not plain_http,
+        "OIDC_ISSUER must begin with https://: whoever stands between would sign in as anybody.",
+    )
+    app = {
+        "provider_id": PROVIDER_ID,
+        "name": env.text("OIDC_NAME", "OpenID Connect"),
+        "client_id": env.required(
+            "OIDC_CLIENT_ID", "the name of this installation at the provider of OIDC_ISSUER"
+        ),
+        "secret": env.required(
+            "OIDC_CLIENT_SECRET", "what this installation proves itself with to the provider"
+        ),
+        "settings": {"server_url": issuer, "fetch_userinfo": False, "oauth_pkce_enabled": True},
+    }
+    return {
+        "SOCIALACCOUNT_PROVIDERS": {
+            "openid_connect": {"provider_class": "clinics.accounts.single_sign_on.Provider", "APPS": [app]}
+        },
+        "SINGLE_SIGN_ON": {
+            "name": app["name"],
+            "provider_id": PROVIDER_ID,
+            "claim": env.text("OIDC_CLAIM", "preferred_username"),
+            "second_factor": env.flag("OIDC_SECOND_FACTOR", default=False),
+            "ca_file": env.text("OIDC_CA_FILE"),
+            "plain_http": plain_http,
+        },
+    }

@@ -1,13 +1,15 @@
 """What stands around every staff page: the rail, the clinic, the person. `{% frame as frame %}` in base.html only."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from django import template
+from django.conf import settings
 from django.template import RequestContext
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from audit.alarms import alarm_count
+from clinics.accounts.notices import UNSEEN
 from clinics.guards import ClinicRequest
 from clinics.models import Clinic
 from clinics.roles import Permission
@@ -40,6 +42,8 @@ class Frame:
     switch_url: str = ""
     todo_count: int | None = None
     alarm_count: int | None = None
+    notice_count: int = 0
+    idle_seconds: int = 0
 
     @property
     def initial(self) -> str:
@@ -49,19 +53,25 @@ class Frame:
 
 @register.simple_tag(takes_context=True)
 def frame(context: RequestContext) -> Frame:
-    """The frame of the person at work; of somebody who works in no clinic, only the name and the way out."""
+    """The frame of the person at work; of somebody who works in no clinic, only the name, the lock and the way out."""
     request = context.request
-    name = request.user.get_full_name() if request.user.is_authenticated else ""
+    if not request.user.is_authenticated:
+        return Frame()
+    frame = Frame(
+        name=request.user.get_full_name(),
+        notice_count=request.session.get(UNSEEN, 0),
+        idle_seconds=settings.SESSION_IDLE_SECONDS,
+    )
     if getattr(request, "clinic", None) is None:
-        return Frame(name=name)
-    return _at_work(request, name)  # type: ignore[arg-type]  # the middleware has made it a ClinicRequest
+        return frame
+    return _at_work(request, frame)  # type: ignore[arg-type]  # the middleware has made it a ClinicRequest
 
 
-def _at_work(request: ClinicRequest, name: str) -> Frame:
+def _at_work(request: ClinicRequest, frame: Frame) -> Frame:
     may = request.permissions
     here = request.clinic
-    return Frame(
-        name=name,
+    return replace(
+        frame,
         roles=[role.get_role_display() for role in request.roles if role.clinic_id == here.pk],
         clinic=here,
         other_clinics=list(
@@ -85,6 +95,7 @@ def _stops(request: ClinicRequest) -> list[Stop]:
         ("exchange:import", "import", _("Import"), Permission.IMPORT_REPORTS),
         ("desk:alarms", "bell", _("Alarms"), Permission.DECIDE_ALARMS),
         ("desk:privacy", "shield", _("Privacy"), Permission.SEE_LOG),
+        ("clinics:accounts", "shield", _("Accounts"), Permission.MANAGE_ACCOUNTS),
     )
     return [
         Stop(reverse(view), icon, words, current=_leads_to(view, here))

@@ -86,7 +86,10 @@ def test_every_role_and_every_permission_has_its_row() -> None:
 
 
 def test_the_administrator_of_the_system_sees_no_patient() -> None:
-    assert all(not cell.reach and not cell.opens for cell in cells_of(Role.ADMINISTRATOR))
+    cells = cells_of(Role.ADMINISTRATOR)
+
+    assert {cell.resource for cell in cells if cell.reach} == {"account"}
+    assert all(not cell.opens for cell in cells)
 
 
 def test_whoever_reaches_a_whole_clinic_opens_no_person_and_no_result() -> None:

@@ -36,7 +36,7 @@ def test_every_view_of_ours_says_what_it_is(path: str, pattern: URLPattern) -> N
     if path.startswith("p/"):
         assert guard.audience in ("patient", "portal_entry")
     else:
-        assert guard.audience in ("staff", "public")
+        assert guard.audience in ("staff", "account", "visitor", "public")
 
 
 def test_only_health_is_public() -> None:
@@ -47,6 +47,26 @@ def test_only_health_is_public() -> None:
     ]
 
     assert public == ["health/"]
+
+
+def test_only_these_pages_are_reached_before_signing_in_or_before_a_second_factor() -> None:
+    """Each is small and opens nothing: the lock, the language, and the link to a new password."""
+    guards = {path: guard for path, pattern in our_views() if (guard := guard_of(pattern.callback))}
+
+    assert {path for path, guard in guards.items() if guard.audience == "visitor"} == {
+        "account/language/",
+        "account/password/strength/",
+        "account/password/reset/",
+        "account/password/reset/<slug:token>/",
+    }
+    assert {path for path, guard in guards.items() if guard.before_second_factor} == {
+        "account/session/",
+        "account/session/alive/",
+        "account/lock/",
+        "account/locked/",
+        "account/unlock/",
+        "account/unlock/passkey/",
+    }
 
 
 def test_the_walk_finds_the_pages_of_every_app() -> None:

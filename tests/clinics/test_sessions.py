@@ -9,7 +9,7 @@ from django.core.cache import cache
 from django.test import Client
 from redis import Redis
 
-from clinics.sessions import SessionStore, kept_key
+from clinics.sessions import SessionStore, kept_key, opened
 from tests.factories.clinics import StaffFactory
 
 pytestmark = pytest.mark.django_db
@@ -33,6 +33,24 @@ def test_the_cookie_goes_on_with_a_session_and_what_is_kept_does_not(client: Cli
     assert signed_in(with_key(key))
     assert row.session_key == kept_key(key) != key
     assert not signed_in(with_key(row.session_key))
+
+
+def test_a_kept_session_opens_in_its_place_alone(client: Client) -> None:
+    """Table and cache hold no word of it, and whoever writes there cannot put one session into another's place."""
+    mine = StaffFactory()
+    client.force_login(mine)
+    session = client.session
+    session["word"] = "canary-canary"
+    session.save()
+    (row,) = Session.objects.all()
+    cached = cache.get(SessionStore(session.session_key).cache_key)
+
+    assert "canary" not in row.session_data + cached
+    assert str(mine.pk) not in row.session_data + cached
+    assert opened(row.session_data, row.session_key)["word"] == "canary-canary"
+    assert opened(row.session_data, kept_key("another")) == {}
+    assert opened(row.session_data[:-4] + "AAA=", row.session_key) == {}
+    assert opened('{"_auth_user_id": "1"}', row.session_key) == {}
 
 
 def test_a_session_outlives_the_cache(client: Client) -> None:

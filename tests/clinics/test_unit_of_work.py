@@ -203,7 +203,7 @@ def test_an_account_that_is_switched_off_is_out_at_the_next_request(place: Place
 
 @override_settings(MFA_REQUIRED=True)
 def test_without_a_second_factor_there_is_only_the_page_to_set_one_up(place: Place, doctor: Client) -> None:
-    assert doctor.get("/t/who/")["Location"] == "/accounts/2fa/totp/activate/"
+    assert doctor.get("/t/who/")["Location"] == "/accounts/2fa/"
 
 
 def test_the_next_request_on_the_same_connection_sees_nothing_of_the_last_one(

@@ -8,7 +8,6 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from allauth.mfa.adapter import get_adapter
 from allauth.mfa.models import Authenticator
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
@@ -18,6 +17,7 @@ from pytest_django import Settings
 
 from audit.acting import acting
 from audit.actors import system_actor
+from clinics.accounts.keys import seal_for
 from clinics.models import User
 from config.start import refuse_to_start
 from crypto.keyfiles import read_or_create_key
@@ -155,7 +155,7 @@ def test_the_second_factor_waits_for_the_folder_and_makes_no_other_key(
     settings.KEYS_DIR.mkdir(mode=0o700)
     ClinicFactory("east")
     doctor = User.objects.create_user("doctor", PASSWORD, display_name="林晓")
-    seed = get_adapter().encrypt("JBSWY3DPEHPK3PXP")
+    seed = seal_for(doctor.pk, "second-factor", "JBSWY3DPEHPK3PXP")
     Authenticator.objects.create(user=doctor, type=Authenticator.Type.TOTP, data={"secret": seed})
     settings.KEYS_DIR.rename(tmp_path / "elsewhere")
     settings.KEYS_DIR.mkdir(mode=0o700)

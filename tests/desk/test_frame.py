@@ -15,7 +15,7 @@ from tests.factories.clinics import StaffRoleFactory
         (Role.HEALTH_MANAGER, ["/", "/patients/", "/patients/new/", "/import/"]),
         (Role.NUTRITIONIST, ["/", "/patients/"]),
         (Role.FRONT_DESK, ["/", "/patients/", "/patients/new/"]),
-        (Role.ADMINISTRATOR, ["/"]),
+        (Role.ADMINISTRATOR, ["/", "/clinic/accounts/"]),
     ],
 )
 def test_the_rail_has_only_ways_the_role_may_go(
