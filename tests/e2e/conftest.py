@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, BrowserContext, Locator, Page
 
 from config.demo.__main__ import Demo, run_demo
 from config.demo.mailbox import letters
+from tests.factories.identity_provider import IdentityProvider, identity_provider
 from tools.browser import find_browser
 
 # Playwright keeps an event loop in this thread until the session ends; the tests that follow in the same process use the
@@ -31,7 +32,16 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[s
 
 
 @pytest.fixture(scope="session")
-def demo() -> Iterator[Demo]:
+def provider() -> Iterator[IdentityProvider]:
+    """The clinic's provider of single sign-on."""
+    with identity_provider() as running, pytest.MonkeyPatch.context() as patch:
+        for name, value in running.variables().items():
+            patch.setenv(name, value)  # the product reads them as it starts
+        yield running
+
+
+@pytest.fixture(scope="session")
+def demo(provider: IdentityProvider) -> Iterator[Demo]:
     """Afterwards every process it started is gone."""
     with run_demo(None, patients=PATIENTS) as running:
         yield running
