@@ -35,7 +35,7 @@ ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/
 RUN groupadd --gid 10001 zhizhi && useradd --uid 10001 --gid 10001 --no-create-home --shell /usr/sbin/nologin zhizhi \
     && groupadd --gid 10002 witness && useradd --uid 10002 --gid 10002 --no-create-home --shell /usr/sbin/nologin witness \
     && install -d -o zhizhi -g zhizhi -m 0700 /var/lib/zhizhi/keys /var/lib/zhizhi/files /var/lib/zhizhi/key-tables \
-    && install -d -o zhizhi -g zhizhi -m 0755 /var/lib/zhizhi/sequencer /var/lib/zhizhi/ledger-public \
+    && install -d -o zhizhi -g zhizhi -m 0755 /var/lib/zhizhi/sequencer /var/lib/zhizhi/log-public /var/lib/zhizhi/ledger-public \
     && install -d -o witness -g witness -m 0700 /var/lib/zhizhi/witness \
     && install -d -o witness -g witness -m 0755 /var/lib/zhizhi/witness-public \
     && install -d -m 0555 /var/lib/zhizhi/no-keys /var/lib/zhizhi/no-files

@@ -5,7 +5,7 @@ from pathlib import Path
 from django.conf import settings
 
 from audit.notes import ED25519, Signer
-from audit.signing import public_file, signer_from
+from audit.signing import public_file, signer_from, write_whole
 from audit.witnessing import WitnessClient
 
 
@@ -33,7 +33,16 @@ def log_signer() -> Signer:
 
 
 def log_public_file() -> Path:
-    return public_file(_log_key_file())
+    """The verifier key of every log: where the sequencer shows it to processes that must not read its own folder, or beside its key."""
+    given = _text("LOG_PUBLIC_KEY_FILE")
+    return Path(given) if given else public_file(_log_key_file())
+
+
+def show_log_key(signer: Signer) -> None:
+    """Let others read the public half, where the settings say so. Raises OSError."""
+    given, line = _text("LOG_PUBLIC_KEY_FILE"), f"{signer.verifier(ED25519)}\n"
+    if given and not (Path(given).exists() and Path(given).read_text(encoding="utf-8") == line):
+        write_whole(Path(given), line.encode(), mode=0o644)
 
 
 def ledger_signer() -> Signer:
@@ -56,6 +65,11 @@ def witness() -> WitnessClient | None:
 def with_sm3() -> bool:
     """Whether every log has a parallel tree hashed by SM3."""
     return bool(getattr(settings, "AUDIT_SM3_TREE", False))
+
+
+def timestamp_url() -> str:
+    """The time stamp authority that checkpoints are shown to; empty where there is none."""
+    return _text("AUDIT_TIMESTAMP_URL")
 
 
 def sequencer_url() -> str:

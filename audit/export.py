@@ -2,6 +2,7 @@
 
     keys/log.pub  keys/witness.pub
     <clinic or system>/<year>/checkpoint          the newest note, with its cosignatures
+                              checkpoint.tsr      a time stamp (RFC 3161) over the note in checkpoint.stamped, where there is one
                               history             earlier notes, about one for each 256 entries, and the latest ones
                               tile/<L>/<N>        256 hashes each; the last of a level is partial, .p/<W>
                               tile/entries/<N>    the entries' bytes, each after its length in 2 bytes
@@ -268,6 +269,19 @@ class Writer:
         if notes:
             _put(folder / "history", _lines(json.dumps(note, ensure_ascii=False) for note in notes))
             _put(folder / "checkpoint", notes[-1].encode())
+        self._write_time_stamp(tree, folder, size)
+
+    def _write_time_stamp(self, tree: Tree, folder: Path, size: int) -> None:
+        """The newest token, and the note it is over, as it was stamped."""
+        with self.connection, self.connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT t.token, c.note FROM audit_timestamp t JOIN audit_checkpoint c USING (log_id, year, hashing, size)"
+                " WHERE log_id = %s AND year = %s AND hashing = %s AND size <= %s ORDER BY size DESC LIMIT 1",
+                [*tree, size],
+            )
+            if row := cursor.fetchone():
+                _put(folder / "checkpoint.tsr", bytes(row[0]))
+                _put(folder / "checkpoint.stamped", row[1].encode())
 
     def _notes(self, tree: Tree, size: int) -> list[str]:
         """Notes up to this size with their cosignatures, smallest first: the first of each tile, and the newest ones."""

@@ -249,6 +249,27 @@ class Cosignature(models.Model):
         return f"{self.witness} {self.log_id}/{self.year} {self.size}"
 
 
+class Timestamp(models.Model):
+    """A time stamp token (RFC 3161, DER) over a checkpoint's note: when an authority that nobody here controls saw it."""
+
+    pk = models.CompositePrimaryKey("log_id", "year", "hashing", "size")
+    log_id = models.UUIDField()
+    year = models.SmallIntegerField()
+    hashing = models.CharField(max_length=6, default="sha256")
+    size = models.BigIntegerField()
+    authority = models.TextField()
+    token = models.BinaryField()
+    created_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "audit_timestamp"
+        verbose_name = _("time stamp")
+        verbose_name_plural = _("time stamps")
+
+    def __str__(self) -> str:
+        return f"{self.log_id}/{self.year} {self.size}"
+
+
 class Check(models.Model):
     """One reading of a whole log that somebody asked for: how far it has come, and what did not fit.
 

@@ -244,6 +244,9 @@ DATABASE_SEQUENCER_URL: str
 DATABASE_AUDITOR_URL: str
 CELERY_BROKER_URL: str
 SEQUENCER_KEY_FILE: str
+LOG_PUBLIC_KEY_FILE: str
+AUDIT_SM3_TREE: bool  # a second tree over every log, hashed by SM3 and signed under …/sm3
+AUDIT_TIMESTAMP_URL: str  # the authority that stamps checkpoints (RFC 3161)
 WITNESS_URL: str
 WITNESS_PUBLIC_KEY_FILE: str
 LEDGER_PUBLIC_KEY_FILE: str
@@ -254,7 +257,6 @@ OLD_KEYS_DAYS = 3
 EMAIL_TIMEOUT = 2
 MESSAGES_AT_ANY_HOUR = False  # reminders keep quiet hours; only a machine without neighbours may do otherwise
 AUDIT_LOG_ORIGIN = "zhizhi.local"
-AUDIT_SM3_TREE = False  # a second tree over every log, hashed by SM3 and signed under …/sm3
 
 LOGGING: dict[str, Any] = {
     "version": 1,

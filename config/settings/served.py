@@ -42,6 +42,9 @@ def read_services(env: Environment, transaction_limits: str) -> dict[str, Any]:
         "WITNESS_URL": env.text("WITNESS_URL"),
         "WITNESS_PUBLIC_KEY_FILE": env.text("WITNESS_PUBLIC_KEY_FILE"),
         "SEQUENCER_KEY_FILE": env.text("SEQUENCER_KEY_FILE"),
+        "LOG_PUBLIC_KEY_FILE": env.text("LOG_PUBLIC_KEY_FILE"),
+        "AUDIT_SM3_TREE": env.flag("AUDIT_SM3_TREE", default=False),
+        "AUDIT_TIMESTAMP_URL": env.text("AUDIT_TIMESTAMP_URL"),
         "LEDGER_PUBLIC_KEY_FILE": env.text("LEDGER_PUBLIC_KEY_FILE"),
         "BEAT_HEARTBEAT_FILE": env.text("BEAT_HEARTBEAT_FILE"),
     }

@@ -19,10 +19,12 @@ GROWING = (
     "audit_node",
     "audit_checkpoint",
     "audit_cosig",
+    "audit_timestamp",
 )
 ALLOWED = {  # what the application may do with the log's tables, and nothing more
     "audit_event": {"SELECT", "INSERT"}, "audit_event_subject": {"SELECT", "INSERT"}, "audit_row_change": {"SELECT"},
     "audit_leaf": {"SELECT"}, "audit_node": {"SELECT"}, "audit_checkpoint": {"SELECT"}, "audit_cosig": {"SELECT"},
+    "audit_timestamp": {"SELECT"},
     "audit_state": {"SELECT"}, "audit_horizon": {"SELECT"},
 }  # fmt: skip
 RIGHTS = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER")

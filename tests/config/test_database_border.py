@@ -54,6 +54,7 @@ RIGHTS_OF_APP = {
     "audit_node": {"SELECT"},
     "audit_row_change": {"SELECT"},
     "audit_state": {"SELECT"},
+    "audit_timestamp": {"SELECT"},
     "auditlog_logentry": set(),
     "consent_event": {"SELECT", "INSERT"},
     "consent_notice": {"SELECT", "INSERT"},

@@ -30,7 +30,8 @@ class Command(BaseCommand):
             raise CommandError("DATABASE_SEQUENCER_URL is not set: the log is sealed by a role of its own.")
         try:
             signer = configured.log_signer()
-        except SigningKeyUnreadable as error:
+            configured.show_log_key(signer)
+        except (SigningKeyUnreadable, OSError) as error:
             raise CommandError(str(error)) from error
         if once:
             self._once(signer)
