@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Literal, TypeVar
 from uuid import UUID
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 
 from audit.actors import Actor
 from audit.kinds import Kind
@@ -17,7 +18,7 @@ from clinics.models import Clinic, StaffRole
 from clinics.roles import Permission
 
 Audience = Literal["staff", "account", "visitor", "patient", "portal_entry", "public"]
-View = TypeVar("View", bound=Callable[..., HttpResponse])
+View = TypeVar("View", bound=Callable[..., HttpResponseBase])
 
 
 class ClinicRequest(HttpRequest):

@@ -11,6 +11,7 @@ urlpatterns = [
     path("privacy/seals/", privacy.seals, name="seals"),
     path("privacy/seals/verify/", privacy.verify, name="verify"),
     path("privacy/log/", privacy.log, name="log"),
+    path("privacy/log/export/", privacy.export, name="log_export"),
     path("privacy/log/find/", privacy.find, name="log_find"),
     path("privacy/log/<uuid:uid>/", privacy.entry, name="log_entry"),
     path("patients/<uuid:patient_id>/", views.chart, name="chart"),

@@ -2,12 +2,14 @@
 
 import json
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
 from django.forms import ChoiceField
-from django.http import HttpResponse
+from django.http import HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -21,6 +23,7 @@ from audit.explorer import (
     COUNT_BOUND,
     LogQuestion,
     changes_in,
+    count_of_log,
     event_of,
     place_of,
 )
@@ -32,6 +35,8 @@ from clinics.errors import NoSuchPage
 from clinics.guards import ClinicRequest, staff_page
 from clinics.queries import answers_for_installation
 from clinics.roles import Permission
+from desk.errors import NotAQuestion, TooManyEntries
+from desk.privacy.exports import MOST, Format, written
 from desk.privacy.forms import FindForm, LogForm
 from desk.privacy.queries import log_board, record_changes, row_keys, rows_of
 from desk.privacy.seals import shown_seal
@@ -80,12 +85,42 @@ def verify(request: ClinicRequest) -> HttpResponse:
 def log(request: ClinicRequest) -> HttpResponse:
     """Who saw this patient, what did this account do, what happened to this record: the answer, newest first."""
     form = _form(request)
-    context: dict[str, object] = {"form": form, "find": FindForm(), "bound": COUNT_BOUND}
+    context: dict[str, object] = {"form": form, "find": FindForm(), "bound": COUNT_BOUND, "formats": Format}
     if form.is_valid():
         patient = _patient(request, form)
         context |= {"patient": patient, "chips": _chips(request, form, patient)}
         context |= _answer(request, form.question(patient))
     return render(request, "desk/privacy/log.html", context)
+
+
+@staff_page(None, permission=Permission.SEE_LOG)
+@require_POST
+def export(request: ClinicRequest) -> HttpResponseBase:
+    """What the explorer shows, as a file. Raises NotAQuestion for a question or a form it does not know, TooManyEntries."""
+    form, wanted = _form(request), request.POST.get("format")
+    if not form.is_valid() or wanted not in Format.values:
+        raise NotAQuestion
+    question = form.question(_patient(request, form))
+    question = replace(question, until=min(question.until or timezone.now(), timezone.now()))
+    with _reading(request, question.log_id):
+        count = count_of_log(question, bound=MOST).entries
+    if count > MOST:
+        raise TooManyEntries
+    record(
+        "log.exported",
+        object=("desk:log", ""),
+        kind=Kind.EXPORTED,
+        purpose=Purpose.SECURITY,
+        subjects=[question.subject_id] if question.subject_id else [],
+        count=count,
+        reason=wanted,
+    )
+    chosen = Format(wanted)
+    return StreamingHttpResponse(
+        written(request.actor, request.clinic.pk, question, chosen),
+        content_type=chosen.media_type,
+        headers={"Content-Disposition": f'attachment; filename="{chosen.file_name}"'},
+    )
 
 
 @staff_page(None, permission=Permission.SEE_LOG)
@@ -170,6 +205,7 @@ def _answer(request: ClinicRequest, question: LogQuestion) -> dict[str, object]:
         "changes": changes,
         "next_url": _address(request, before=board.next.hex) if board.next else "",
         "first_url": _address(request) if before else "",
+        "export_url": f"{reverse('desk:log_export')}?{request.GET.urlencode()}",
     }
 
 

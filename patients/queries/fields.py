@@ -11,14 +11,12 @@ from django.utils.translation import gettext_lazy as _
 from crypto.fields import SealedField
 
 IDENTITY: Final[dict[str, Promise]] = {
-    "name": _("name"),
+    "name": _("full name"),
     "birth_date": _("date of birth"),
     "id_number": _("ID number"),
     "phone": _("phone"),
     "email": _("e-mail address"),
 }
-LOG: Final = "log"
-"""Stands among the fields of an event where what was read is the log itself."""
 
 
 def field_words(names: Iterable[str]) -> list[str]:
@@ -30,8 +28,6 @@ def _word(name: str) -> str:
     stem, _dot, part = name.rpartition(".")
     if stem == "patient.identity" and part in IDENTITY:
         return str(IDENTITY[part])
-    if name == LOG:
-        return str(_("the log"))
     return str(_names().get(name, name))
 
 

@@ -64,7 +64,7 @@
       event.preventDefault();
       return;
     }
-    if (form.matches("[hx-post], [hx-get], [data-omnibox] form")) return;
+    if (form.matches("[hx-post], [hx-get], [data-omnibox] form, [data-download]")) return; // a file leaves the page as it is
     form.dataset.sent = "yes";
   });
   window.addEventListener("pageshow", () => {
