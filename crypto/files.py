@@ -32,6 +32,7 @@ from crypto.models import SealedFile
 from crypto.providers import Clear, Wrapped, provider
 from crypto.scope import AccessScope, current_scope, note_broken
 
+_FOLDER = re.compile(r"[0-9a-f]{2}")
 _PLACE = re.compile(r"[0-9a-f]{2}/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -120,12 +121,12 @@ def remove_bytes(file: SealedFile) -> None:
 
 
 def stray_files(*, before: datetime) -> Iterator[Path]:
-    """What stands below FILES_DIR, was last written before this moment, and belongs to no living file.
+    """What stands in the folders of sealed files, was last written before this moment, and belongs to no living file.
 
     It counts the records of the clinics in hand: act in all of them. Take a moment older than any transaction, because a file
     stands there before its record is committed.
     """
-    for folder in sorted(path for path in _root().iterdir() if path.is_dir()):
+    for folder in sorted(path for path in _root().iterdir() if _FOLDER.fullmatch(path.name)):
         found = {
             f"{folder.name}/{path.name}": path
             for path in folder.iterdir()

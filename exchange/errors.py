@@ -112,3 +112,10 @@ class KeyCopyRefused(ClinicError):
 
     status = HTTPStatus.UNPROCESSABLE_ENTITY
     message = _("This is not a whole copy of this installation's key tables. Nothing was changed.")
+
+
+class EvidenceNotFound(ClinicError):
+    """There is no such evidence pack here: it is another clinic's, its week is over, or it could not be built."""
+
+    status = HTTPStatus.NOT_FOUND
+    message = _("This evidence pack is not here any more. Ask for a new one.")

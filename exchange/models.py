@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from clinics.models import Clinic
 from crypto.fields import Scope, SealedJSON, SealedText
+from crypto.ids import uuid7
 from crypto.models import SealedModel
 from exchange.choices import BatchState, FileKind
 
@@ -52,3 +53,35 @@ class ImportBatch(SealedModel):
 
     def __str__(self) -> str:
         return f"import {self.pk}"
+
+
+class EvidencePack(models.Model):
+    """What is handed to somebody who checks a clinic: one archive, built by a worker and kept for a week.
+
+    It holds no value of a patient. `done` and `total` count entries of the log; `trouble` is the sentence of a building that failed.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    clinic = models.ForeignKey(Clinic, models.CASCADE, related_name="+", verbose_name=_("clinic"))
+    asked_by = models.CharField(_("who asked"), max_length=128)
+    asked_at = models.DateTimeField(_("asked at"))
+    moved_at = models.DateTimeField(_("last sign of life"), null=True)
+    done = models.BigIntegerField(_("entries written"), default=0)
+    total = models.BigIntegerField(_("entries to write"), default=0)
+    finished_at = models.DateTimeField(_("finished at"), null=True)
+    expires_at = models.DateTimeField(_("kept until"), null=True)
+    size = models.BigIntegerField(_("size in bytes"), default=0)
+    sha256 = models.CharField(_("checksum"), max_length=64, blank=True)
+    trouble = models.CharField(_("why it failed"), max_length=200, blank=True)
+
+    class Meta:
+        verbose_name = _("evidence pack")
+        verbose_name_plural = _("evidence packs")
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                name="evidence_pack_one_at_a_time", fields=["clinic"], condition=Q(finished_at=None)
+            )
+        ]
+
+    def __str__(self) -> str:
+        return str(self.id)

@@ -1,6 +1,7 @@
 """What Celery wakes. What is due and how far it has come stands in PostgreSQL and beside the keys."""
 
 import logging
+from uuid import UUID
 
 from celery import shared_task
 from django.utils import timezone
@@ -10,6 +11,7 @@ from audit.actors import system_actor
 from audit.erasures import hand_in_ledger
 from clinics.models import Clinic
 from exchange.errors import KeysAreChanging
+from exchange.services import evidence
 from exchange.services.batches import forget_old_files
 from exchange.services.erasure import carry_out_ledger, remove_leftover_bytes
 from exchange.services.key_copies import back_up_key_tables, is_backed_up
@@ -44,3 +46,19 @@ def forget_files() -> None:
     for clinic in Clinic.objects.order_by("code"):
         with acting(system_actor("import", clinic.pk)):
             forget_old_files(clinic, timezone.now())
+
+
+@shared_task(ignore_result=True)
+def build_evidence(clinic_id: str, pack_id: str) -> None:
+    """Safe to call twice: one worker takes a pack, and a finished one is left alone."""
+    evidence.build(UUID(clinic_id), UUID(pack_id))
+
+
+@shared_task(ignore_result=True)
+def keep_evidence() -> None:
+    """Every minute: packs that nobody heard of, or whose worker died, are built; those whose week is over are forgotten."""
+    at = timezone.now()
+    for clinic in Clinic.objects.order_by("code"):
+        evidence.forget_evidence(clinic.pk, at=at)
+        for pack_id in evidence.unfinished_evidence(clinic.pk, at=at):
+            evidence.build(clinic.pk, pack_id)

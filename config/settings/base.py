@@ -204,6 +204,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": crontab(hour="19", minute="7"),  # UTC: three in the morning in Shanghai
         "options": {"expires": 3000},
     },
+    "keep the evidence packs": {
+        "task": "exchange.tasks.keep_evidence",
+        "schedule": 60.0,
+        "options": {"expires": 60},
+    },
     # Whether an epoch, a copy of the key tables or the rest of an interrupted run is due is asked every hour.
     "keep the keys": {
         "task": "exchange.tasks.keep_keys_task",

@@ -8,13 +8,13 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from django.forms import ChoiceField
-from django.http import HttpResponse, StreamingHttpResponse
+from django.http import FileResponse, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from audit.acting import acting
 from audit.alarms import alarm_count
@@ -38,12 +38,22 @@ from clinics.roles import Permission
 from desk.errors import NotAQuestion, TooManyEntries
 from desk.privacy.exports import MOST, Format, written
 from desk.privacy.forms import FindForm, LogForm
-from desk.privacy.queries import log_board, record_changes, row_keys, rows_of
+from desk.privacy.queries import (
+    log_board,
+    names_of,
+    record_changes,
+    row_keys,
+    rows_of,
+    who_in_words,
+)
 from desk.privacy.seals import shown_seal
+from exchange.services.evidence import ask_evidence, evidence_of, take_evidence
 from patients.errors import SearchTooShort
 from patients.models import Patient
 from patients.queries import Match, patient_of_log, search_for_log
 from patients.services import count_search
+
+PACKS_SHOWN = 10
 
 
 @staff_page(None, permission=Permission.SEE_LOG)
@@ -78,6 +88,30 @@ def verify(request: ClinicRequest) -> HttpResponse:
     """Have the whole log of the clinic read again; pressed twice, it is one check."""
     ask_check(request.clinic.pk, by=request.actor, at=timezone.now())
     return redirect("desk:seals")
+
+
+@staff_page(None, permission=Permission.SEE_LOG)
+@require_http_methods(["GET", "HEAD", "POST"])
+def evidence(request: ClinicRequest) -> HttpResponse:
+    """The packs of this week, and asking for one. Of htmx, the one in hand alone."""
+    if request.method == "POST":
+        ask_evidence(clinic_id=request.clinic.pk, by=request.actor, at=timezone.now())
+        return redirect("desk:evidence")
+    packs = list(evidence_of(request.clinic.pk)[:PACKS_SHOWN])
+    fragment = bool(request.headers.get("HX-Request"))
+    page = "desk/privacy/_packs.html" if fragment else "desk/privacy/evidence.html"
+    names = names_of(pack.asked_by for pack in packs)
+    shown = [(pack, who_in_words(pack.asked_by, names)) for pack in packs]
+    return render(request, page, {"packs": shown, "building": any(not pack.finished_at for pack in packs)})
+
+
+@staff_page(None, permission=Permission.SEE_LOG)
+@require_POST
+def take(request: ClinicRequest, pack_id: UUID) -> HttpResponseBase:
+    """The archive. That it leaves the house is on the log first. Raises EvidenceNotFound."""
+    archive = take_evidence(pack_id, by=request.actor, at=timezone.now())
+    name = f"zhizhi-evidence-{request.clinic.code}.zip"
+    return FileResponse(archive, as_attachment=True, filename=name, content_type="application/zip")
 
 
 @staff_page(None, permission=Permission.SEE_LOG)
