@@ -19,7 +19,7 @@ from audit.kinds import Kind
 from audit.models import AuditEvent
 from audit.purposes import Purpose
 from audit.services import record
-from clinics.models import Clinic, User
+from clinics.models import CareTeam, Clinic, User
 from clinics.roles import Role
 from desk.privacy.words import DEEDS
 from patients.models import Patient
@@ -121,6 +121,20 @@ def test_the_chips_say_what_was_asked_and_take_it_away(patient: Patient, privacy
     assert len(words) == 2
     without = page.context["chips"][0][1]
     assert (f"patient={patient.pk}" in without, "kind=viewed" in without) == (False, True)
+
+
+def test_the_chart_leads_to_who_has_looked_for_those_alone_who_may_read_the_log(
+    clinic: Clinic, team: CareTeam, hire: Hire, client: Client
+) -> None:
+    with acting(system(clinic)):
+        patient = PatientFactory(clinic=clinic, team=team)
+    way = f'href="{LOG}?patient={patient.pk}"'
+    doctor = hire(Role.DOCTOR)
+    client.force_login(doctor)
+    assert way not in client.get(f"/patients/{patient.pk}/").content.decode()
+
+    StaffRoleFactory(user=doctor, clinic=clinic, role=Role.PRIVACY_OFFICER)
+    assert way in client.get(f"/patients/{patient.pk}/").content.decode()
 
 
 # --- finding the patient ----------------------------------------------------------------------------------------------------
