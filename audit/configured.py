@@ -1,12 +1,17 @@
 """What the environment decides about the log, read from settings in one place."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from django.conf import settings
+from django.utils.module_loading import import_string
 
 from audit.notes import ED25519, Signer
 from audit.signing import public_file, signer_from, write_whole
 from audit.witnessing import WitnessClient
+
+if TYPE_CHECKING:
+    from audit.letters import Post
 
 
 def _text(name: str) -> str:
@@ -70,6 +75,12 @@ def with_sm3() -> bool:
 def timestamp_url() -> str:
     """The time stamp authority that checkpoints are shown to; empty where there is none."""
     return _text("AUDIT_TIMESTAMP_URL")
+
+
+def alarm_post() -> "Post":
+    """Who carries letters about alarms."""
+    post: Post = import_string(_text("ALARM_POST"))()
+    return post
 
 
 def sequencer_url() -> str:

@@ -52,6 +52,7 @@ class Permission(StrEnum):
     SEE_LOG = "see_log"
     DECIDE_ALARMS = "decide_alarms"
     MANAGE_ACCOUNTS = "manage_accounts"
+    SET_ALARM_LIMITS = "set_alarm_limits"
 
 
 class Reach(StrEnum):

@@ -7,6 +7,7 @@ from django.db import DatabaseError
 from django.utils import timezone
 
 from audit import watch
+from audit.letters import post_letters
 from clinics.accounts import notices
 from clinics.queries import watched_logs
 from clinics.sessions import forget_ended_sessions
@@ -29,12 +30,13 @@ def send_notices() -> None:
 
 @shared_task(ignore_result=True)
 def watch_for_alarms() -> None:
-    """Every twenty seconds: what was committed since is judged by the rules of alarms. Several workers may run it at once.
+    """Every twenty seconds: what was committed since is judged by the rules of alarms, and letters about it leave. Several workers may run it at once.
 
     A log whose turn fails has it again with the next one, and keeps no other from its own.
     """
     for log_id in watched_logs():
         try:
             watch.turn(log_id, timezone.now())
+            post_letters(log_id, timezone.now())
         except (ClinicError, DatabaseError) as error:
             logger.error("the watch of log %s was not finished: %s", log_id, type(error).__name__)

@@ -7,6 +7,7 @@ app_name = "desk"
 urlpatterns = [
     path("", views.workbench, name="workbench"),
     path("alarms/", views.alarms, name="alarms"),
+    path("alarms/limits/", views.alarm_limits, name="alarm_limits"),
     path("privacy/", privacy.home, name="privacy"),
     path("privacy/seals/", privacy.seals, name="seals"),
     path("privacy/seals/verify/", privacy.verify, name="verify"),

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from audit.access import access
 from audit.alarms import AlarmDecision, Rule, decide
 from audit.kinds import Kind
-from audit.limits import limits_of
+from audit.limits import limits_of, set_limits
 from audit.purposes import Purpose
 from audit.services import record
 from clinics.guards import ClinicRequest, staff_page
@@ -24,6 +24,7 @@ from crypto.reading import Unreadable, shown
 from desk.alarms import AlarmQuestion, AlarmState, alarm_board
 from desk.errors import NotRevealed
 from desk.forms import DecisionForm, RevealForm, RevealPart
+from desk.limits import LimitsForm, changes_of
 from desk.queries import chart_head, ending_permissions, week_of
 from followups.queries import workbench as workbench_of
 from patients.choices import RevealReason
@@ -79,6 +80,19 @@ def alarms(request: ClinicRequest) -> HttpResponse:
         "limits": limits,
     }
     return render(request, "desk/alarms.html", context | {"form": form})
+
+
+@staff_page(None, permission=Permission.SET_ALARM_LIMITS)
+@require_http_methods(["GET", "HEAD", "POST"])
+def alarm_limits(request: ClinicRequest) -> HttpResponse:
+    """What the alarms measure by in this clinic. A change is an event; a laxer one an alarm."""
+    limits = limits_of(request.clinic.pk)
+    form = LimitsForm(request.POST) if request.method == "POST" else LimitsForm.showing(limits)
+    if request.method == "POST" and form.is_valid():
+        set_limits(form.limits, request.actor, timezone.now())
+        messages.success(request, _("Set. It stands on the log with your name."))
+        return redirect("desk:alarm_limits")
+    return render(request, "desk/alarm_limits.html", {"form": form, "changes": changes_of(request.clinic)})
 
 
 def _greeting(request: ClinicRequest, at: datetime) -> str:

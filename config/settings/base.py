@@ -260,6 +260,7 @@ BEAT_HEARTBEAT_FILE: str
 # An old key-encryption key lives so many days after its epoch: as long an older dump opens without newer key tables.
 OLD_KEYS_DAYS = 3
 EMAIL_TIMEOUT = 2
+ALARM_POST = "clinics.alarm_post.AlarmPost"
 MESSAGES_AT_ANY_HOUR = False  # reminders keep quiet hours; only a machine without neighbours may do otherwise
 AUDIT_LOG_ORIGIN = "zhizhi.local"
 

@@ -34,6 +34,7 @@ DEEDS: Final[dict[str, Promise]] = {
     "alarm.decided": gettext_lazy("decided about an alarm"),
     "alarm.raised": gettext_lazy("raised an alarm"),
     "alarm.repeated": gettext_lazy("did again what an open alarm is about"),
+    "alarm.told": gettext_lazy("wrote to those who decide about alarms"),
     "alarm_limits.changed": gettext_lazy("changed the limits of the alarms"),
     "alarms.listed": gettext_lazy("looked at the alarms"),
     "card.closed": gettext_lazy("closed a card"),

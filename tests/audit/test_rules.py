@@ -29,7 +29,7 @@ from audit.relations import Relation, Standing
 from audit.services import record, record_access, record_denial
 from audit.watch import is_late, turn, usual_of
 from crypto.ids import uuid7
-from tests.audit.reading import events, run
+from tests.audit.reading import events, run, run_as_owner
 from tests.factories.audit import CLINIC, OTHER_CLINIC, SETUP, staff_actor
 
 SHANGHAI = timedelta(hours=8)
@@ -598,3 +598,25 @@ def test_every_row_that_alarms_write_is_named_by_an_event_and_a_new_alarm_waits_
     for action in ("alarm.raised", "alarm.repeated"):
         entries = events(action=action)
         assert {key for entry in entries for part in entry["wrote"] for key in part["keys"]} == alarms
+
+
+@over_time
+def test_a_silent_witness_and_a_log_that_is_not_signed_are_told_in_the_log_they_concern() -> None:
+    run_as_owner(
+        "INSERT INTO audit_horizon (id, sealed_below, cluster, sealed_until, witness, witness_at)"
+        " VALUES (1, 0, '', now(), 'http://witness', now() - interval '9 minutes')"
+        " ON CONFLICT (id) DO UPDATE SET sealed_until = now(), witness = 'http://witness', witness_at = excluded.witness_at"
+    )
+    run_as_owner(
+        "INSERT INTO audit_state (log_id, year, origin, size, frontier, trouble) VALUES (%s, 2026, 'log', 0, '{}', 'is not signed')",
+        CLINIC,
+    )
+    turn(CLINIC, now())
+    turn(SYSTEM_LOG, now())
+    assert [alarm.rule for alarm in raised()] == [Rule.VERIFICATION_FAILED]
+    assert raised(log_id=SYSTEM_LOG) == []
+    run_as_owner("UPDATE audit_horizon SET witness_at = now() - interval '11 minutes'")
+    turn(SYSTEM_LOG, now())
+    turn(CLINIC, now())
+    assert [alarm.rule for alarm in raised(log_id=SYSTEM_LOG)] == [Rule.WITNESS_SILENT]
+    assert len(raised()) == 1

@@ -1,18 +1,23 @@
 """The page of alarms: in words, for those who decide about them alone, with a decision that stands on the log."""
 
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+import time_machine
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from audit.access import access, relate
 from audit.acting import acting
-from audit.alarms import AlarmDecision, Rule, raise_alarm
+from audit.actors import current_unit, system_actor
+from audit.alarms import AlarmDecision, AlarmDraft, Rule, put, raise_alarm
 from audit.decoys import mark_decoys
 from audit.kinds import Kind
-from audit.models import Alarm, AuditEvent
+from audit.limits import Limits, limits_of
+from audit.models import SYSTEM_LOG, Alarm, AuditEvent
 from audit.purposes import Purpose
 from audit.relations import Relation
 from clinics.models import Clinic, User
@@ -225,3 +230,149 @@ def test_damaged_values_of_one_kind_of_one_person_are_decided_together(
     asked = {"alarm": [str(alarm.pk) for alarm in group.alarms], "decision": "repaired", "note": WHY}
     privacy.post(PAGE, asked)
     assert (len(shown_on(privacy)), len(shown_on(privacy, "?state=decided"))) == (1, 1)
+
+
+@pytest.fixture
+def three(clinic: Clinic, patient: Patient, manager: User, officer: User) -> list[Alarm]:
+    """Two alarms about the health manager, one that waits for two days, and one about the officer."""
+    rung = [
+        (Rule.MANY_OPENED, manager, "hour"),
+        (Rule.BREAK_GLASS, manager, "viewed"),
+        (Rule.VIP_OPENED, officer, "viewed"),
+    ]
+    for days_ago, (rule, who, what) in zip((0, 2, 0), rung, strict=True):
+        with time_machine.travel(timezone.now() - timedelta(days=days_ago)), acting(actor_for(who, clinic)):
+            raise_alarm(rule, clinic_id=clinic.pk, object=(what, f"user:{who.pk}"))
+    with acting(system(clinic)):
+        return list(Alarm.objects.order_by("rule"))
+
+
+def test_filters_stand_in_the_address_and_overdue_ones_stand_out(
+    three: list[Alarm], privacy: Client, manager: User
+) -> None:
+    def rules(question: str) -> list[str]:
+        return sorted(group.alarm.rule for group in shown_on(privacy, question))
+
+    everything = [Rule.BREAK_GLASS, Rule.MANY_OPENED, Rule.VIP_OPENED]
+    assert rules("") == everything
+    assert rules("?state=overdue") == [Rule.BREAK_GLASS]
+    assert rules("?rule=opened.many") == [Rule.MANY_OPENED]
+    assert rules(f"?account={manager.pk}") == [Rule.BREAK_GLASS, Rule.MANY_OPENED]
+    assert rules("?state=decided") == []
+    for nonsense in ("?state=x", "?rule=x", "?account=x", "?before=x", "?before=2026-01-01_x", "?before=%00"):
+        assert rules(nonsense) == everything, nonsense
+    overdue = [group.alarm.rule for group in shown_on(privacy) if group.is_overdue]
+    assert overdue == [Rule.BREAK_GLASS]
+    assert manager.get_full_name() in privacy.get(f"{PAGE}?account={manager.pk}").content.decode()
+
+
+def test_a_page_leads_to_the_next_and_a_decision_back_to_the_same_question(
+    three: list[Alarm], privacy: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("desk.alarms.PAGE", 1)
+    seen, url = [], "?rule="
+    while url:
+        board = privacy.get(f"{PAGE}{url}").context["board"]
+        seen += [group.alarm.pk for group in board.shown]
+        url = board.next_url.removeprefix(PAGE)
+    assert sorted(seen) == sorted(alarm.pk for alarm in three)
+    many = next(alarm for alarm in three if alarm.rule == Rule.MANY_OPENED)
+    asked = {"alarm": str(many.pk), "decision": "harmless", "note": WHY}
+    assert privacy.post(f"{PAGE}?rule=opened.many", asked)["Location"] == f"{PAGE}?rule=opened.many"
+
+
+def test_one_does_not_decide_about_oneself_and_the_page_says_who_does(
+    three: list[Alarm], privacy: Client, hire: Hire
+) -> None:
+    own = next(alarm for alarm in three if alarm.rule == Rule.VIP_OPENED)
+    (group,) = [group for group in shown_on(privacy) if group.is_own]
+    assert group.alarm.pk == own.pk
+    assert decide(privacy, own) == 403
+    colleague = Client()
+    colleague.force_login(hire(Role.MANAGER, in_team=False))
+    assert decide(colleague, own) == 302
+
+
+@pytest.mark.parametrize("note", ["", " ", "x", "y" * 501])
+def test_without_a_reason_nothing_is_decided(three: list[Alarm], privacy: Client, note: str) -> None:
+    asked = {"alarm": str(three[0].pk), "decision": "harmless", "note": note}
+    answer = privacy.post(PAGE, asked)
+    assert 'role="alert"' in answer.content.decode()
+    assert len(shown_on(privacy)) == 3
+
+
+def test_the_figures_are_said_and_lead_to_the_entries(privacy: Client, clinic: Clinic, manager: User) -> None:
+    with acting(system(clinic)):
+        put(
+            [
+                AlarmDraft(
+                    unit=current_unit(), rule=Rule.MANY_OPENED, clinic_id=clinic.pk, about=f"user:{manager.pk}",
+                    object=("hour", f"user:{manager.pk}"), measured=31, allowed=20, since=timezone.now(),
+                )
+            ]
+        )  # fmt: skip
+    (group,) = shown_on(privacy)
+    assert "31" in group.figures
+    assert "20" in group.figures
+    assert privacy.get(group.evidence).status_code == 200
+
+
+def test_an_alarm_of_the_installation_stands_on_the_page_of_every_clinic(
+    privacy: Client, clinic: Clinic, other_clinic: Clinic, hire: Hire
+) -> None:
+    with acting(system_actor("alarms", None), SYSTEM_LOG):
+        raise_alarm(Rule.WITNESS_SILENT, clinic_id=SYSTEM_LOG, object=("audit.witness", ""))
+    elsewhere = Client()
+    elsewhere.force_login(hire(Role.PRIVACY_OFFICER, in_team=False, at=other_clinic))
+    for browser in (privacy, elsewhere):
+        (group,) = shown_on(browser)
+        assert group.is_of_the_house
+    assert decide(elsewhere, group.alarm) == 302
+    assert shown_on(privacy) == []
+    (group,) = shown_on(privacy, "?state=decided")
+    assert group.note is None  # the reason stays with the clinic that decided
+
+
+LIMITS = "/alarms/limits/"
+
+
+def limits_form(**change: object) -> dict[str, object]:
+    return Limits().plain() | change
+
+
+def test_the_privacy_officer_alone_sets_the_limits(privacy: Client, hire: Hire, clinic: Clinic) -> None:
+    manager = Client()
+    manager.force_login(hire(Role.MANAGER, in_team=False))
+    assert (manager.get(LIMITS).status_code, manager.post(LIMITS, limits_form(denials=30)).status_code) == (
+        403,
+        403,
+    )
+    assert privacy.get(LIMITS).status_code == 200
+    assert privacy.post(LIMITS, limits_form(denials=30, open_days=[0, 1])).status_code == 302
+    with acting(system(clinic)):
+        assert (limits_of(clinic.pk).denials, limits_of(clinic.pk).open_days) == (30, (0, 1))
+    page = privacy.get(LIMITS)
+    assert len(page.context["changes"][0].changes) == 2
+    assert [group.alarm.rule for group in shown_on(privacy)] == [Rule.LIMITS_LOOSENED]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"opened_per_hour": 61},
+        {"denials": 0},
+        {"odd_hours": ""},
+        {"closes": "06:59"},
+        {"opens": "25:00"},
+        {"open_days": [9]},
+        {"open_days": []},
+        {"time_zone": "Mars/Base"},
+    ],
+)
+def test_limits_out_of_bounds_change_nothing_and_are_named(
+    change: dict[str, object], privacy: Client, clinic: Clinic
+) -> None:
+    page = privacy.post(LIMITS, limits_form(**change))
+    assert (page.status_code, set(page.context["form"].errors)) == (200, set(change))
+    with acting(system(clinic)):
+        assert limits_of(clinic.pk) == Limits()
