@@ -1,5 +1,6 @@
 """Clinics, roles and teams are edited here; accounts too. Nothing of a patient stands in these tables."""
 
+import json
 from http import HTTPStatus
 from typing import Any, TypeVar
 
@@ -7,8 +8,9 @@ from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
 from django.contrib import admin
-from django.contrib.admin.models import LogEntry
+from django.contrib.admin.models import ADDITION, CHANGE, DELETION, LogEntry
 from django.contrib.auth.admin import UserAdmin
+from django.contrib.contenttypes.models import ContentType
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
@@ -27,16 +29,28 @@ class RecordedAdmin(admin.ModelAdmin[_M]):
 
     def log_addition(self, request: HttpRequest, obj: _M, message: Any) -> LogEntry:
         record("admin.added", object=obj)
-        return super().log_addition(request, obj, message)
+        return _entry(request, obj, ADDITION, message)
 
     def log_change(self, request: HttpRequest, obj: _M, message: Any) -> LogEntry:
         record("admin.changed", object=obj)
-        return super().log_change(request, obj, message)
+        return _entry(request, obj, CHANGE, message)
 
     def log_deletions(self, request: HttpRequest, queryset: QuerySet[_M]) -> Any:
         for obj in queryset:
             record("admin.deleted", object=obj)
-        return super().log_deletions(request, queryset)
+        return [_entry(request, obj, DELETION, "") for obj in queryset]
+
+
+def _entry(request: HttpRequest, obj: Model, flag: int, message: Any) -> LogEntry:
+    """A line of Django's list of changes, with the id where Django would write the name."""
+    return LogEntry.objects.create(
+        user_id=request.user.pk,
+        content_type=ContentType.objects.get_for_model(obj, for_concrete_model=False),
+        object_id=str(obj.pk),
+        object_repr=str(obj.pk),
+        action_flag=flag,
+        change_message=json.dumps(message) if isinstance(message, list) else message,
+    )
 
 
 class StaffRoleInline(admin.TabularInline[StaffRole, User]):

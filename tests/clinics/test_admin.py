@@ -1,6 +1,7 @@
 """Administrators give accounts and roles in Django admin; each deed is an event, and no patient's data is in reach."""
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.test import Client
@@ -8,11 +9,12 @@ from django.test import Client
 from audit.acting import acting
 from audit.actors import system_actor
 from audit.models import AuditEvent, RowChange
+from clinics.accounts.models import AccountSession
 from clinics.models import Clinic, StaffRole, User
 from clinics.roles import Role
 from config.dbroles.owner import as_owner
 from crypto.models import IndexKey, Kek
-from tests.factories.clinics import ClinicFactory, StaffFactory
+from tests.factories.clinics import ClinicFactory, StaffFactory, StaffRoleFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -48,6 +50,52 @@ def test_a_role_given_in_admin_is_given_and_told(clinic: Clinic, administrator: 
     assert answer.status_code == 302, answer.context["errors"] if answer.context else answer.content
     assert StaffRole.objects.filter(user=person, clinic=clinic, role=Role.NURSE).exists()
     assert actions() == ["admin.changed"]
+
+
+def form_of(person: User, **changed: str) -> dict[str, str]:
+    """The page of an account that has one role, with everything as it is."""
+    role = person.staff_roles.get()
+    return {
+        "username": person.username, "display_name": person.display_name, "kind": "staff", "is_active": "on",
+        "staff_roles-TOTAL_FORMS": "1", "staff_roles-INITIAL_FORMS": "1", "staff_roles-0-id": str(role.pk),
+        "staff_roles-0-user": str(person.pk), "staff_roles-0-clinic": str(role.clinic_id), "staff_roles-0-role": role.role,
+        **changed,
+    }  # fmt: skip
+
+
+def test_djangos_own_list_of_changes_names_nobody(clinic: Clinic, administrator: Client) -> None:
+    person = StaffFactory(username="canary-name")
+    StaffRoleFactory(user=person, clinic=clinic)
+    administrator.post(f"/admin/clinics/user/{person.pk}/change/", form_of(person, display_name="金丝雀"))
+
+    (line,) = LogEntry.objects.all()
+    assert line.object_repr == line.object_id == str(person.pk)
+    assert "canary" not in line.change_message + str(line)
+    assert "金丝雀" not in line.change_message
+
+
+def test_whoever_loses_role_account_or_password_in_admin_is_not_left_sitting_there(
+    clinic: Clinic, administrator: Client
+) -> None:
+    new = {
+        "password1": "three geese eat the blue soup",
+        "password2": "three geese eat the blue soup",
+        "usable_password": "true",
+    }
+    for page, change in (
+        ("change", {"staff_roles-0-DELETE": "on"}),
+        ("change", {"is_active": ""}),
+        ("password", new),
+    ):
+        person = StaffFactory()
+        StaffRoleFactory(user=person, clinic=clinic)
+        desk = Client()
+        desk.force_login(person)
+        form = form_of(person, **change) if page == "change" else change
+        administrator.post(f"/admin/clinics/user/{person.pk}/{page}/", form)
+
+        assert not AccountSession.objects.filter(user=person).exists(), change
+        assert desk.get("/account/").status_code == 302
 
 
 @pytest.mark.parametrize(
