@@ -44,7 +44,7 @@ class RecordedAdmin(admin.ModelAdmin[_M]):
 def _entry(request: HttpRequest, obj: Model, flag: int, message: Any) -> LogEntry:
     """A line of Django's list of changes, with the id where Django would write the name."""
     return LogEntry.objects.create(
-        user_id=request.user.pk,
+        user_id=str(request.user.pk),
         content_type=ContentType.objects.get_for_model(obj, for_concrete_model=False),
         object_id=str(obj.pk),
         object_repr=str(obj.pk),
