@@ -18,7 +18,16 @@ from django.utils.translation import gettext_lazy as _
 from audit.services import record
 from clinics.accounts.models import NoticeKind
 from clinics.accounts.notices import give_notice
-from clinics.models import CareTeam, Chain, Clinic, StaffRole, TeamMember, User
+from clinics.models import (
+    CareTeam,
+    Chain,
+    Clinic,
+    SpecialDay,
+    StaffAbsence,
+    StaffRole,
+    TeamMember,
+    User,
+)
 from clinics.sessions import end_sessions
 
 _M = TypeVar("_M", bound=Model)
@@ -127,6 +136,22 @@ class CareTeamAdmin(RecordedAdmin[CareTeam]):
     list_select_related = ["clinic"]
     list_filter = ["clinic"]
     inlines = [TeamMemberInline]
+
+
+@admin.register(SpecialDay)
+class SpecialDayAdmin(RecordedAdmin[SpecialDay]):
+    list_display = ["day", "clinic", "at_work", "name"]
+    list_select_related = ["clinic"]
+    list_filter = ["clinic"]
+    date_hierarchy = "day"
+
+
+@admin.register(StaffAbsence)
+class StaffAbsenceAdmin(RecordedAdmin[StaffAbsence]):
+    list_display = ["user", "clinic", "first_on", "last_on"]
+    list_select_related = ["user", "clinic"]
+    list_filter = ["clinic"]
+    autocomplete_fields = ["user"]
 
 
 @admin.register(Chain)

@@ -3,12 +3,13 @@
 import smtplib
 from functools import cache
 from typing import Protocol
+from uuid import UUID
 
 from django.conf import settings
 from django.core.mail import EmailMessage
 from django.utils.module_loading import import_string
 
-from clinics.models import Clinic
+from clinics.models import Clinic, User
 
 PERMANENT = 500
 
@@ -41,6 +42,43 @@ class MailboxCarrier:
     def send(self, *, clinic: Clinic, phone: str, body: str, idempotency_key: str) -> None:
         address = f"{phone.lstrip('+')}@sms.mailbox.invalid"
         send_mail_text(clinic, address, clinic.short_name, body, idempotency_key=idempotency_key)
+
+
+class Telephony(Protocol):
+    """Rings a member of staff, then the patient, and puts them through. Answers within 2 s; a key rings once."""
+
+    def connect(
+        self, *, clinic: Clinic, caller: User, patient_id: UUID, phone: str, idempotency_key: str
+    ) -> None:
+        """Raises CarrierUnavailable or CarrierRefused. `phone` is E.164; the caller is never told it."""
+
+
+class NoTelephony:
+    """An installation whose telephones are not connected."""
+
+    def connect(
+        self, *, clinic: Clinic, caller: User, patient_id: UUID, phone: str, idempotency_key: str
+    ) -> None:
+        raise CarrierRefused("no telephone system is configured: set TELEPHONY")
+
+
+class MailboxTelephony:
+    """The demo's telephone system: a call that is put through arrives as a mail in the local mailbox."""
+
+    def connect(
+        self, *, clinic: Clinic, caller: User, patient_id: UUID, phone: str, idempotency_key: str
+    ) -> None:
+        words = f"{caller.get_full_name()} → {phone}"
+        address = f"{caller.username}@calls.mailbox.invalid"
+        send_mail_text(clinic, address, clinic.short_name, words, idempotency_key=idempotency_key)
+
+
+def connect_call(clinic: Clinic, *, caller: User, patient_id: UUID, phone: str, idempotency_key: str) -> None:
+    """Have a call put through. Raises CarrierUnavailable or CarrierRefused."""
+    telephony: Telephony = import_string(settings.TELEPHONY)()
+    telephony.connect(
+        clinic=clinic, caller=caller, patient_id=patient_id, phone=phone, idempotency_key=idempotency_key
+    )
 
 
 def send_sms(clinic: Clinic, phone: str, body: str, *, idempotency_key: str) -> None:

@@ -42,3 +42,24 @@ class AccountBeyondReach(ClinicError):
     message = _(
         "This account also works where you are not the administrator, or is your own. Ask somebody who administers all of it."
     )
+
+
+class NotOfThisClinic(ClinicError):
+    """No such member of staff or care team in this clinic: nobody, or somebody of another one."""
+
+    status = HTTPStatus.NOT_FOUND
+    message = _("There is nothing here.")
+
+
+class OwnWork(ClinicError):
+    """Nobody ends their own work: the clinic would be without whoever could give it back."""
+
+    status = HTTPStatus.CONFLICT
+    message = _("You cannot end your own work here. Another manager or the administrator does it.")
+
+
+class TeamNameTaken(ClinicError):
+    """A care team of this name is at work already."""
+
+    status = HTTPStatus.CONFLICT
+    message = _("There is a team of this name already.")

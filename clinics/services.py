@@ -1,12 +1,15 @@
 """Opening clinics and giving people their work."""
 
+from datetime import datetime
 from uuid import UUID
 
 from django.db import transaction
+from django.utils.timezone import now
 
 from audit.acting import acting
 from audit.actors import system_actor
 from audit.services import record
+from audit.wrote import wrote_rows
 from clinics.models import CareTeam, Chain, Clinic, StaffRole, TeamMember, User
 from clinics.roles import Role
 from clinics.sessions import end_sessions
@@ -35,11 +38,22 @@ def give_role(user: User, clinic_id: UUID, role: Role) -> StaffRole:
     return staff_role
 
 
-def join_team(user: User, team: CareTeam) -> TeamMember:
-    """From the next query on, the person sees whom the team cares for."""
-    member, created = TeamMember.objects.get_or_create(user=user, team=team)
-    if created:
-        record("team.joined", object=user, result=str(team.pk))
+def join_team(
+    user: User, team: CareTeam, *, at: datetime | None = None, until: datetime | None = None
+) -> TeamMember:
+    """From `at` (now) on, and until `until`, the person sees whom the team cares for. Whoever was in it before begins anew."""
+    moment = at or now()
+    member, joined = TeamMember.objects.get_or_create(
+        user=user, team=team, defaults={"valid_from": moment, "valid_until": until}
+    )
+    if not joined and member.valid_until != until:
+        is_back = member.valid_until is not None and member.valid_until <= moment
+        member.valid_from = moment if is_back else member.valid_from
+        member.valid_until = until
+        member.save(update_fields=["valid_from", "valid_until"])
+        joined = True
+    if joined:
+        record("team.joined", object=user, result=str(team.pk), wrote=wrote_rows([member]))
     return member
 
 

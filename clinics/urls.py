@@ -1,6 +1,6 @@
 from django.urls import path
 
-from clinics import views
+from clinics import team_views, views
 from clinics.accounts import staff_views
 from clinics.accounts import views as account_views
 
@@ -23,4 +23,8 @@ urlpatterns = [
     path("account/password/strength/", account_views.password_strength, name="password_strength"),
     path("account/password/reset/", account_views.reset_password, name="reset_password"),
     path("account/password/reset/<slug:token>/", account_views.follow_reset_link, name="follow_reset_link"),
+    path("clinic/teams/", team_views.teams, name="teams"),
+    path("clinic/teams/<uuid:team_id>/", team_views.team, name="team"),
+    path("clinic/teams/<uuid:team_id>/dissolve/", team_views.dissolve, name="dissolve"),
+    path("clinic/teams/<uuid:team_id>/<uuid:user_id>/leave/", team_views.leave_team, name="leave_team"),
 ]

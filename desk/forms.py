@@ -1,5 +1,7 @@
 """What staff choose on the pages that show several apps at once."""
 
+from collections.abc import Iterable
+from typing import Any
 from uuid import UUID
 
 from django import forms
@@ -7,6 +9,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from audit.alarms import LONGEST_REASON, MOST_COUNTED, SHORTEST_REASON, AlarmDecision
+from clinics.models import User
 from patients.choices import RevealReason
 
 
@@ -43,3 +46,25 @@ class DecisionForm(forms.Form):
 class RevealForm(forms.Form):
     part = forms.ChoiceField(choices=RevealPart.choices, widget=forms.HiddenInput)
     reason = forms.ChoiceField(label=_("Reason"), choices=RevealReason.choices, widget=forms.RadioSelect)
+
+
+class AbsenceForm(forms.Form):
+    """Who is away, from the first day to the last."""
+
+    user = forms.ChoiceField(label=_("Who"))
+    first_on = forms.DateField(
+        label=_("First day"), widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
+    )
+    last_on = forms.DateField(
+        label=_("Last day"), widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
+    )
+
+    def __init__(self, *args: Any, staff: Iterable[User], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["user"].choices = [(str(user.pk), user.get_full_name()) for user in staff]  # type: ignore[attr-defined]  # a ChoiceField
+
+    def clean(self) -> dict[str, Any]:
+        first, last = self.cleaned_data.get("first_on"), self.cleaned_data.get("last_on")
+        if first and last and last < first:
+            self.add_error("last_on", _("The last day comes before the first."))
+        return self.cleaned_data

@@ -19,6 +19,8 @@ from followups.models import FollowUp
 from patients.choices import ONE_AT_A_TIME
 from patients.models import CareRelationship, Patient
 from patients.queries import ShownTag, has_portal, tags_to_show, visible_patients
+from patients.queries.access import GLASS_TIE
+from patients.queries.glass import open_glass
 
 ENDS_SOON: Final = timedelta(days=30)
 MOST_ENDING: Final = 5
@@ -63,6 +65,7 @@ class ChartHead:
     allowed: list[PurposeStanding]
     not_allowed: list[PurposeStanding]
     has_portal: bool
+    open_until: datetime | None
 
 
 def chart_head(actor: Actor, patient: Patient, at: datetime) -> ChartHead:
@@ -75,7 +78,16 @@ def chart_head(actor: Actor, patient: Patient, at: datetime) -> ChartHead:
         allowed=[standing for standing in asked if standing.granted],
         not_allowed=[standing for standing in asked if not standing.granted],
         has_portal=has_portal(patient, at=at),
+        open_until=_emergency_of(actor, patient, at),
     )
+
+
+def _emergency_of(actor: Actor, patient: Patient, at: datetime) -> datetime | None:
+    """Until when the chart is open by an emergency, where nothing else lets the reader see it."""
+    if actor.user_id is None or getattr(patient, "tie", None) != GLASS_TIE:
+        return None
+    glass = open_glass(actor.user_id, patient.pk, at=at)
+    return glass.valid_until if glass else None
 
 
 def _reasons(tag: ShownTag) -> list[TagReason]:

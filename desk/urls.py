@@ -1,6 +1,6 @@
 from django.urls import path
 
-from desk import views
+from desk import staff_views, views
 from desk.privacy import views as privacy
 
 app_name = "desk"
@@ -19,4 +19,6 @@ urlpatterns = [
     path("privacy/log/<uuid:uid>/", privacy.entry, name="log_entry"),
     path("patients/<uuid:patient_id>/", views.chart, name="chart"),
     path("patients/<uuid:patient_id>/reveal/", views.reveal, name="reveal"),
+    path("staff/", staff_views.staff, name="staff"),
+    path("staff/<uuid:user_id>/leave/", staff_views.leave, name="leave"),
 ]

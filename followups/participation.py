@@ -1,16 +1,17 @@
-"""What follow-up does when a permission changes below it, or a person is erased. Runs inside the transaction of the change, its rows locked first."""
+"""What follow-up does when a permission changes below it, a person is erased, or who cares for them changes. Runs inside the transaction of the change, its rows locked first."""
 
 from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils.timezone import localtime
 
 from audit.actors import current_actor
 from audit.purposes import Purpose
 from audit.removal import delete_rows
 from audit.services import record
+from audit.wrote import wrote
 from consent.purposes import Words, rule_of
 from consent.queries import check
 from consent.services import Stopped
@@ -149,3 +150,21 @@ def _message_in_words(message: Message) -> Stopped:
     return Stopped(
         Words(f"{due.month} 月 {due.day} 日要发的提醒", f"the unsent reminder of {due:%Y-%m-%d}"),
     )
+
+
+def on_left(*, clinic_id: UUID, user_id: UUID, at: datetime) -> None:
+    """Somebody leaves the clinic: what they had to do goes back to the pool."""
+    _give(clinic_id, FollowUp.objects.filter(assignee_id=user_id), user_id, taker_id=None)
+
+
+def on_reassigned(*, clinic_id: UUID, patient_ids: Collection[UUID], giver_id: UUID, taker_id: UUID) -> None:
+    """Somebody else is responsible for these patients: what the one before had to do for them is theirs now."""
+    theirs = FollowUp.objects.filter(assignee_id=giver_id, patient_id__in=patient_ids)
+    _give(clinic_id, theirs, giver_id, taker_id=taker_id)
+
+
+def _give(clinic_id: UUID, follow_ups: QuerySet[FollowUp], giver_id: UUID, *, taker_id: UUID | None) -> None:
+    pending = follow_ups.filter(clinic_id=clinic_id, state__in=PENDING)
+    if count := pending.update(assignee_id=taker_id):
+        giver = ("clinics.user", str(giver_id))
+        record("followup.handed_over", object=giver, count=count, wrote=wrote(FollowUp, count=count))

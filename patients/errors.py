@@ -83,3 +83,52 @@ class NotTheirPhone(ClinicError):
     message = _(
         "The portal opens with a code to the person's own phone. Enter their own number on the card first."
     )
+
+
+class GlassFindsNobody(ClinicError):
+    """No single patient of the clinic is meant by what was typed in an emergency: missing, several, or only stored."""
+
+    status = HTTPStatus.NOT_FOUND
+    message = _("Nobody with a card in this clinic is meant by this. Your try is on the log.")
+
+
+class GlassTooOften(ClinicError):
+    """More emergencies in an hour than one person meets: numbers are being tried."""
+
+    status = HTTPStatus.TOO_MANY_REQUESTS
+    message = _("Too many emergencies in one hour. Ask the privacy officer, or somebody of the care team.")
+
+
+class GlassNotFound(ClinicError):
+    """There is no such emergency opening in this clinic."""
+
+    status = HTTPStatus.NOT_FOUND
+    message = _("There is nothing here.")
+
+
+class OwnGlass(ClinicError):
+    """Whoever opened a chart in an emergency cannot review it."""
+
+    status = HTTPStatus.CONFLICT
+    message = _("You opened it yourself: somebody else looks at it.")
+
+
+class CannotBeResponsible(ClinicError):
+    """The account has not the role in this clinic that the part asks for, or is the one who gives."""
+
+    status = HTTPStatus.CONFLICT
+    message = _("This colleague cannot take the part: it needs the role in this clinic.")
+
+
+class NoPhone(ClinicError):
+    """The card has no telephone number."""
+
+    status = HTTPStatus.CONFLICT
+    message = _("There is no telephone number on the card.")
+
+
+class CallNotPossible(ClinicError):
+    """The telephone system said no, or nothing."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    message = _("The telephone system did not put the call through. Nothing was changed; please try again.")

@@ -1,4 +1,4 @@
-"""What patients do when a person is erased: nobody finds them, nobody sees them, nobody signs in as them."""
+"""What patients do when a person is erased (nobody finds, sees or signs in as them), and when somebody leaves the clinic."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -10,11 +10,13 @@ from django.db.models import Q
 from audit.actors import current_actor
 from audit.removal import delete_rows
 from audit.services import record
+from audit.wrote import wrote
 from clinics.models import User
 from clinics.services import close_account
 from crypto.core.scopes import Scope
-from patients.choices import CardState, PhoneOwner, PortalRelation, Sex
+from patients.choices import ONE_AT_A_TIME, CardState, PhoneOwner, PortalRelation, Sex
 from patients.models import (
+    BreakGlass,
     Card,
     CareRelationship,
     Patient,
@@ -104,3 +106,25 @@ def _restrict(patient: Patient, at: datetime, *, nameless: bool) -> None:
         columns |= {"sex": Sex.UNKNOWN, "birth_year": None, "phone_owner": PhoneOwner.SELF}
     Patient.objects.filter(pk=patient.pk).update(**columns)
     record("patient.restricted", object=patient, subjects=[patient.subject_id])
+
+
+def on_left(*, clinic_id: UUID, user_id: UUID, at: datetime) -> None:
+    """Somebody leaves the clinic: care, grants and emergencies end. For whom they are responsible stays until others take over."""
+    still = Q(valid_until=None) | Q(valid_until__gt=at)
+    care = CareRelationship.objects.filter(still, clinic_id=clinic_id, staff_id=user_id)
+    care = care.exclude(role__in=ONE_AT_A_TIME, valid_until=None)
+    delete_rows("care.called_off", care.filter(valid_from__gte=at), about=user_id)
+    grants = PatientUserObjectPermission.objects.filter(still, clinic_id=clinic_id, user_id=user_id)
+    delete_rows("grants.called_off", grants.filter(granted_at__gte=at), about=user_id)
+    glass = BreakGlass.objects.filter(
+        clinic_id=clinic_id, user_id=user_id, opened_at__lt=at, valid_until__gt=at
+    )
+    for rows in (care.filter(valid_from__lt=at), grants.filter(granted_at__lt=at), glass):
+        count = rows.update(valid_until=at)
+        if count:
+            record(
+                "care.left",
+                object=("clinics.user", str(user_id)),
+                count=count,
+                wrote=wrote(rows.model, count=count),
+            )

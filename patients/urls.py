@@ -1,6 +1,6 @@
 from django.urls import path
 
-from patients import views
+from patients import care_views, views
 
 app_name = "patients"
 urlpatterns = [
@@ -8,5 +8,11 @@ urlpatterns = [
     path("search/", views.search, name="search"),
     path("new/", views.new, name="new"),
     path("new/check/", views.check, name="check"),
+    path("emergency/", care_views.emergency, name="emergency"),
+    path("emergency/review/", care_views.review, name="review_glass"),
+    path("panels/", care_views.panels, name="panels"),
+    path("<uuid:patient_id>/responsible/", care_views.responsible, name="responsible"),
+    path("<uuid:patient_id>/watch/", care_views.watch, name="watch"),
+    path("<uuid:patient_id>/call/", care_views.call, name="call"),
     path("<uuid:patient_id>/portal/", views.open_portal, name="open_portal"),
 ]

@@ -1,5 +1,6 @@
 """Pages at the desk: the list, the search, and opening a card."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from audit.kinds import Kind
 from audit.purposes import Purpose
 from clinics.guards import ClinicRequest, staff_page
+from clinics.queries import teams_of
 from clinics.roles import Permission
 from patients.choices import PhoneOwner, PortalRelation, TwinReason
 from patients.errors import NotTheirPhone, SearchTooShort
@@ -26,6 +28,7 @@ from patients.queries import (
     patient_for,
     patient_of_form,
     possible_twins,
+    relate_all,
     search_patients,
 )
 from patients.queries.access import COUNT_BOUND, PAGE_SIZE
@@ -39,21 +42,45 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 def patient_list(request: ClinicRequest) -> HttpResponse:
     """The patients in the reader's care, newest first, a page at a time."""
     after = place_in_address(request.GET.get("after", ""))
-    page = page_of_visible(request.actor, request.clinic.pk, after=after, size=PAGE_SIZE)
-    count = count_of_visible(request.actor, request.clinic.pk)
-    here = reverse("patients:list")
+    chips, through = _chips(request)
+    page = page_of_visible(request.actor, request.clinic.pk, after=after, size=PAGE_SIZE, through=through)
+    count = count_of_visible(request.actor, request.clinic.pk, through=through)
+    relate_all(request.actor, request.clinic.pk, page.patients)
+    here = reverse("patients:list") + (f"?through={through}&" if through else "?")
     return render(
         request,
         "patients/list.html",
         {
             "patients": page.patients,
-            "next_url": f"{here}?after={address_of_place(page.next)}" if page.next else "",
-            "first_url": here if after else "",
+            "next_url": f"{here}after={address_of_place(page.next)}" if page.next else "",
+            "first_url": here[:-1] if after else "",
+            "chips": chips,
             "count": min(count, COUNT_BOUND),
             "counted_all": count <= COUNT_BOUND,
             "may_open_card": Permission.OPEN_CARD in request.permissions,
         },
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Chip:
+    """One way to narrow the list; its address holds an id of the house."""
+
+    words: str
+    url: str
+    current: bool
+
+
+def _chips(request: ClinicRequest) -> tuple[list[Chip], UUID | None]:
+    """All, one's own, and each care team one is in; and the one that is chosen. What is none of these shows all."""
+    me, here = request.actor.user_id, reverse("patients:list")
+    teams = list(teams_of(me, request.clinic.pk)) if me else []
+    ways = {str(me): _("Mine"), **{str(team.pk): team.name for team in teams}}
+    chosen = request.GET.get("through", "")
+    chosen = chosen if chosen in ways else ""
+    chips = [Chip(_("All"), here, not chosen)]
+    chips += [Chip(words, f"{here}?through={key}", key == chosen) for key, words in ways.items()]
+    return chips, UUID(chosen) if chosen else None
 
 
 @staff_page(Purpose.CARE, Kind.LISTED, permission=Permission.SEE_PATIENTS)

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from django.test import Client
-from django.urls import URLPattern, reverse
+from django.urls import URLPattern, resolve, reverse
 from django.utils import timezone
 
 from audit.acting import acting
@@ -17,7 +17,8 @@ from audit.models import AuditEvent
 from audit.purposes import Purpose
 from clinics.guards import guard_of
 from clinics.models import Clinic, User
-from clinics.roles import Role
+from clinics.queries import teams_of
+from clinics.roles import Role, permissions_of
 from clinics.services import give_role, join_team, open_clinic
 from exchange.fhir import parse_bundle
 from exchange.services import try_file
@@ -44,7 +45,8 @@ MEANT = {
 FIELDS = (
     "q", "typed", "opening", "name", "id_number", "sex", "birth_date", "phone", "phone_owner", "email", "twin_reason",
     "form_token", "part", "reason", "outcome", "again_on", "note", "read_back", "told", "expressed_by", "method",
-    "witness", "code", "yes_care", "send_code_", "answer", "token", "patient", "clinic", "file", "after", "purpose",
+    "witness", "code", "yes_care", "send_code_", "answer", "token", "patient", "clinic", "file", "after", "purpose", "number", "note", "staff", "giver", "taker", "colleague",
+    "user", "first_on", "last_on", "finding", "glass", "through",
 )  # fmt: skip
 
 
@@ -88,7 +90,16 @@ def house(db: None) -> House:
     take_changes(clinic, now)
     with acting(actor):
         todo = FollowUp.objects.filter(patient=patient).defer("note").order_by("pk")[0]
-    ids = {"patient_id": patient.pk, "follow_up_id": todo.pk, "batch_id": batch.pk}
+        newest = AuditEvent.objects.order_by("-uid")[0]
+    team = teams_of(doctor.pk, clinic.pk)[0]
+    ids = {
+        "patient_id": patient.pk,
+        "follow_up_id": todo.pk,
+        "batch_id": batch.pk,
+        "team_id": team.pk,
+        "user_id": doctor.pk,
+        "uid": newest.uid,
+    }
     return House(clinic, doctor, patient, portal_user, ids)
 
 
@@ -129,16 +140,24 @@ def comparable(answer: Any) -> tuple[int, str]:
     return answer.status_code, re.sub(r'"[A-Za-z0-9]{64}"|nonce="[^"]+"', "", answer.content.decode())
 
 
-def with_ids(house: House) -> list[tuple[str, str, str]]:
-    """Every staff page about one thing: its name, its address for the real thing, and for one that does not exist."""
+def with_ids(house: House, *, for_a_doctor: bool = True) -> list[tuple[str, str, str]]:
+    """Every staff page about one thing: its name, its address for the real thing, and for one that does not exist.
+
+    Those that a doctor's role includes, or those that it does not.
+    """
     nowhere = {name: uuid4() for name in house.ids}
     real = list(addresses(house.ids, audience="staff"))
     missing = list(addresses(nowhere, audience="staff"))
     return [
         (name, address, other)
         for (name, address), (_name, other) in zip(real, missing, strict=True)
-        if address != other
+        if address != other and _is_for_a_doctor(address) == for_a_doctor
     ]
+
+
+def _is_for_a_doctor(address: str) -> bool:
+    guard = guard_of(resolve(address).func)
+    return guard is not None and (guard.permission is None or guard.permission in permissions_of(Role.DOCTOR))
 
 
 def test_the_walk_opens_what_is_there(house: House) -> None:
@@ -170,6 +189,19 @@ def test_whoever_does_not_care_for_a_patient_cannot_tell_them_from_nobody(house:
             found, nothing = comparable(method(real, MEANT)), comparable(method(missing, MEANT))
             assert found == nothing, name
             assert found[0] in (404, 405), name
+
+
+def test_what_a_role_does_not_include_is_refused_alike_for_what_is_there_and_what_is_not(
+    house: House,
+) -> None:
+    desk = signed_in(house.doctor)
+    pages = with_ids(house, for_a_doctor=False)
+
+    assert len(pages) >= 4
+    for name, real, missing in pages:
+        for method in (desk.get, desk.post):
+            assert comparable(method(real)) == comparable(method(missing)), name
+            assert method(real).status_code == 403, name
 
 
 def test_what_a_stranger_tried_changed_nothing(house: House) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bench.drills.tally import Drill, Scale, Tally
 
-DRILLS = ("canary", "damage", "rotation", "erasure", "worlds", "tamper", "sealstorm")
+DRILLS = ("canary", "damage", "rotation", "erasure", "revoke", "worlds", "tamper", "sealstorm")
 HERE = Path(__file__).resolve().parent
 SEED = 20261121
 

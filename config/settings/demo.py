@@ -14,6 +14,7 @@ DEMO = True
 ALLOWED_HOSTS = ["127.0.0.1", "localhost"]
 MFA_REQUIRED = _env.flag("DEMO_MFA", default=False)
 SMS_CARRIER = "clinics.channels.MailboxCarrier"
+TELEPHONY = "clinics.channels.MailboxTelephony"
 MESSAGES_AT_ANY_HOUR = True  # the mailbox wakes nobody
 MAILBOX_URL = _env.text("MAILBOX_URL")
 PUBLIC_URL = _env.text("PUBLIC_URL", "http://127.0.0.1:8000")  # where a message's link leads

@@ -39,7 +39,9 @@ AUDIT_LOG_ORIGIN = _env.required(
     "AUDIT_LOG_ORIGIN", "the name under which the log's checkpoints are signed, such as clinic.example.cn"
 )
 SMS_CARRIER = _env.text("SMS_CARRIER", "clinics.channels.NoCarrier")
+TELEPHONY = _env.text("TELEPHONY", "clinics.channels.NoTelephony")
 _env.refuse(SMS_CARRIER == "clinics.channels.MailboxCarrier", "SMS_CARRIER must not be the demo's mailbox.")
+_env.refuse(TELEPHONY == "clinics.channels.MailboxTelephony", "TELEPHONY must not be the demo's mailbox.")
 MAILBOX_URL = ""
 PUBLIC_URL = _env.text("PUBLIC_URL") or f"https://{next(iter(ALLOWED_HOSTS), '')}"
 _env.refuse(

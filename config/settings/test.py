@@ -20,6 +20,7 @@ DEMO = False
 MFA_REQUIRED = False
 ALLOWED_HOSTS = ["*"]
 SMS_CARRIER = "clinics.channels.MailboxCarrier"
+TELEPHONY = "clinics.channels.MailboxTelephony"
 MAILBOX_URL = ""
 PUBLIC_URL = "http://testserver"
 WHITENOISE_USE_FINDERS = True

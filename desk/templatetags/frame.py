@@ -94,6 +94,9 @@ def _stops(request: ClinicRequest) -> list[Stop]:
         ("patients:new", "card", _("Open a card"), Permission.OPEN_CARD),
         ("exchange:import", "import", _("Import"), Permission.IMPORT_REPORTS),
         ("desk:alarms", "bell", _("Alarms"), Permission.DECIDE_ALARMS),
+        ("patients:review_glass", "clock", _("Emergencies"), Permission.REVIEW_GLASS),
+        ("desk:staff", "people", _("Staff"), Permission.MANAGE_STAFF),
+        ("clinics:teams", "people", _("Care teams"), Permission.MANAGE_TEAMS),
         ("desk:privacy", "shield", _("Privacy"), Permission.SEE_LOG),
         ("clinics:accounts", "shield", _("Accounts"), Permission.MANAGE_ACCOUNTS),
     )

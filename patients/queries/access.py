@@ -57,10 +57,11 @@ SELECT min(CASE WHEN a.source = 4 THEN 3 WHEN a.source = 1 AND a.grantee = %s TH
   FROM patient_access a JOIN ({GRANTEES}) g ON g.grantee = a.grantee
  WHERE a.patient_id = patients_patient.id AND a.clinic_id = %s AND a.valid_from <= %s AND a.valid_until > %s
 """  # noqa: S608  # constants; every value is a parameter
+GLASS_TIE: Final = 3
 TIES: Final = {
     1: Relation.OWN,
     2: Relation.TEAM,
-    3: Relation.BREAK_GLASS,
+    GLASS_TIE: Relation.BREAK_GLASS,
     None: Relation.NONE,
 }
 

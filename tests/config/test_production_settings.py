@@ -132,6 +132,7 @@ def test_cookies_travel_over_tls_alone(load: Load) -> None:
         ({"SMTP_PORT": "smtp"}, "SMTP_PORT must be a number."),
         ({"MAIL_FROM": None}, "MAIL_FROM is not set: the address the clinic's mails come from."),
         ({"SMS_CARRIER": "clinics.channels.MailboxCarrier"}, "SMS_CARRIER must not be the demo's mailbox."),
+        ({"TELEPHONY": "clinics.channels.MailboxTelephony"}, "TELEPHONY must not be the demo's mailbox."),
         (
             {"TRUSTED_PROXIES": None},
             "TRUSTED_PROXIES is not set: the addresses or networks of the reverse proxy that ends TLS.",

@@ -79,7 +79,8 @@ def test_roles_without_patients_are_told_so(role: Role, patient: Patient, hire: 
     page = client.get("/")
 
     assert page.status_code == 200
-    assert "/patients/" not in page.content.decode()
+    assert 'href="/patients/"' not in page.content.decode()
+    assert str(patient.pk) not in page.content.decode()
 
 
 def test_another_teams_to_dos_are_not_shown(patient: Patient, hire: Hire, client: Client) -> None:

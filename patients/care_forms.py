@@ -1,0 +1,127 @@
+"""What is typed about care: an emergency and its review, who is responsible, whose chart is watched."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+
+from clinics.models import User
+from patients.choices import ONE_AT_A_TIME, CareRole, GlassFinding, GlassReason
+from patients.queries.assigning import Candidate
+from patients.services.glass import Sought, sought
+
+PARTS = [(role.value, role.label) for role in ONE_AT_A_TIME]
+
+
+class GlassForm(forms.Form):
+    """Who is meant, why, and what happened: by the number, or by the whole name and the phone."""
+
+    number = forms.CharField(
+        label=_("Service number"),
+        max_length=14,
+        required=False,
+        widget=forms.TextInput(
+            attrs={"autocomplete": "off", "class": "zz-num", "placeholder": "ZZ-0000-0000"}
+        ),
+    )
+    name = forms.CharField(
+        label=_("Whole name"),
+        max_length=60,
+        required=False,
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
+    phone = forms.CharField(
+        label=_("Phone"),
+        max_length=32,
+        required=False,
+        widget=forms.TextInput(attrs={"autocomplete": "off", "inputmode": "tel", "class": "zz-num"}),
+    )
+    reason = forms.ChoiceField(
+        label=_("Why must it be now?"), choices=GlassReason.choices, widget=forms.RadioSelect
+    )
+    note = forms.CharField(
+        label=_("What happened"),
+        min_length=4,
+        max_length=500,
+        help_text=_("The privacy officer reads this. It is sealed."),
+        widget=forms.Textarea(attrs={"rows": 3}),
+    )
+
+    who: Sought
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = self.cleaned_data
+        who = sought(cleaned.get("number") or "", cleaned.get("name") or "", cleaned.get("phone") or "")
+        if who is None:
+            self.add_error("number", _("Type the service number, or the whole name and the phone."))
+        else:
+            self.who = who
+        return cleaned
+
+
+class GlassReviewForm(forms.Form):
+    glass = forms.UUIDField(widget=forms.HiddenInput)
+    finding = forms.ChoiceField(label=_("Finding"), choices=GlassFinding.choices)
+
+
+class ResponsibleForm(forms.Form):
+    """Who takes over one part in the care of a patient. The suggestion is chosen already."""
+
+    role = forms.ChoiceField(choices=PARTS, widget=forms.HiddenInput)
+    staff = forms.ChoiceField(label=_("Who"))
+
+    def __init__(self, *args: Any, found: Sequence[Candidate], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["staff"].choices = [(str(one.user.pk), in_words(one)) for one in found]  # type: ignore[attr-defined]  # a ChoiceField
+
+
+class PanelForm(forms.Form):
+    """Whose patients go to whom, in which part. In the address: three ids of the house."""
+
+    role = forms.ChoiceField(label=_("Part"), choices=PARTS)
+    giver = forms.ChoiceField(label=_("From"))
+    taker = forms.ChoiceField(label=_("To"))
+
+    def __init__(
+        self, *args: Any, givers: Sequence[tuple[User, int]], takers: Sequence[Candidate], **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["giver"].choices = [(str(u.pk), f"{u.get_full_name()} ({n})") for u, n in givers]  # type: ignore[attr-defined]
+        self.fields["taker"].choices = [(str(one.user.pk), in_words(one)) for one in takers]  # type: ignore[attr-defined]
+
+    def clean(self) -> dict[str, Any]:
+        if self.cleaned_data.get("giver") == self.cleaned_data.get("taker"):
+            self.add_error("taker", _("Choose somebody else than the one who gives."))
+        return self.cleaned_data
+
+
+class WatchForm(forms.Form):
+    """Why a chart is watched; neither answer ends it."""
+
+    well_known = forms.BooleanField(label=_("Known to the public"), required=False)
+    colleague = forms.ChoiceField(label=_("Is this colleague"), required=False)
+
+    def __init__(self, *args: Any, staff: Sequence[User], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        people = [(str(user.pk), user.get_full_name()) for user in staff]
+        self.fields["colleague"].choices = [("", _("nobody of the staff")), *people]  # type: ignore[attr-defined]
+
+
+def in_words(candidate: Candidate) -> str:
+    """A candidate in a list: name, load, and whether they are away or suggested."""
+    load = ngettext("%(number)s patient", "%(number)s patients", candidate.active) % {
+        "number": candidate.active
+    }
+    said = [candidate.user.get_full_name(), load]
+    if candidate.is_away:
+        said.append(str(_("away today")))
+    if candidate.is_suggested:
+        said.append(str(_("suggested")))
+    return " · ".join(said)
+
+
+def role_in(text: str) -> CareRole:
+    """The part an address names; the health manager's where it names none."""
+    return CareRole(text) if text in dict(PARTS) else CareRole.MANAGER
