@@ -22,6 +22,7 @@ from clinics.queries import roles_at_work, staff_actor
 from clinics.roles import Role
 from clinics.services import open_clinic
 from config.dbroles.owner import as_owner
+from crypto.models import SubjectKey
 from crypto.services import create_subject_keys
 from patients.choices import GrantReason
 from patients.models import Patient
@@ -56,15 +57,16 @@ SELECT u, u, %(clinic)s, %(clinic)s, 'ZZ-' || lpad((n / 10000)::text, 4, '0') ||
        'unknown', 'self', '\x00', timestamptz '2016-01-01' + n * interval '1 minute'
   FROM (SELECT n, uuidv7() AS u FROM generate_series(0, %(people)s - 1) n) one
 """
-# Team n %% TEAMS cares for patient n; every twentieth has a second team; a fifth has a person of their own.
+# Each patient has a team by chance; every twentieth has a second one; a fifth has a person of their own.
 BY_TEAM: Final = """
 INSERT INTO patient_access (clinic_id, grantee, created_at, patient_id, source, source_id, valid_from, valid_until)
 SELECT p.clinic_id, t.id, p.created_at, p.id, 1, uuidv7(), p.created_at, 'infinity'
   FROM (SELECT *, substr(service_number, 4, 4)::int * 10000 + substr(service_number, 9, 4)::int AS n
           FROM patients_patient WHERE clinic_id = %(clinic)s) p
+ CROSS JOIN LATERAL (VALUES ((hashint4(p.n) & 2147483647) %% %(teams)s),
+                            (CASE WHEN p.n %% 20 = 0 THEN p.n / 20 %% %(teams)s END)) chosen (place)
   JOIN (SELECT id, row_number() OVER (ORDER BY name) - 1 AS place FROM clinics_careteam WHERE clinic_id = %(clinic)s) t
-    ON t.place = (hashint4(p.n) & 2147483647) %% %(teams)s OR (p.n %% 20 = 0 AND t.place = p.n %% %(teams)s)
-ON CONFLICT DO NOTHING
+    ON t.place = chosen.place
 """
 BY_PERSON: Final = """
 INSERT INTO patient_access (clinic_id, grantee, created_at, patient_id, source, source_id, valid_from, valid_until)
@@ -83,13 +85,13 @@ TO_GROUPS: Final = """
 INSERT INTO patients_patientgroupobjectpermission (id, clinic_id, reason, granted_by_id, granted_at, permission_id, content_object_id, group_id)
 SELECT uuidv7(), a.clinic_id, %(reason)s, %(giver)s, a.valid_from, %(permission)s, a.patient_id, g.id
   FROM patient_access a JOIN clinics_careteam t ON t.id = a.grantee JOIN auth_group g ON g.name = %(clinic)s::text || t.name
- WHERE a.clinic_id = %(clinic)s
+ WHERE a.clinic_id = %(clinic)s ON CONFLICT DO NOTHING
 """
 TO_USERS: Final = """
 INSERT INTO patients_patientuserobjectpermission (id, clinic_id, reason, granted_by_id, granted_at, permission_id, content_object_id, user_id)
 SELECT uuidv7(), a.clinic_id, %(reason)s, %(giver)s, a.valid_from, %(permission)s, a.patient_id, coalesce(twin.id, u.id)
   FROM patient_access a JOIN clinics_user u ON u.id = a.grantee LEFT JOIN clinics_user twin ON twin.username = u.username || '-twin'
- WHERE a.clinic_id = %(clinic)s
+ WHERE a.clinic_id = %(clinic)s ON CONFLICT DO NOTHING
 """
 LOADED: Final = (
     "patients_patient",
@@ -147,7 +149,11 @@ def _fill(clinic: Clinic, people: int, say: Say) -> None:
             ("guardian's grants to users", TO_USERS),
         ):
             cursor.execute(statement, facts)
-            say(f"access: {words}: {cursor.rowcount:,}, {time.monotonic() - began:.0f} s")
+            loaded = cursor.rowcount
+            cursor.execute(
+                "ANALYZE patients_patient; ANALYZE patient_access"
+            )  # or the next join is planned for ten rows
+            say(f"access: {words}: {loaded:,}, {time.monotonic() - began:.0f} s")
     StaffRole.objects.bulk_create(
         StaffRole(user=user, clinic=clinic, role=Role.DOCTOR) for user in users.values()
     )  # last: whoever finds them knows that all is there
@@ -182,8 +188,12 @@ def seal_pages(crowd: Crowd, patients: Sequence[Patient]) -> None:
     """Give these patients real names under real keys, so that the page of a list opens what it would open."""
     by = system_actor("bench", crowd.clinic.pk)
     with acting(by):
+        known = set(SubjectKey.objects.filter(clinic_id=crowd.clinic.pk).values_list("subject_id", flat=True))
         for number, patient in enumerate(patients):
+            if patient.pk in known:
+                continue
             create_subject_keys(crowd.clinic.pk, patient.pk)
+            patient.identity = None  # the stand-in is no seal
             patient.identity = {"name": f"张{chr(0x4E00 + number)}芳", "phone": f"+861380000{number:04d}"}
             patient.save(update_fields=["identity"])
 

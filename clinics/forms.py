@@ -20,7 +20,7 @@ class TeamForm(forms.Form):
 class MemberForm(forms.Form):
     """Somebody, and their last day in the team where it is known."""
 
-    user = forms.ChoiceField(label=_("Who"))
+    user = forms.ChoiceField(label=_("Colleague"))
     last_on = forms.DateField(
         label=_("Last day"),
         required=False,

@@ -51,7 +51,7 @@ class RevealForm(forms.Form):
 class AbsenceForm(forms.Form):
     """Who is away, from the first day to the last."""
 
-    user = forms.ChoiceField(label=_("Who"))
+    user = forms.ChoiceField(label=_("Colleague"))
     first_on = forms.DateField(
         label=_("First day"), widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
     )

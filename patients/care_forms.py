@@ -70,7 +70,7 @@ class ResponsibleForm(forms.Form):
     """Who takes over one part in the care of a patient. The suggestion is chosen already."""
 
     role = forms.ChoiceField(choices=PARTS, widget=forms.HiddenInput)
-    staff = forms.ChoiceField(label=_("Who"))
+    staff = forms.ChoiceField(label=_("Colleague"))
 
     def __init__(self, *args: Any, found: Sequence[Candidate], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -1,15 +1,16 @@
 """How times, ages and quantities are said. `{% load saying %}`. What a value means is decided elsewhere."""
 
-from datetime import date, datetime
+from datetime import date, datetime, time
 from decimal import Decimal
+from functools import lru_cache
 
 from django import template
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
 register = template.Library()
 
@@ -49,12 +50,7 @@ def when(moment: date | datetime | None) -> SafeString | str:
     """`<time>` as people say it, with the exact time for those who ask (title) and for machines (datetime)."""
     if moment is None:
         return ""
-    exact = (
-        date_format(timezone.localtime(moment), _("j F Y, H:i"))
-        if isinstance(moment, datetime)
-        else date_format(moment, _("j F Y"))
-    )
-    words = moment_in_words(moment, timezone.now())
+    words, exact = _said(_to_the_minute(moment), timezone.localdate(), get_language() or "")
     return format_html('<time datetime="{}" title="{}">{}</time>', moment.isoformat(), exact, words)
 
 
@@ -69,6 +65,19 @@ def exactly(moment: datetime | None) -> SafeString | str:
         '<time datetime="{}" title="{}"><span class="zz-3">{}</span>{}{}</time>',
         moment.isoformat(), f"{local:%Y-%m-%d %H:%M:%S.%f %z}", on, NO_BREAK, f"{local:%H:%M:%S}",
     )  # fmt: skip
+
+
+def _to_the_minute(moment: date | datetime) -> date | datetime:
+    if not isinstance(moment, datetime):
+        return moment
+    return timezone.localtime(moment).replace(second=0, microsecond=0)
+
+
+@lru_cache(maxsize=4096)
+def _said(moment: date | datetime, today: date, language: str) -> tuple[str, str]:
+    """A moment as people say it on a day, and exactly; in the active language. Lists say the same moments over and over."""
+    exact = date_format(moment, _("j F Y, H:i") if isinstance(moment, datetime) else _("j F Y"))
+    return moment_in_words(moment, timezone.make_aware(datetime.combine(today, time(12)))), exact
 
 
 @register.filter
@@ -100,12 +109,16 @@ def age(born: date | int | None) -> str:
     if not born:
         return ""
     if isinstance(born, int):
-        years = today.year - born
-        return ngettext("%(years)s year", "%(years)s years", years) % {"years": years}
+        return _years_in_words(today.year - born, get_language() or "")
     months = (today.year - born.year) * 12 + today.month - born.month - (today.day < born.day)
     if months < 36:
         return ngettext("%(months)s month", "%(months)s months", months) % {"months": max(months, 0)}
     return ngettext("%(years)s year", "%(years)s years", months // 12) % {"years": months // 12}
+
+
+@lru_cache(maxsize=512)
+def _years_in_words(years: int, language: str) -> str:
+    return ngettext("%(years)s year", "%(years)s years", years) % {"years": years}
 
 
 @register.filter

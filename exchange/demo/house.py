@@ -35,6 +35,7 @@ ACCOUNTS = (
     DemoAccount("linxiao", "林晓", "chengdong", Role.HEALTH_MANAGER, 0),
     DemoAccount("zhoumingyuan", "周明远", "chengdong", Role.DOCTOR, 0),
     DemoAccount("wangmin", "王敏", "chengdong", Role.NURSE, 0),
+    DemoAccount("qianyu", "钱雨", "chengdong", Role.CALLER, 0),
     DemoAccount("helan", "何岚", "chengdong", Role.HEALTH_MANAGER, 1),
     DemoAccount("chenjun", "陈军", "chengdong", Role.DOCTOR, 1),
     DemoAccount("sumin", "苏敏", "chengdong", Role.NUTRITIONIST, 1),
@@ -84,6 +85,13 @@ def health_manager_of(team: CareTeam) -> User:
     return User.objects.get(
         teams=team, staff_roles__clinic_id=team.clinic_id, staff_roles__role=Role.HEALTH_MANAGER
     )
+
+
+def doctor_of(team: CareTeam) -> User | None:
+    """The doctor of a team, where it has one."""
+    return User.objects.filter(
+        teams=team, staff_roles__clinic_id=team.clinic_id, staff_roles__role=Role.DOCTOR
+    ).first()
 
 
 @cache

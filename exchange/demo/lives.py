@@ -16,7 +16,7 @@ from clinics.models import CareTeam, Clinic, User
 from consent.choices import GivenThrough, Method
 from consent.services import current_notice, record_consent, withdraw_consent
 from exchange.demo.checkups import CLINIC_TIME, invent_checkups
-from exchange.demo.house import CLINICS, health_manager_of, teams_in
+from exchange.demo.house import CLINICS, doctor_of, health_manager_of, teams_in
 from exchange.demo.people import InventedPerson, invent_people
 from followups.choices import Outcome
 from followups.loop import look_at
@@ -60,11 +60,12 @@ class Life:
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """Where a person belongs: clinic, care team, and who is responsible."""
+    """Where a person belongs: clinic, care team, and who is responsible there."""
 
     clinic: Clinic
     team: CareTeam
-    responsible: User
+    manager: User
+    doctor: User | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +92,7 @@ def settle(clinics: Mapping[str, Clinic], *, count: int, at: datetime) -> Iterat
     work = Settling(
         lives=lives,
         homes=[
-            Home(clinic, team, health_manager_of(team))
+            Home(clinic, team, health_manager_of(team), doctor_of(team))
             for clinic in clinics.values()
             for team in teams_in(clinic)
         ],
@@ -129,7 +130,9 @@ def _settle_one(life: Life, home: Home, *, portal: bool, at: datetime) -> None:
     with acting(by, clinic.pk):
         patient = _open(life, clinic, home.team, by)
         if random.random() < HAS_RESPONSIBLE:
-            begin_care(patient, role=CareRole.MANAGER, staff=home.responsible, by=by, at=life.opened_at)
+            begin_care(patient, role=CareRole.MANAGER, staff=home.manager, by=by, at=life.opened_at)
+            if home.doctor:
+                begin_care(patient, role=CareRole.DOCTOR, staff=home.doctor, by=by, at=life.opened_at)
         if portal and life.person.phone:
             give_portal_access(patient, PortalRelation.SELF, by, at=life.opened_at)
     with acting(by, clinic.pk):

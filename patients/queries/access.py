@@ -68,7 +68,7 @@ TIES: Final = {
 FEW_GRANTEES: Final = 8  # so many lists are merged; beyond, the clinic's newest are walked first
 WALKED_FOR_ONE: Final = 12  # rights looked at for each patient wanted, before that walk is given up
 
-# Two ways to the newest patients somebody sees, and which one is taken (docs/adr/0016). Whoever has few rights to look through
+# Two ways to the newest patients somebody sees, and which one is taken (docs/adr/0019). Whoever has few rights to look through
 # merges the newest of each grantee. Whoever has many walks the clinic's newest rights: they meet a page of their own soon, and if
 # they do not, the merge is done after all. A patient held by two grantees, or twice by one, counts once before each limit, else the
 # page would come out short. Parameters: `_newest_rights`.

@@ -20,6 +20,7 @@ from exchange.demo.house import (
     teams_in,
 )
 from exchange.demo.lives import portal_phones, settle
+from exchange.demo.story import tell
 from exchange.services.decoys import open_decoys
 
 DECOYS_AGO = (timedelta(days=240, hours=3), timedelta(days=420, hours=5))  # one in each care team
@@ -52,6 +53,7 @@ class Command(BaseCommand):
                 self.stdout.write(f"seed_demo: {done} of {total} people")
                 self.stdout.flush()
         for clinic in clinics.values():
+            tell(clinic, at=at)
             for team, ago in zip(teams_in(clinic), DECOYS_AGO, strict=True):
                 list(open_decoys(clinic, 1, team=team, by=system_actor("demo", clinic.pk), at=at - ago))
         receive_visitors()
