@@ -14,7 +14,7 @@ def delete_rows(
 ) -> int:
     """Delete these rows in one statement and record how many they were; nothing is recorded where there were none.
 
-    `about` is the id the event names. Nothing cascades: whoever calls deletes first what points at these rows.
+    `about` is the id the event names; its clinic is that of the unit of work. Nothing cascades: whoever calls deletes first what points at these rows.
     """
     count: int = rows._raw_delete(
         rows.db

@@ -9,13 +9,17 @@ from allauth.mfa.models import Authenticator
 from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
 from django.contrib import admin
 from django.contrib.admin.models import ADDITION, CHANGE, DELETION, LogEntry
+from django.contrib.admin.utils import NestedObjects
 from django.contrib.auth.admin import UserAdmin
 from django.contrib.contenttypes.models import ContentType
+from django.db import DEFAULT_DB_ALIAS
 from django.db.models import Model, QuerySet
+from django.forms import BaseModelFormSet, ModelForm
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
 
 from audit.services import record
+from audit.wrote import wrote_rows
 from clinics.accounts.models import NoticeKind
 from clinics.accounts.notices import give_notice
 from clinics.models import (
@@ -45,9 +49,20 @@ class RecordedAdmin(admin.ModelAdmin[_M]):
         return _entry(request, obj, CHANGE, message)
 
     def log_deletions(self, request: HttpRequest, queryset: QuerySet[_M]) -> Any:
+        """Called before the deed: what goes with it is named as well."""
         for obj in queryset:
-            record("admin.deleted", object=obj)
+            record("admin.deleted", object=obj, wrote=wrote_rows(_gone_with(obj)))
         return [_entry(request, obj, DELETION, "") for obj in queryset]
+
+    def save_formset(
+        self, request: HttpRequest, form: ModelForm[_M], formset: BaseModelFormSet[Any, Any], change: bool
+    ) -> None:
+        """Roles and members are edited inside the page of their account or team."""
+        deleted = wrote_rows(row.instance for row in formset.deleted_forms if row.instance.pk)
+        super().save_formset(request, form, formset, change)
+        saved = [*formset.new_objects, *(row for row, _changes in formset.changed_objects)]
+        if rows := [*deleted, *wrote_rows(saved)]:
+            record("admin.rows_changed", object=form.instance, wrote=rows)
 
 
 def _entry(request: HttpRequest, obj: Model, flag: int, message: Any) -> LogEntry:
@@ -60,6 +75,13 @@ def _entry(request: HttpRequest, obj: Model, flag: int, message: Any) -> LogEntr
         action_flag=flag,
         change_message=json.dumps(message) if isinstance(message, list) else message,
     )
+
+
+def _gone_with(obj: Model) -> list[Model]:
+    """The rows that are deleted with this one."""
+    collector = NestedObjects(using=obj._state.db or DEFAULT_DB_ALIAS)
+    collector.collect([obj])
+    return [row for rows in collector.data.values() for row in rows]
 
 
 class StaffRoleInline(admin.TabularInline[StaffRole, User]):

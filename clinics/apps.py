@@ -7,6 +7,8 @@ class ClinicsConfig(AppConfig):
     verbose_name = _("Clinics and staff")
 
     def ready(self) -> None:
+        from clinics import rights_events
         from clinics.accounts import events
 
         events.connect()
+        rights_events.connect()

@@ -11,6 +11,9 @@ from django.utils.timezone import now
 from django.utils.translation import gettext_lazy as _
 
 import clinics.accounts.models  # noqa: F401 (Django looks for models here)
+from audit.acting import acting
+from audit.actors import system_actor
+from audit.services import record
 from clinics.roles import Role
 from crypto.ids import uuid7
 
@@ -76,7 +79,10 @@ class UserManager(BaseUserManager["User"]):
 
     def create_superuser(self, username: str, password: str | None = None, **fields: object) -> "User":
         """An account for Django admin. It holds no role in a clinic, so it opens no patient's data."""
-        return self.create_user(username, password, **{"is_staff": True, "is_superuser": True, **fields})
+        with acting(system_actor("setup", None)):
+            user = self.create_user(username, password, **{"is_staff": True, "is_superuser": True, **fields})
+            record("account.opened", object=user, reason="superuser")
+        return user
 
     def create_patient_account(self) -> "User":
         """An account that says nothing: a random name, no password. Whose it is stands in PortalAccess."""

@@ -34,8 +34,16 @@ def give_role(user: User, clinic_id: UUID, role: Role) -> StaffRole:
     """Let a person work in a clinic; giving the same role again changes nothing."""
     staff_role, created = StaffRole.objects.get_or_create(user=user, clinic_id=clinic_id, role=role)
     if created:
-        record("role.given", object=user, result=role.value)
+        record("role.given", object=user, result=role.value, wrote=wrote_rows([staff_role]))
     return staff_role
+
+
+def open_team(clinic: Clinic, name: str) -> CareTeam:
+    """A care team without anybody in it; the same name again is the same team."""
+    team, created = CareTeam.objects.get_or_create(clinic=clinic, name=name)
+    if created:
+        record("team.opened", object=team)
+    return team
 
 
 def join_team(

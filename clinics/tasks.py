@@ -6,7 +6,7 @@ from celery import shared_task
 from django.db import DatabaseError
 from django.utils import timezone
 
-from audit import watch
+from audit import attribution, watch
 from audit.letters import post_letters
 from clinics.accounts import notices
 from clinics.queries import watched_logs
@@ -40,3 +40,9 @@ def watch_for_alarms() -> None:
             post_letters(log_id, timezone.now())
         except (ClinicError, DatabaseError) as error:
             logger.error("the watch of log %s was not finished: %s", log_id, type(error).__name__)
+
+
+@shared_task(ignore_result=True)
+def attribute_changes() -> None:
+    """Every 20 seconds: row changes that no event names become alarms, in every clinic's log, closed ones too, and in the system's."""
+    attribution.judge(watched_logs())

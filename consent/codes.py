@@ -9,6 +9,7 @@ from django.db import transaction
 from django.utils.crypto import constant_time_compare, salted_hmac
 from django.utils.translation import gettext as _
 
+from audit.removal import delete_rows
 from audit.services import record
 from clinics.channels import CarrierRefused, CarrierUnavailable, send_sms
 from clinics.models import Clinic
@@ -48,7 +49,8 @@ def send_code(patient: Patient, clinic: Clinic, at: datetime) -> ConfirmationCod
 
 def forget_old_codes(clinic: Clinic, at: datetime) -> None:
     """Codes are over after minutes; a day later nobody asks why one did not fit."""
-    ConfirmationCode.objects.filter(clinic=clinic, sent_at__lt=at - KEPT_FOR).delete()
+    over = ConfirmationCode.objects.filter(clinic=clinic, sent_at__lt=at - KEPT_FOR)
+    delete_rows("consent.codes_forgotten", over, about=clinic.pk)
 
 
 def redeem_code(patient: Patient, digits: str, at: datetime) -> None:

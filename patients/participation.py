@@ -46,9 +46,10 @@ def on_erased(
     delete_rows("tag.erased", PatientTag.objects.filter(patient=patient), about=patient.pk, subjects=subjects)
     twins = TwinOverride.objects.filter(Q(patient=patient) | Q(twin=patient))
     delete_rows("twin.erased", twins, about=patient.pk, subjects=subjects)
-    cards = Card.objects.filter(patient=patient)
+    cards = Card.objects.filter(patient=patient).exclude(state=CardState.CLOSED, form_token=None)
     count = cards.update(state=CardState.CLOSED, form_token=None)
-    record("card.closed", object=("patients.card", str(patient.pk)), subjects=subjects, count=count)
+    if count:
+        record("card.closed", object=("patients.card", str(patient.pk)), subjects=subjects, count=count)
     _restrict(patient, at, nameless=Scope.IDENTITY in scopes)
 
 

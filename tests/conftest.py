@@ -10,7 +10,14 @@ from xdist.scheduler import LoadScopeScheduling
 
 from config.dbroles.owner import as_owner
 
-KEPT_TABLES = ("django_migrations", "django_content_type", "auth_permission", "crypto_epoch")
+TABLE_OF_THE_TESTS = "audit_probe"
+KEPT_TABLES = (
+    "django_migrations",
+    "django_content_type",
+    "auth_permission",
+    "crypto_epoch",
+    "audit_attribution",
+)
 
 
 class OneProductForAllWalks(LoadScopeScheduling):  # type: ignore[misc]  # the package is not typed
@@ -46,7 +53,7 @@ def django_db_setup(
             keepdb=django_db_keepdb,
         )
     patch = pytest.MonkeyPatch()
-    patch.setattr(TransactionTestCase, "_fixture_teardown", lambda case: owner_flush())
+    patch.setattr(TransactionTestCase, "_fixture_teardown", lambda case: look_and_flush())
     yield
     patch.undo()
     with django_db_blocker.unblock(), as_owner():
@@ -54,13 +61,34 @@ def django_db_setup(
             teardown_databases(databases, verbosity=0)
 
 
+def look_and_flush() -> None:
+    """After a transactional test: every change that was made in somebody's name has its event, or the test fails."""
+    with as_owner():
+        try:
+            unanswered = unanswered_changes()
+        finally:
+            owner_flush()
+    assert not unanswered, "\n".join(unanswered)
+
+
+def unanswered_changes() -> list[str]:
+    """Inside `as_owner`: committed row changes of a unit of work that no event names. What tests write without an actor is their own business."""
+    from audit.attribution import unattributed
+
+    return [
+        f"{change.count} rows of {change.place.table} by {change.actor_ref}"
+        for change in unattributed(0, 2**62)
+        if change.actor_ref and change.place.table != TABLE_OF_THE_TESTS
+    ]
+
+
 def owner_flush() -> None:
-    """Delete every row after a transactional test, as the owner: the application's role may not, and the triggers refuse it.
+    """Delete every row after a transactional test. Inside `as_owner`: the application's role may not, and the triggers refuse it.
 
     One transaction switches the guards off and on again, so no test ever runs without them. Not TRUNCATE: it asks for all tables
     that point at a table, and a table costs it as much without rows as with them, months of the log included.
     """
-    with as_owner(), connection.cursor() as cursor:
+    with connection.cursor() as cursor:
         cursor.execute(_WITH_ROWS, [list(KEPT_TABLES)])
         cursor.execute(cursor.fetchone()[0])
         tables = [name for (name,) in cursor.fetchall()]

@@ -60,6 +60,7 @@ from tests.factories.clinics import (
     StaffFactory,
     StaffRoleFactory,
     TeamMemberFactory,
+    said,
 )
 from tests.factories.patients import PatientFactory, actor_for, id_number
 from tests.factories.records import fixture
@@ -239,7 +240,7 @@ def _send_codes(world: World, doctor: Actor) -> None:
 
 def _keep_a_file(world: World, doctor: Actor) -> None:
     patient = Patient.objects.get()
-    write_file(world.clinic.pk, patient.pk, patient.subject_id, Scope.RECORD, [RECORDED.encode()])
+    said(write_file(world.clinic.pk, patient.pk, patient.subject_id, Scope.RECORD, [RECORDED.encode()]))
 
 
 def _hide_a_decoy(world: World, doctor: Actor) -> None:

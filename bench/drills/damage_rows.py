@@ -19,6 +19,7 @@ from audit.acting import acting
 from audit.actors import system_actor
 from audit.kinds import Kind
 from audit.purposes import Purpose
+from audit.services import record
 from bench.drills.canary_paths import report
 from bench.drills.canary_words import hatch
 from bench.drills.owner import owner_of_tables
@@ -449,6 +450,7 @@ def _written(chance: Random) -> Iterator[StoredFile]:
             with acting(system_actor("drill", clinic_id), clinic_id):
                 patient = Patient.objects.all()[:2][int(size > CHUNK_BYTES)]
                 file = write_file(clinic_id, patient.pk, patient.subject_id, Scope.RECORD, [said])
+                record("file.kept", object=file, subjects=[patient.subject_id])
             yield StoredFile(file, said)
 
 

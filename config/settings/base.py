@@ -188,6 +188,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 30.0,
         "options": {"expires": 30},
     },
+    "attribute row changes": {
+        "task": "clinics.tasks.attribute_changes",
+        "schedule": 20.0,
+        "options": {"expires": 20},
+    },
     "turn the follow-up loop": {"task": "followups.tasks.turn", "schedule": 2.0, "options": {"expires": 10}},
     "watch for alarms": {
         "task": "clinics.tasks.watch_for_alarms",
@@ -263,6 +268,7 @@ EMAIL_TIMEOUT = 2
 ALARM_POST = "clinics.alarm_post.AlarmPost"
 MESSAGES_AT_ANY_HOUR = False  # reminders keep quiet hours; only a machine without neighbours may do otherwise
 AUDIT_LOG_ORIGIN = "zhizhi.local"
+AUDIT_RETENTION_YEARS = 6  # the floor of the law that asks for most; a longer time may be set
 
 LOGGING: dict[str, Any] = {
     "version": 1,

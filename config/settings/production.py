@@ -2,6 +2,7 @@
 
 from config.environment import Environment
 from config.settings.base import *  # noqa: F403
+from config.settings.base import AUDIT_RETENTION_YEARS as AUDIT_RETENTION_FLOOR
 from config.settings.base import MIDDLEWARE, TRANSACTION_LIMITS
 from config.settings.served import read_mail, read_services, read_single_sign_on
 
@@ -37,6 +38,11 @@ _env.refuse("*" in ALLOWED_HOSTS, "ALLOWED_HOSTS must name hosts: * lets a stran
 CSRF_TRUSTED_ORIGINS = [f"https://{host}" for host in ALLOWED_HOSTS]
 AUDIT_LOG_ORIGIN = _env.required(
     "AUDIT_LOG_ORIGIN", "the name under which the log's checkpoints are signed, such as clinic.example.cn"
+)
+AUDIT_RETENTION_YEARS = _env.number("AUDIT_RETENTION_YEARS", AUDIT_RETENTION_FLOOR)
+_env.refuse(
+    AUDIT_RETENTION_YEARS < AUDIT_RETENTION_FLOOR,
+    "AUDIT_RETENTION_YEARS must be at least 6: the log is evidence, and is kept for six years or longer.",
 )
 SMS_CARRIER = _env.text("SMS_CARRIER", "clinics.channels.NoCarrier")
 TELEPHONY = _env.text("TELEPHONY", "clinics.channels.NoTelephony")

@@ -7,9 +7,10 @@ from django.contrib.auth.hashers import make_password
 
 from audit.acting import acting
 from audit.actors import system_actor
+from audit.services import record
 from clinics.models import CareTeam, Chain, Clinic, User
 from clinics.roles import Role
-from clinics.services import give_role, join_team, open_clinic
+from clinics.services import give_role, join_team, open_clinic, open_team
 
 PASSWORD = "zhizhi-demo-2026"  # noqa: S105 (printed in the README: the demo listens on loopback alone)
 CHAIN = "云溪健康"
@@ -77,7 +78,7 @@ def receive_visitors() -> None:
 
 
 def teams_in(clinic: Clinic) -> list[CareTeam]:
-    return [CareTeam.objects.get_or_create(clinic=clinic, name=name)[0] for name in TEAMS]
+    return [open_team(clinic, name) for name in TEAMS]
 
 
 def health_manager_of(team: CareTeam) -> User:
@@ -118,6 +119,7 @@ def _employ(account: DemoAccount, clinic: Clinic) -> None:
             is_staff=administers,
             is_superuser=administers,
         )
+        record("account.opened", object=user)
     give_role(user, clinic.pk, account.role)
     if account.team is not None:
         join_team(user, teams_in(clinic)[account.team])

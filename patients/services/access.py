@@ -6,6 +6,7 @@ from django.contrib.auth.models import Permission
 
 from audit.actors import Actor
 from audit.services import record
+from audit.wrote import wrote_rows
 from clinics.models import CareTeam, User
 from patients.choices import CareRole, GrantReason, PortalRelation
 from patients.models import CareRelationship, Patient, PatientUserObjectPermission, PortalAccess
@@ -91,12 +92,13 @@ def give_portal_access(
         own = PortalAccess.objects.filter(patient=patient, relation=PortalRelation.SELF).first()
         if own is not None:
             return own
+    opened = [] if user else [User.objects.create_patient_account()]
     access = PortalAccess.objects.create(
         clinic_id=patient.clinic_id,
         patient=patient,
-        user=user or User.objects.create_patient_account(),
+        user=user or opened[0],
         relation=relation,
         given_at=at,
     )
-    record("portal.access_given", object=access, subjects=[patient.subject_id])
+    record("portal.access_given", object=access, subjects=[patient.subject_id], wrote=wrote_rows(opened))
     return access

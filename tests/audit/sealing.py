@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from django.db import transaction
+
 from audit import configured
 from audit.connections import as_role
 from audit.sequencer import BATCH, Sequencer
@@ -116,3 +118,13 @@ class WitnessProcess:
 
 def horizon() -> int:
     return int(run("SELECT sealed_below FROM audit_horizon")[0][0])
+
+
+def until_the_horizon_passes() -> None:
+    """Until every transaction that is open now has ended: another worker's test may hold the horizon back."""
+    with transaction.atomic():
+        now_at = int(run("SELECT pg_current_xact_id()::text")[0][0])
+    deadline = time.monotonic() + SECONDS
+    while int(run("SELECT pg_snapshot_xmin(pg_current_snapshot())::text")[0][0]) <= now_at:
+        assert time.monotonic() < deadline, f"a transaction is still open after {SECONDS} s"
+        time.sleep(0.05)

@@ -48,6 +48,24 @@ def test_the_command_adds_months_once_and_closes_them(capsys: pytest.CaptureFixt
     run_as_owner(f"DROP TABLE {', '.join(n for n in made if n[-6:] in latest(made))}")
 
 
+@pytest.mark.django_db(transaction=True)
+def test_the_command_names_months_that_need_not_be_kept_and_removes_none(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for month, following in (("201901", "2019-02-01"), (f"{datetime.now(UTC).year - 5}01", "")):
+        first = f"audit_first_uuid('{month[:4]}-01-01')"
+        following = following or f"{month[:4]}-02-01"
+        run_as_owner(
+            f"DO $do$ BEGIN EXECUTE format('CREATE TABLE audit_event_{month} PARTITION OF audit_event FOR VALUES FROM (%L) TO (%L)',"
+            f" {first}, audit_first_uuid('{following}')); END $do$"
+        )
+    call_command("audit_partitions")
+    told = capsys.readouterr().out
+    assert "audit_event_201901 is older than 6 years" in told
+    assert told.count("is older than") == 1
+    run_as_owner(f"DROP TABLE audit_event_201901, audit_event_{datetime.now(UTC).year - 5}01")
+
+
 def latest(names: list[str]) -> set[str]:
     """The two months the test added."""
     return set(sorted({name[-6:] for name in names if name[-6:].isdigit()})[-2:])

@@ -49,7 +49,7 @@ def test_a_role_given_in_admin_is_given_and_told(clinic: Clinic, administrator: 
 
     assert answer.status_code == 302, answer.context["errors"] if answer.context else answer.content
     assert StaffRole.objects.filter(user=person, clinic=clinic, role=Role.NURSE).exists()
-    assert actions() == ["admin.changed"]
+    assert actions() == ["admin.changed", "admin.rows_changed"]
 
 
 def form_of(person: User, **changed: str) -> dict[str, str]:

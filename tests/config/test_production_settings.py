@@ -104,6 +104,11 @@ def test_cookies_travel_over_tls_alone(load: Load) -> None:
             "AUDIT_LOG_ORIGIN is not set: the name under which the log's checkpoints are signed, such as clinic.example.cn.",
         ),
         (
+            {"AUDIT_RETENTION_YEARS": "5"},
+            "AUDIT_RETENTION_YEARS must be at least 6: the log is evidence, and is kept for six years or longer.",
+        ),
+        ({"AUDIT_RETENTION_YEARS": "six"}, "AUDIT_RETENTION_YEARS must be a number."),
+        (
             {"KEYS_DIR": None},
             "KEYS_DIR is not set: the folder of the installation's keys, outside the database and its backups.",
         ),

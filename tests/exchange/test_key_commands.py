@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection, connections
+from django.db import connections
 from django.utils.timezone import now
 from pytest_django import Settings
 
@@ -34,8 +34,10 @@ from tests.factories.clinics import (
     StaffFactory,
     StaffRoleFactory,
     TeamMemberFactory,
+    said,
 )
 from tests.factories.consent import ConsentFactory
+from tests.factories.crypto import in_nobodys_name
 from tests.factories.patients import PatientFactory, actor_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -62,6 +64,7 @@ class House:
             self.file = write_file(
                 self.clinic.pk, owner.pk, owner.subject_id, Scope.RECORD, [b"recorded " * 10_000]
             )
+            said(self.file)
 
     def open_card(self, name: str) -> Patient:
         return PatientFactory(clinic=self.clinic, by=self.doctor, name=name)
@@ -276,7 +279,7 @@ def test_an_epoch_starts_when_it_is_due_and_not_before(house: House) -> None:
 
 def test_a_value_that_does_not_open_stays_and_the_others_are_moved(house: House) -> None:
     damaged = house.patients.pop("李娜")
-    with acting(house.system), connection.cursor() as cursor:
+    with acting(house.system), in_nobodys_name() as cursor:
         cursor.execute(
             "UPDATE patients_patient SET identity = set_byte(identity, 40, get_byte(identity, 40) # 1) WHERE id = %s",
             [damaged.pk],

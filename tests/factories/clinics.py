@@ -1,12 +1,25 @@
 """Clinics and staff for tests: the dullest valid thing. Every person in them is invented."""
 
 from itertools import count
+from typing import TypeVar
 
+from django.db.models import Model
+
+from audit.actors import unit_or_none
+from audit.services import record
 from clinics.models import CareTeam, Chain, Clinic, StaffRole, TeamMember, User
 from clinics.roles import Role
 from clinics.services import open_clinic
 
+M = TypeVar("M", bound=Model)
 _numbers = count()
+
+
+def said(row: M) -> M:
+    """What is arranged in somebody's name has its event, as everything has."""
+    if unit_or_none() is not None:
+        record("test.arranged", object=row)
+    return row
 
 
 def ChainFactory() -> Chain:
@@ -29,18 +42,20 @@ def an_unsaved_clinic() -> Clinic:
 
 def StaffFactory(*, username: str = "", display_name: str = "林晓") -> User:
     """An account of staff without a role; `StaffRoleFactory(user=…, clinic=…)` gives it one."""
-    return User.objects.create(
-        username=username or f"staff{next(_numbers)}", password="!", display_name=display_name
+    return said(
+        User.objects.create(
+            username=username or f"staff{next(_numbers)}", password="!", display_name=display_name
+        )
     )
 
 
 def StaffRoleFactory(*, user: User, clinic: Clinic, role: Role = Role.DOCTOR) -> StaffRole:
-    return StaffRole.objects.create(user=user, clinic=clinic, role=role)
+    return said(StaffRole.objects.create(user=user, clinic=clinic, role=role))
 
 
 def CareTeamFactory(*, clinic: Clinic, name: str = "") -> CareTeam:
-    return CareTeam.objects.create(clinic=clinic, name=name or f"{next(_numbers)}组")
+    return said(CareTeam.objects.create(clinic=clinic, name=name or f"{next(_numbers)}组"))
 
 
 def TeamMemberFactory(*, team: CareTeam, user: User) -> TeamMember:
-    return TeamMember.objects.create(team=team, user=user)
+    return said(TeamMember.objects.create(team=team, user=user))

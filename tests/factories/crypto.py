@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 from uuid import UUID
 
 from django.db import connection
@@ -37,9 +38,20 @@ def reading(field_sets: Iterable[str] | None = None) -> Iterator[AccessScope]:
         yield scope
 
 
+@contextmanager
+def in_nobodys_name() -> Iterator[Any]:
+    """A cursor beside every unit of work, as somebody with the database has one: what it writes is no deed of the actor in hand."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT coalesce(current_setting('zhizhi.actor', true), '')")
+        (actor,) = cursor.fetchone()
+        cursor.execute("SELECT set_config('zhizhi.actor', '', true)")
+        yield cursor
+        cursor.execute("SELECT set_config('zhizhi.actor', %s, true)", [actor])
+
+
 def damage(table: str, column: str, row_id: UUID, *, byte: int = 40) -> None:
     """Change one bit of a sealed value past the fields, as somebody with the database could: by default of its ciphertext."""
-    with connection.cursor() as cursor:
+    with in_nobodys_name() as cursor:
         cursor.execute(
             f"UPDATE {table} SET {column} = set_byte({column}, %s, get_byte({column}, %s) # 1) WHERE id = %s",
             [byte, byte, row_id],

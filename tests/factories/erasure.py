@@ -33,6 +33,7 @@ from tests.factories.clinics import (
     StaffFactory,
     StaffRoleFactory,
     TeamMemberFactory,
+    said,
 )
 from tests.factories.consent import MONDAY, ConsentFactory
 from tests.factories.followups import HIGH_LDL, file_results, take
@@ -110,11 +111,11 @@ def person_in_care(house: House) -> Patient:
             ConsentFactory(patient, purpose, by=nurse, at=yesterday)
         file_results(patient, by=nurse, ldl=HIGH_LDL)
         give_portal_access(patient, PortalRelation.SELF, house.system, at=yesterday)
-        proxy = User.objects.create_patient_account()
+        proxy = said(User.objects.create_patient_account())
         give_portal_access(patient, PortalRelation.PROXY, house.system, at=yesterday, user=proxy)
         open_chart_to(patient, StaffFactory(), reason=GrantReason.COVER, by=nurse, at=MONDAY)
-        write_file(clinic.pk, patient.pk, patient.subject_id, Scope.CONSENTED, [b"a picture"])
-        write_file(clinic.pk, patient.pk, patient.subject_id, Scope.RECORD, [b"a scan"])
+        said(write_file(clinic.pk, patient.pk, patient.subject_id, Scope.CONSENTED, [b"a picture"]))
+        said(write_file(clinic.pk, patient.pk, patient.subject_id, Scope.RECORD, [b"a scan"]))
     take(clinic)
     claim_due(clinic, MONDAY)
     with acting(nurse, clinic.pk), access(Purpose.CARE, Kind.COMPUTED):

@@ -2,9 +2,16 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from audit.connections import as_owner
+
+# Months that have ended longer ago than the log has to be kept. Nothing here removes them: that is the owner's decision.
+_OVER = """
+SELECT relname FROM pg_class WHERE relispartition AND relkind = 'r' AND relname ~ '^audit_(event|row_change)_[0-9]{6}$'
+   AND to_date(right(relname, 6), 'YYYYMM') + interval '1 month' < now() - make_interval(years => %s) ORDER BY 1
+"""
 
 
 class Command(BaseCommand):
@@ -27,6 +34,9 @@ class Command(BaseCommand):
                 [months, months],
             )
             self.stdout.write(f"{cursor.fetchone()[0]} partitions added")
+            cursor.execute(_OVER, [settings.AUDIT_RETENTION_YEARS])
+            for (partition,) in cursor:
+                self.stdout.write(f"{partition} is older than {settings.AUDIT_RETENTION_YEARS} years")
         for notice in owner.notices:
             self.stderr.write(notice.strip())
         owner.close()

@@ -1,0 +1,94 @@
+"""One row in four houses: saved by nobody's eye, under our log, and under django-auditlog as it comes. Models of the bench alone."""
+
+from typing import Any, ClassVar
+
+from auditlog.registry import auditlog
+from django.apps.registry import Apps
+from django.db import connection, models
+
+from audit.registry import audited
+from crypto.fields import Scope, SealedText
+from crypto.ids import uuid7
+from crypto.managers import SealedManager
+from crypto.models import SealedModel
+
+_apps: Any = Apps()  # not among the product's models: nothing that looks through those finds them
+
+
+class Sealed(SealedModel):
+    """A clear value and a sealed one, which every save changes."""
+
+    clinic_id = models.UUIDField()
+    state = models.TextField()
+    note = SealedText(aad_name="bench.note", scope=Scope.RECORD)
+
+    objects: ClassVar[SealedManager["Sealed"]] = SealedManager()
+
+    class Meta:
+        abstract = True
+
+
+class BareSave(Sealed):
+    """Sealed like ours, and no word of its saves anywhere."""
+
+    class Meta:
+        app_label = "bench"
+        db_table = "bench_save_bare"
+        apps = _apps
+
+    def __str__(self) -> str:
+        return str(self.pk)
+
+
+@audited
+class AuditedSave(Sealed):
+    class Meta:
+        app_label = "bench"
+        db_table = "bench_save_audited"
+        apps = _apps
+
+    def __str__(self) -> str:
+        return str(self.pk)
+
+
+class StockSave(models.Model):
+    """Under django-auditlog as it comes. In clear, so that the package pays for no seal."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7)
+    subject_id = models.UUIDField(default=uuid7)
+    sealed_by_clinic = models.UUIDField()
+    clinic_id = models.UUIDField()
+    state = models.TextField()
+    note = models.TextField()
+
+    class Meta:
+        app_label = "bench"
+        db_table = "bench_save_stock"
+        apps = _apps
+
+    def __str__(self) -> str:
+        return str(self.pk)
+
+
+MODELS: tuple[type[models.Model], ...] = (BareSave, AuditedSave, StockSave)
+
+
+def register_stock() -> None:
+    """As the package's readme has it."""
+    if not auditlog.contains(StockSave):
+        auditlog.register(StockSave)
+
+
+def create_tables() -> None:
+    """As the owner, where they are missing: all under row security, and ours watched."""
+    present = set(connection.introspection.table_names())
+    with connection.schema_editor() as editor:
+        for model in MODELS:
+            table = model._meta.db_table
+            if table in present:
+                continue
+            editor.create_model(model)
+            editor.execute(f"SELECT zhizhi_clinic_only('{table}')")
+        editor.execute(f"SELECT audit_watch('{AuditedSave._meta.db_table}')")
+        editor.execute("GRANT SELECT, INSERT ON auditlog_logentry TO zhizhi_app")
+        editor.execute("GRANT USAGE ON auditlog_logentry_id_seq TO zhizhi_app")
