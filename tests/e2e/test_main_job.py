@@ -212,6 +212,11 @@ def test_the_main_job_from_the_first_sign_in_to_the_verified_log(
     theirs.go("/p/chengdong/results/")
     expect(theirs.page.locator("#main")).to_contain_text("4.35")
     theirs.look("portal results")
+    theirs.go("/p/chengdong/looked/")
+    expect(theirs.page.locator("#main")).to_contain_text("健康管理师")
+    theirs.press(theirs.page.locator("form[action$='/who/'] button").first)
+    expect(theirs.page.locator(".pt-look").first).to_contain_text("林晓")
+    theirs.look("portal who looked")
     planned = (
         "SELECT count(*) FROM followups_message WHERE patient_id = %s AND state IN ('planned', 'queued')"
     )
