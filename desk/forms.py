@@ -1,14 +1,18 @@
 """What staff choose on the pages that show several apps at once."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
+from zoneinfo import available_timezones
 
 from django import forms
 from django.db import models
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from audit.alarms import LONGEST_REASON, MOST_COUNTED, SHORTEST_REASON, AlarmDecision
+from audit.errors import LimitsRefused
+from audit.limits import BOUNDS, MOST_OPEN, Limits
 from clinics.models import User
 from patients.choices import RevealReason
 
@@ -68,3 +72,70 @@ class AbsenceForm(forms.Form):
         if first and last and last < first:
             self.add_error("last_on", _("The last day comes before the first."))
         return self.cleaned_data
+
+
+DAYS: Final = (
+    (0, _("Monday")),
+    (1, _("Tuesday")),
+    (2, _("Wednesday")),
+    (3, _("Thursday")),
+    (4, _("Friday")),
+    (5, _("Saturday")),
+    (6, _("Sunday")),
+)
+LIMIT_NAMES: Final[dict[str, Any]] = {name: bounds.words for name, bounds in BOUNDS.items()} | {
+    "opens": _("Opens at"),
+    "closes": _("Closes at"),
+    "open_days": _("Open on"),
+    "time_zone": _("Time zone"),
+}
+
+
+class LimitsForm(forms.Form):
+    """What stays silent at most. Every number has a floor and a ceiling, so that no rule can be switched off."""
+
+    opens = forms.TimeField(
+        label=LIMIT_NAMES["opens"], widget=forms.TimeInput(attrs={"type": "time"}, format="%H:%M")
+    )
+    closes = forms.TimeField(
+        label=LIMIT_NAMES["closes"], widget=forms.TimeInput(attrs={"type": "time"}, format="%H:%M")
+    )
+    open_days = forms.TypedMultipleChoiceField(
+        label=LIMIT_NAMES["open_days"], choices=DAYS, coerce=int, widget=forms.CheckboxSelectMultiple
+    )
+    time_zone = forms.ChoiceField(
+        label=LIMIT_NAMES["time_zone"],
+        choices=lambda: [(zone, zone) for zone in sorted(available_timezones())],
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name, bounds in BOUNDS.items():
+            self.fields[name] = forms.IntegerField(
+                label=str(bounds.words)[:1].upper() + str(bounds.words)[1:],
+                min_value=bounds.lowest,
+                max_value=bounds.highest,
+                help_text=gettext("%(lowest)s to %(highest)s; %(default)s unless somebody says otherwise")
+                % {"lowest": bounds.lowest, "highest": bounds.highest, "default": bounds.default},
+            )
+
+    @property
+    def numbers(self) -> list[forms.BoundField]:
+        return [self[name] for name in BOUNDS]
+
+    def clean(self) -> dict[str, Any]:
+        given: dict[str, Any] = super().clean() or {}
+        if not self.errors:
+            try:
+                self.limits = Limits(**given | {"open_days": tuple(sorted(given["open_days"]))})
+            except LimitsRefused:  # the numbers and the days are right by now, so it is the hours
+                hours = MOST_OPEN.total_seconds() // 3600
+                self.add_error(
+                    "closes",
+                    gettext("A clinic is open for %(hours)d hours a day at most.") % {"hours": hours},
+                )
+        return given
+
+    @classmethod
+    def showing(cls, limits: Limits) -> "LimitsForm":
+        return cls(initial={name: getattr(limits, name) for name in LIMIT_NAMES})

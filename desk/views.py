@@ -23,8 +23,8 @@ from clinics.roles import Permission
 from crypto.reading import Unreadable, shown
 from desk.alarms import AlarmQuestion, AlarmState, alarm_board
 from desk.errors import NotRevealed
-from desk.forms import DecisionForm, RevealForm, RevealPart
-from desk.limits import LimitsForm, changes_of
+from desk.forms import DecisionForm, LimitsForm, RevealForm, RevealPart
+from desk.limits import changes_of
 from desk.queries import chart_head, ending_permissions, week_of
 from followups.queries import workbench as workbench_of
 from patients.choices import RevealReason

@@ -320,7 +320,9 @@ class Walk:
         officer.post("/accounts/login/", {"login": self.world.officer, "password": self.world.password})
         self.expect(officer.get("/alarms/").status == 200, "alarms")
         for typed in self.flock.typed:
-            officer.post("/alarms/", {"alarm": typed, "decision": typed})
+            officer.post("/alarms/", {"alarm": typed, "decision": typed, "note": typed})
+            refused = officer.post("/alarms/limits/", {"opens": typed, "denials": typed, "time_zone": typed})
+            self.expect(refused.status == 200, "limits of the alarms")
 
     def _keys_change(self) -> None:
         """A new epoch, in another suite, a copy of the key tables, and somebody is erased."""

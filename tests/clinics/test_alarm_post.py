@@ -71,10 +71,12 @@ def test_a_privacy_officer_gets_one_letter_in_both_languages_that_names_nobody(l
 
     assert post_letters(east.pk, timezone.now()) == 1
     (letter,) = arrived(letterbox)
-    text = letter.get_body(("plain",)).get_content()
+    body = letter.get_body(("plain",))
+    assert body is not None
+    text = body.get_content()
     assert (letter["To"], letter["Subject"].strip()) == (
         "officer@mailbox.invalid",
-        "2 条警报待决定 / 2 alarms wait for a decision",
+        "2 条警报待处理 / 2 alarms wait for a decision",
     )
     assert east.name in text
     assert "/alarms/" in text
