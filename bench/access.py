@@ -8,7 +8,7 @@ the whole page by gunicorn, beside a bare view that returns the same bytes as on
 
 from collections.abc import Callable
 from functools import partial
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from django.conf import settings
@@ -41,6 +41,7 @@ GOALS: Final = {
 }
 FEW, SMALL, FULL = 10_000, 50_000, 1_000_000
 REQUESTS: Final = 150
+BARE_CARE: Final = "INSERT INTO bench_care SELECT uuidv7(), %s, now(), NULL, %s, %s, NULL, %s"
 
 
 def run(report: Report, *, full: bool) -> None:
@@ -81,7 +82,10 @@ def _compare_pages(report: Report, crowd: Crowd, *, rounds: int) -> None:
         "all": Patient.objects.filter(clinic_id=clinic_id, restricted_at=None).count,
     }
     report.ratio("access.count.sees5000", race(counts, rounds=rounds, warm_ups=1), "ours", "all")
-    bounded = {**counts, "ours": partial(count_of_visible, crowd.viewers[2].actor, clinic_id)}
+    bounded: dict[str, Callable[[], object]] = {
+        **counts,
+        "ours": partial(count_of_visible, crowd.viewers[2].actor, clinic_id),
+    }
     report.ratio("access.count.sees500000_bounded", race(bounded, rounds=rounds, warm_ups=1), "ours", "all")
 
 
@@ -106,6 +110,7 @@ def _write(report: Report, crowd: Crowd) -> None:
     """What one care relationship costs with its right and its row change, beside a row of the same shape that nothing watches."""
     show(crowd.clinic.pk)
     patient = _unfiltered(crowd.clinic.pk)[0]
+    values: list[Any] = ["covering", crowd.clinic.pk, patient.pk, crowd.viewers[0].twin.pk]
     row = {"clinic_id": crowd.clinic.pk, "patient": patient, "staff": crowd.viewers[0].twin}
 
     def care() -> None:
@@ -117,13 +122,8 @@ def _write(report: Report, crowd: Crowd) -> None:
 
     def bare() -> None:
         with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(
-                "INSERT INTO bench_care SELECT uuidv7(), %s, now(), NULL, %s, %s, NULL, %s", _values()
-            )
+            cursor.execute(BARE_CARE, values)
             transaction.set_rollback(True)
-
-    def _values() -> list[object]:
-        return ["covering", row["clinic_id"], patient.pk, crowd.viewers[0].twin.pk]
 
     with connection.cursor() as cursor:
         cursor.execute(

@@ -65,7 +65,7 @@ class Home:
     clinic: Clinic
     team: CareTeam
     manager: User
-    doctor: User | None
+    doctor: User | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -230,7 +230,9 @@ def forms_of_apps() -> Iterator[type[forms.Form]]:
     for app in apps.get_app_configs():
         if not Path(app.path).is_relative_to(settings.BASE_DIR) or ".venv" in app.path:
             continue
-        for path in sorted(Path(app.path).glob("*forms.py")):
+        for path in sorted(Path(app.path).glob("*.py")):
+            if "(forms.Form)" not in path.read_text("utf-8"):
+                continue
             name = f"{app.name}.{path.stem}"
             for _name, found in inspect.getmembers(import_module(name), inspect.isclass):
                 if issubclass(found, forms.Form) and found.__module__ == name:
