@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from audit.events import Draft
     from audit.relations import Standing
 
-ActorKind = Literal["staff", "patient", "system", "anonymous"]
+ActorKind = Literal["staff", "integration", "patient", "system", "anonymous"]
 FIELD_SETS = frozenset(
     {"identity", "contact", "clinical", "psychological", "genetic", "finance", "marketing", "log"}
 )
@@ -36,6 +36,11 @@ class Actor:
     user_id: UUID | None = None
     on_behalf_of: str = ""
     roles: tuple[str, ...] = ()
+
+    @property
+    def is_at_work(self) -> bool:
+        """A member of staff, or a program that works in the clinic as one: both see whom they care for."""
+        return self.kind in ("staff", "integration")
 
 
 def system_actor(name: str, clinic_id: UUID | None) -> Actor:

@@ -63,3 +63,52 @@ class TeamNameTaken(ClinicError):
 
     status = HTTPStatus.CONFLICT
     message = _("There is a team of this name already.")
+
+
+class NotSignedIn(ClinicError):
+    """The API was asked by nobody: no session, and no token."""
+
+    status = HTTPStatus.UNAUTHORIZED
+    message = _("Sign in, or send a token: Authorization: Bearer …")
+
+
+class TokenRefused(ClinicError):
+    """The token is unknown, expired or ended, or whoever it stands for may not act here any more. Nobody is told which."""
+
+    status = HTTPStatus.UNAUTHORIZED
+    message = _("This token is not valid, or not valid any more.")
+
+
+class OutsideToken(ClinicError):
+    """The token was not made for this: its scopes, or the purposes of its integration, leave it out."""
+
+    status = HTTPStatus.FORBIDDEN
+    message = _("This token was not made for this. Ask whoever made it for another one.")
+
+
+class SecondFactorNeeded(ClinicError):
+    """Staff without a second factor reach nothing but setting one up."""
+
+    status = HTTPStatus.FORBIDDEN
+    message = _("Set up a second factor first, on the page of your account.")
+
+
+class SessionLocked(ClinicError):
+    """The browser's session is locked: its person unlocks it on a page."""
+
+    status = HTTPStatus.LOCKED
+    message = _("The session is locked. Unlock it on a page first.")
+
+
+class TokensFull(ClinicError):
+    """An account has as many living tokens as anybody can keep in mind."""
+
+    status = HTTPStatus.CONFLICT
+    message = _("This account has twenty tokens. End one of them first.")
+
+
+class TooManyRequests(ClinicError):
+    """Too many requests came from one account or one address within a minute."""
+
+    status = HTTPStatus.TOO_MANY_REQUESTS
+    message = _("Too many requests in one minute. Please wait a minute and try again.")

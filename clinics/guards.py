@@ -3,8 +3,8 @@
 Every view of the project carries one of these; a test walks the URLs and fails the build for a view without.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 from uuid import UUID
 
@@ -16,8 +16,9 @@ from audit.kinds import Kind
 from audit.purposes import Purpose
 from clinics.models import Clinic, StaffRole
 from clinics.roles import Permission
+from clinics.scopes import ApiScope
 
-Audience = Literal["staff", "account", "visitor", "patient", "portal_entry", "public"]
+Audience = Literal["staff", "account", "visitor", "patient", "portal_entry", "public", "api"]
 View = TypeVar("View", bound=Callable[..., HttpResponseBase])
 
 
@@ -33,13 +34,22 @@ class ClinicRequest(HttpRequest):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageGuard:
-    """`purpose` None means that the page opens nothing sealed: without a scope an opening is refused."""
+    """`purpose` None means that the page opens nothing sealed: without a scope an opening is refused.
+
+    `scope` is what a token must say beside the permission; `methods` are the guards of an address of the API, by HTTP method.
+    """
 
     audience: Audience
     purpose: Purpose | None = None
     kind: Kind = Kind.VIEWED
     permission: Permission | None = None
     before_second_factor: bool = False
+    scope: ApiScope | None = None
+    methods: "Mapping[str, PageGuard]" = field(default_factory=dict)
+
+    def of(self, method: str) -> "PageGuard":
+        """The guard of one method, where an address of the API has several."""
+        return self.methods.get("GET" if method == "HEAD" else method, self)
 
 
 def guard_of(view: object) -> PageGuard | None:

@@ -27,6 +27,7 @@ from audit.services import record_denial
 from clinics import queries
 from clinics.accounts import idle
 from clinics.accounts.factors import is_last_factor, needs_second_factor
+from clinics.api.placing import place as place_machine
 from clinics.errors import LastFactor, NoClinic, NoSuchPage, NotAllowed
 from clinics.guards import PageGuard, guard_of
 from clinics.models import Clinic, User, UserKind
@@ -100,6 +101,8 @@ class UnitOfWork:
         except Resolver404:
             return self.get_response(request)
         guard = guard_of(match.func)
+        if guard is not None:
+            guard = guard.of(request.method or "")
         if guard and guard.audience == "public":
             return self.get_response(request)  # knows nobody and opens nothing: no unit of work
         try:
@@ -116,6 +119,9 @@ class UnitOfWork:
         """Sets clinic, actor, roles and permissions on the request. Raises the refusal, or answers with a redirect."""
         request.clinic, request.roles, request.permissions = None, [], frozenset()
         request.actor = queries.anonymous_actor(None)
+        if guard is not None and guard.audience == "api":
+            place_machine(request, match.view_name, guard, self._place_staff)
+            return None
         if request.user.is_authenticated and (stopped := idle.watch(request, match.view_name)):
             return stopped
         user = request.user

@@ -15,6 +15,7 @@ from audit.acting import acting
 from audit.actors import system_actor
 from audit.services import record
 from clinics.roles import Role
+from clinics.scopes import ApiScope, words_of
 from crypto.ids import uuid7
 
 
@@ -68,6 +69,7 @@ class Clinic(models.Model):
 class UserKind(models.TextChoices):
     STAFF = "staff", _("Staff")
     PATIENT = "patient", _("Patient")
+    INTEGRATION = "integration", _("Integration")
 
 
 class UserManager(BaseUserManager["User"]):
@@ -88,14 +90,20 @@ class UserManager(BaseUserManager["User"]):
         """An account that says nothing: a random name, no password. Whose it is stands in PortalAccess."""
         return self.create_user(f"patient-{uuid.uuid4().hex}", kind=UserKind.PATIENT)
 
+    def create_integration_account(self, name: str) -> "User":
+        """An account nobody signs in with. `name` is what the program is called: a laboratory, an appointment desk."""
+        return self.create_user(
+            f"integration-{uuid.uuid4().hex}", kind=UserKind.INTEGRATION, display_name=name
+        )
+
 
 class User(AbstractBaseUser, PermissionsMixin):
-    """Whoever signs in. Staff have a name to show; a patient's account has none."""
+    """Whoever signs in. Staff have a name to show; a patient's account has none; an integration only ever has tokens."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     username = models.CharField(_("user name"), max_length=64, unique=True)
     display_name = models.CharField(_("name"), max_length=40, blank=True)
-    kind = models.CharField(_("kind"), max_length=8, choices=UserKind.choices, default=UserKind.STAFF)
+    kind = models.CharField(_("kind"), max_length=11, choices=UserKind.choices, default=UserKind.STAFF)
     is_staff = models.BooleanField(_("may open Django admin"), default=False)
     is_active = models.BooleanField(_("active"), default=True)
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
@@ -111,8 +119,13 @@ class User(AbstractBaseUser, PermissionsMixin):
             models.CheckConstraint(
                 name="patient_account_says_nothing",
                 condition=models.Q(kind=UserKind.STAFF)
+                | models.Q(kind=UserKind.INTEGRATION)
                 | models.Q(display_name="", is_staff=False, is_superuser=False, sealed_email=""),
-            )
+            ),
+            models.CheckConstraint(
+                name="integration_opens_no_admin",
+                condition=~models.Q(kind=UserKind.INTEGRATION) | models.Q(is_staff=False, is_superuser=False),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -251,3 +264,112 @@ class SpecialDay(models.Model):
 
     def __str__(self) -> str:
         return f"{self.day} @ {self.clinic_id}"
+
+
+class Integration(models.Model):
+    """A program that works in one clinic by tokens: what it may do, for which purposes, and which values open for it.
+
+    `scopes`, `purposes` and `field_sets` are words of fixed lists with a space between. Whom it sees is decided as for
+    everybody: by the care teams it is in and the charts it was granted.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    user = models.OneToOneField(User, models.PROTECT, related_name="integration", verbose_name=_("account"))
+    clinic = models.ForeignKey(Clinic, models.PROTECT, related_name="integrations", verbose_name=_("clinic"))
+    scopes = models.CharField(_("may"), max_length=255)
+    purposes = models.CharField(_("for"), max_length=255)
+    field_sets = models.CharField(_("opens"), max_length=255, blank=True)
+    made_at = models.DateTimeField(_("made at"))
+    ended_at = models.DateTimeField(_("ended at"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("integration")
+        verbose_name_plural = _("integrations")
+        constraints = [
+            models.CheckConstraint(
+                name="integration_may_something_for_some_purpose",
+                condition=~models.Q(scopes="") & ~models.Q(purposes=""),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"integration {self.pk}"
+
+    @property
+    def may(self) -> list[str]:
+        """What it may, as people read it."""
+        return [str(scope.label) for scope in ApiScope if scope.value in words_of(self.scopes)]
+
+
+class ApiToken(models.Model):
+    """What a program shows instead of a session. Only a keyed digest of it is kept; it was shown once, when it was made."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    user = models.ForeignKey(User, models.CASCADE, related_name="api_tokens", verbose_name=_("account"))
+    clinic = models.ForeignKey(Clinic, models.CASCADE, related_name="+", verbose_name=_("clinic"))
+    label = models.CharField(_("what it is for"), max_length=40)
+    digest = models.BinaryField(_("digest"), max_length=32, unique=True)
+    scopes = models.CharField(_("may"), max_length=255)
+    made_at = models.DateTimeField(_("made at"))
+    made_by = models.ForeignKey(User, models.PROTECT, related_name="+", verbose_name=_("made by"))
+    expires_at = models.DateTimeField(_("expires at"))
+    ended_at = models.DateTimeField(_("ended at"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("token")
+        verbose_name_plural = _("tokens")
+        constraints = [
+            models.CheckConstraint(name="api_token_may_something", condition=~models.Q(scopes="")),
+            models.CheckConstraint(
+                name="api_token_expires", condition=models.Q(expires_at__gt=models.F("made_at"))
+            ),
+        ]
+        indexes = [models.Index(fields=["user", "-made_at"], name="api_token_of_account")]
+
+    def __str__(self) -> str:
+        return f"token {self.pk}"
+
+    @property
+    def scope_set(self) -> frozenset[str]:
+        return words_of(self.scopes)
+
+    @property
+    def may(self) -> list[str]:
+        """What it may, as people read it."""
+        return [str(scope.label) for scope in ApiScope if scope.value in self.scope_set]
+
+
+class ApiTokenUse(models.Model):
+    """When a token last opened the door, to some minutes: beside the token, whose own row is watched by the log."""
+
+    token = models.OneToOneField(ApiToken, models.CASCADE, primary_key=True, related_name="use")
+    last_used_at = models.DateTimeField(_("last used at"))
+
+    class Meta:
+        verbose_name = _("use of a token")
+        verbose_name_plural = _("uses of tokens")
+
+    def __str__(self) -> str:
+        return f"use of {self.token_id}"
+
+
+class ApiRepeat(models.Model):
+    """A deed done over the API under a repeat key, for a day: the same request again finds what it had made.
+
+    Keys and bodies are kept as keyed digests; `made` names what came of it.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    clinic = models.ForeignKey(Clinic, models.CASCADE, related_name="+", verbose_name=_("clinic"))
+    key_digest = models.BinaryField(_("repeat key"), max_length=32)
+    body_digest = models.BinaryField(_("request"), max_length=32)
+    made = models.UUIDField(_("what was made"), null=True)
+    at = models.DateTimeField(_("at"))
+
+    class Meta:
+        verbose_name = _("repeat key")
+        verbose_name_plural = _("repeat keys")
+        constraints = [models.UniqueConstraint(fields=["clinic", "key_digest"], name="api_repeat_once")]
+
+    def __str__(self) -> str:
+        return f"repeat {self.pk}"

@@ -8,8 +8,10 @@ from django.utils import timezone
 
 from audit.actors import Actor
 from audit.models import SYSTEM_LOG
-from clinics.models import CareTeam, Clinic, StaffRole, User, UserKind, holds_at
+from clinics.errors import NoSuchPage
+from clinics.models import ApiToken, CareTeam, Clinic, Integration, StaffRole, User, UserKind, holds_at
 from clinics.roles import PATIENT_FIELD_SETS, Permission, Role, field_sets_of, permissions_of
+from clinics.scopes import words_of
 
 
 def active_clinics() -> QuerySet[Clinic]:
@@ -79,3 +81,44 @@ def teams_of(user_id: UUID, clinic_id: UUID, *, at: datetime | None = None) -> Q
     moment = at or timezone.now()
     member = Q(teammember__user_id=user_id) & holds_at(moment, "teammember__")
     return CareTeam.objects.filter(member, holds_at(moment), clinic_id=clinic_id).order_by("name")
+
+
+def tokens_of(user: User, clinic: Clinic) -> list[ApiToken]:
+    """The account's tokens for one clinic, the newest first, ended ones too; with their last use."""
+    return list(
+        ApiToken.objects.filter(user=user, clinic=clinic).select_related("use").order_by("-made_at", "pk")
+    )
+
+
+def tokens_in(clinic: Clinic, at: datetime) -> list[ApiToken]:
+    """Everybody's tokens that open something in the clinic now."""
+    living = ApiToken.objects.filter(clinic=clinic, ended_at=None, expires_at__gt=at)
+    return list(living.select_related("use", "user").order_by("user__display_name", "-made_at"))
+
+
+def integrations_of(clinic: Clinic) -> list[Integration]:
+    """The programs of the clinic, those that work here before those that did."""
+    return list(
+        Integration.objects.filter(clinic=clinic)
+        .select_related("user")
+        .order_by("-ended_at", "user__display_name", "pk")
+    )
+
+
+def integration_for(clinic: Clinic, integration_id: UUID) -> Integration:
+    """Raises NoSuchPage, also for a program of another clinic."""
+    found = Integration.objects.filter(clinic=clinic, pk=integration_id).select_related("user").first()
+    if found is None:
+        raise NoSuchPage
+    return found
+
+
+def integration_actor(integration: Integration) -> Actor:
+    """A program at work in its clinic, with what it was given to open."""
+    return Actor(
+        ref=f"user:{integration.user_id}",
+        kind="integration",
+        clinic_id=integration.clinic_id,
+        field_sets=words_of(integration.field_sets),
+        user_id=integration.user_id,
+    )

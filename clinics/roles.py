@@ -53,6 +53,7 @@ class Permission(StrEnum):
     DECIDE_ALARMS = "decide_alarms"
     MANAGE_ACCOUNTS = "manage_accounts"
     SET_ALARM_LIMITS = "set_alarm_limits"
+    MANAGE_INTEGRATIONS = "manage_integrations"
 
 
 class Reach(StrEnum):

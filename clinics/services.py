@@ -13,6 +13,7 @@ from audit.wrote import wrote_rows
 from clinics.models import CareTeam, Chain, Clinic, StaffRole, TeamMember, User
 from clinics.roles import Role
 from clinics.sessions import end_sessions
+from clinics.tokens import end_tokens
 from crypto.ids import uuid7
 from crypto.services import open_clinic_keys
 
@@ -68,6 +69,7 @@ def join_team(
 def close_account(user: User) -> None:
     """Nobody signs in with it again, and whoever is signed in with it is signed out. Twice changes nothing."""
     end_sessions(user.pk)
+    end_tokens(user.pk, at=now())
     if user.is_active:
         user.is_active = False
         user.save(update_fields=["is_active"])

@@ -7,8 +7,12 @@ from django.db import DatabaseError
 from django.utils import timezone
 
 from audit import attribution, watch
+from audit.acting import acting
+from audit.actors import system_actor
 from audit.letters import post_letters
 from clinics.accounts import notices
+from clinics.api.repeats import forget_old_repeats
+from clinics.models import Clinic
 from clinics.queries import watched_logs
 from clinics.sessions import forget_ended_sessions
 from crypto.errors import ClinicError
@@ -26,6 +30,14 @@ def forget_sessions() -> None:
 def send_notices() -> None:
     """Twice a minute: what owners of accounts should hear goes to their mail."""
     notices.send_notices()
+
+
+@shared_task(ignore_result=True)
+def forget_repeats() -> None:
+    """Once an hour: what was done over the API a day ago is done anew when it is asked for again."""
+    for clinic in Clinic.objects.order_by("code"):
+        with acting(system_actor("api", clinic.pk)):
+            forget_old_repeats(clinic, timezone.now())
 
 
 @shared_task(ignore_result=True)

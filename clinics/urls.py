@@ -1,6 +1,6 @@
 from django.urls import path
 
-from clinics import team_views, views
+from clinics import team_views, token_views, views
 from clinics.accounts import staff_views
 from clinics.accounts import views as account_views
 
@@ -27,4 +27,20 @@ urlpatterns = [
     path("clinic/teams/<uuid:team_id>/", team_views.team, name="team"),
     path("clinic/teams/<uuid:team_id>/dissolve/", team_views.dissolve, name="dissolve"),
     path("clinic/teams/<uuid:team_id>/<uuid:user_id>/leave/", team_views.leave_team, name="leave_team"),
+    path("account/tokens/", token_views.tokens, name="tokens"),
+    path("account/tokens/new/", token_views.new_token, name="new_token"),
+    path("account/tokens/<uuid:token_id>/end/", token_views.end_own_token, name="end_own_token"),
+    path("integrations/", token_views.integrations, name="integrations"),
+    path("integrations/<uuid:integration_id>/", token_views.integration, name="integration"),
+    path(
+        "integrations/<uuid:integration_id>/tokens/new/",
+        token_views.new_integration_token,
+        name="new_integration_token",
+    ),
+    path(
+        "integrations/<uuid:integration_id>/end/",
+        token_views.end_integration_at_once,
+        name="end_integration",
+    ),
+    path("integrations/tokens/<uuid:token_id>/end/", token_views.end_any_token, name="end_any_token"),
 ]

@@ -6,7 +6,9 @@ from http import HTTPStatus
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
+from django.views.defaults import server_error as django_server_error
 
+from clinics.api.problems import is_api, problem_of, server_problem
 from clinics.errors import NoSuchPage
 from crypto.errors import ClinicError
 
@@ -24,7 +26,9 @@ class EdgeMiddleware:
 
 
 def refusal(request: HttpRequest, error: ClinicError) -> HttpResponse:
-    """The page, or for htmx the fragment, that says no."""
+    """The page, for htmx the fragment, and for machines the problem details, that say no."""
+    if is_api(request):
+        return problem_of(error)
     return _page(request, error.status, str(error.message))
 
 
@@ -37,6 +41,11 @@ def _page(request: HttpRequest, status: HTTPStatus, message: str) -> HttpRespons
 def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Django's handler404: the same page as for what exists but is not for this account."""
     return refusal(request, NoSuchPage())
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Django's handler500, for machines in their own words."""
+    return server_problem() if is_api(request) else django_server_error(request)
 
 
 def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:

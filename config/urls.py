@@ -28,8 +28,10 @@ urlpatterns = [
     path("", include("followups.urls")),
     path("import/", include("exchange.urls")),
     path("p/<clinic:clinic_code>/", include("portal.urls")),
+    path("api/v1/", include("config.api")),
     path("accounts/", include("allauth.urls")),
     path("admin/", admin.site.urls),
     path("health/", health, name="health"),
 ]
 handler404 = "config.edge.page_not_found"
+handler500 = "config.edge.server_error"

@@ -18,15 +18,16 @@ from audit.kinds import Kind
 from audit.purposes import Purpose
 from clinics.guards import ClinicRequest, staff_page
 from clinics.roles import Permission
-from consent.choices import ExpressedBy, GivenThrough, Method, StartedBy
-from consent.codes import redeem_code, send_code
+from consent.choices import GivenThrough, Method
+from consent.codes import send_code
 from consent.errors import CodeTooSoon, CodeWrong, GuardianNeeded, NoPhone
 from consent.forms import RecordForm
 from consent.models import ConsentNotice
 from consent.notices import ITEMS
 from consent.purposes import PurposeRule, rule_of
 from consent.queries import PurposeStanding, history_of, states_of, was_recorded
-from consent.services import current_notices, record_answers, withdraw_consent, would_stop
+from consent.said import record_said
+from consent.services import current_notices, withdraw_consent, would_stop
 from crypto.errors import SealBroken
 from patients.models import Patient
 from patients.queries import patient_for
@@ -181,25 +182,8 @@ def _save(
     at: datetime,
 ) -> bool:
     """Records the answers. False when the form has to say something first."""
-    data = form.cleaned_data
     try:
-        if data["method"] == Method.OTP:
-            redeem_code(patient, data["code"], at)
-        record_answers(
-            patient,
-            form.answers(),
-            notices=notices,
-            method=Method(data["method"]),
-            expressed_by=ExpressedBy(data["expressed_by"]),
-            given_through=GivenThrough.PAPER if data["method"] == Method.PAPER else GivenThrough.DESK,
-            started_by={
-                s.rule.purpose: StartedBy.PERSON if s.ask_again_on else StartedBy.CLINIC for s in form.asked
-            },
-            by=request.actor,
-            at=at,
-            idem_key=str(data["form_token"]),
-            evidence=data["witness"] or None,
-        )
+        record_said(patient, form, notices=notices, by=request.actor, at=at)
     except CodeWrong as error:
         form.add_error("code", str(error.message))
     except GuardianNeeded as error:

@@ -192,6 +192,12 @@ def open_count(actor: Actor, clinic_id: UUID, at: datetime | None = None) -> int
     return _pending(actor, clinic_id).filter(mine)[:MOST_COUNTED].count()
 
 
+def visible_follow_ups(actor: Actor, clinic_id: UUID) -> QuerySet[FollowUp]:
+    """Every to-do of the patients the actor sees, whatever became of it, with its pathway and without what is sealed."""
+    seen = FollowUp.objects.filter(clinic_id=clinic_id, patient__in=visible_patients(actor, clinic_id))
+    return seen.select_related("enrolment").defer("note", "enrolment__why")
+
+
 def follow_up_for(actor: Actor, follow_up_id: UUID) -> FollowUp:
     """The to-do, if its patient is one the actor may see. Raises FollowUpNotFound, the same for missing and forbidden."""
     if actor.clinic_id is None:

@@ -1,5 +1,6 @@
 """What staff do with to-dos: take one from the pool, write down what came of it."""
 
+from collections.abc import Callable
 from datetime import date, datetime
 from uuid import UUID
 
@@ -37,10 +38,12 @@ def complete_follow_up(
     note: str = "",
     read_back: bool | None = None,
     again_on: date | None = None,
+    unchanged: Callable[[], None] | None = None,
 ) -> FollowUp:
     """Write down what came of a to-do. An ending outcome closes it and opens the next steps; any other is one more try.
 
     A note takes the place of the one before, also of one that cannot be read, which the log then says.
+    `unchanged` is called when the rows are locked: it raises where the caller had read another version of them.
     `again_on` is the day agreed, or the day to call again. Told a critical result, `read_back` says whether the person
     repeated it. Raises FollowUpNotFound, AlreadyClosed.
     """
@@ -49,6 +52,8 @@ def complete_follow_up(
     need = Need(patient_id=seen.patient_id, purpose=Purpose.FOLLOWUP)
     permitted = purpose is Purpose.CARE or pass_gate([need], at)[need].allowed
     patient, enrolment, follow_up = _locked(seen)
+    if unchanged is not None:
+        unchanged()
     if follow_up.state not in PENDING:
         raise AlreadyClosed(str(follow_up.pk))
     follow_up.outcome = outcome

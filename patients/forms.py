@@ -33,7 +33,38 @@ class TypedForm(forms.Form):
     typed = forms.CharField(required=False, max_length=LONGEST_QUERY)
 
 
-class OpenCardForm(forms.Form):
+class ContactForm(forms.Form):
+    """How somebody is reached; the card asks the same, and keeps the same rules."""
+
+    phone = forms.CharField(
+        label=_("Phone"),
+        max_length=32,
+        required=False,
+        widget=forms.TextInput(attrs={"autocomplete": "off", "inputmode": "tel", "class": "zz-num"}),
+    )
+    phone_owner = forms.ChoiceField(label=_("Whose number is it"), choices=PhoneOwner.choices, required=False)
+    email = forms.EmailField(
+        label=_("E-mail"),
+        max_length=120,
+        required=False,
+        widget=forms.EmailInput(attrs={"autocomplete": "off"}),
+    )
+
+    def clean_phone(self) -> str | None:
+        typed = self.cleaned_data["phone"]
+        if not typed:
+            return None
+        try:
+            return read_phone(typed)
+        except PhoneInvalid as error:
+            raise forms.ValidationError(str(error.message)) from error
+
+    def sent(self) -> dict[str, Any]:
+        """What was sent at all, of a form that is valid; the rest stays as it is."""
+        return {name: value for name, value in self.cleaned_data.items() if name in self.data}
+
+
+class OpenCardForm(ContactForm):
     """The fewest fields the purpose needs: a name, and an ID number or a birth date with sex."""
 
     name = forms.CharField(
@@ -61,20 +92,8 @@ class OpenCardForm(forms.Form):
         help_text=_("Not needed with an ID number."),
         widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
     )
-    phone = forms.CharField(
-        label=_("Phone"),
-        max_length=32,
-        required=False,
-        widget=forms.TextInput(attrs={"autocomplete": "off", "inputmode": "tel", "class": "zz-num"}),
-    )
     phone_owner = forms.ChoiceField(
         label=_("Whose number is it"), choices=PhoneOwner.choices, initial=PhoneOwner.SELF
-    )
-    email = forms.EmailField(
-        label=_("E-mail"),
-        max_length=120,
-        required=False,
-        widget=forms.EmailInput(attrs={"autocomplete": "off"}),
     )
     twin_reason = forms.ChoiceField(
         label=_("Why is this somebody else?"),
@@ -101,15 +120,6 @@ class OpenCardForm(forms.Form):
         except IdNumberInvalid as error:
             raise forms.ValidationError(str(error.explanation), code=error.flaw.value) from error
         return self.papers.number
-
-    def clean_phone(self) -> str | None:
-        typed = self.cleaned_data["phone"]
-        if not typed:
-            return None
-        try:
-            return read_phone(typed)
-        except PhoneInvalid as error:
-            raise forms.ValidationError(str(error.message)) from error
 
     def clean_birth_date(self) -> date | None:
         born: date | None = self.cleaned_data["birth_date"]

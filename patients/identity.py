@@ -164,3 +164,11 @@ def mask_id_number(number: str | None) -> str:
     if len(number) != 18:
         return HIDDEN * 4 + number[-2:] if len(number) > 4 else HIDDEN * 4
     return number[:3] + HIDDEN * 11 + number[-4:]
+
+
+def mask_email(address: str | None) -> str:
+    """w***@example.com: the first character, and where it leads."""
+    if not address:
+        return ""
+    local, _at, domain = address.partition("@")
+    return f"{local[:1]}{HIDDEN * 3}@{domain}"

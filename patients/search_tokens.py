@@ -16,6 +16,23 @@ def write_tokens(patient: Patient, parts: Mapping[str, str | None]) -> None:
     person = PatientSearchPerson.objects.create(
         clinic_id=patient.clinic_id, subject_id=patient.subject_id, patient=patient
     )
+    _insert(patient, person, parts)
+
+
+def rewrite_tokens(patient: Patient, parts: Mapping[str, str | None]) -> None:
+    """Make a patient findable by the parts of their identity as they are now, and by nothing they were.
+
+    All of them, in every key version: while tokens are rebuilt, who has one of a version has all of it.
+    """
+    # the walk that rebuilds tokens locks the same row
+    person = PatientSearchPerson.objects.select_for_update(no_key=True).get(
+        clinic_id=patient.clinic_id, subject_id=patient.subject_id
+    )
+    PatientSearch.objects.filter(search_id=person.pk).delete()
+    _insert(patient, person, parts)
+
+
+def _insert(patient: Patient, person: PatientSearchPerson, parts: Mapping[str, str | None]) -> None:
     PatientSearch.objects.bulk_create(
         [
             PatientSearch(

@@ -7,6 +7,13 @@ from django.utils.translation import gettext_lazy as _
 from crypto.errors import ClinicError
 
 
+class ObservationNotFound(ClinicError):
+    """The patient has no such result, or not for this reader."""
+
+    status = HTTPStatus.NOT_FOUND
+    message = _("There is no such result here.")
+
+
 class ReportRefused(ClinicError):
     """The report cannot be filed; nothing was changed."""
 

@@ -34,7 +34,7 @@ def results_table(actor: Actor, patient: Patient, *, days: int = DAYS_SHOWN) -> 
         return table_of([], older=False)
     shown = found[:days]
     rows = Observation.objects.of(patient.pk).filter(taken_at__date__gte=shown[-1])
-    return table_of(_opened(actor, patient, rows), older=len(found) > days)
+    return table_of(opened_results(actor, patient, rows), older=len(found) > days)
 
 
 def latest_results(actor: Actor, patient: Patient) -> list[Result]:
@@ -43,7 +43,7 @@ def latest_results(actor: Actor, patient: Patient) -> list[Result]:
     newest = clear.order_by("indicator", "-taken_at", "-pk").distinct("indicator")
     whole = Observation.objects.of(patient.pk).filter(indicator="")
     found: dict[str, Result] = {}
-    for result in _opened(actor, patient, [*newest, *whole]):
+    for result in opened_results(actor, patient, [*newest, *whole]):
         if result.indicator is not None:
             found.setdefault(result.indicator.key, result)
     indicators = catalogue().indicators
@@ -56,7 +56,9 @@ def history_of(actor: Actor, patient: Patient, key: str) -> list[Result]:
     if indicator is None:
         return []
     rows = Observation.objects.of(patient.pk).filter(indicator="" if indicator.sealed else key)
-    return [r for r in _opened(actor, patient, rows) if r.indicator is not None and r.indicator.key == key]
+    return [
+        r for r in opened_results(actor, patient, rows) if r.indicator is not None and r.indicator.key == key
+    ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +99,7 @@ def last_report_at(patient_id: UUID) -> datetime | None:
     return newest
 
 
-def _opened(actor: Actor, patient: Patient, rows: Iterable[Observation]) -> list[Result]:
+def opened_results(actor: Actor, patient: Patient, rows: Iterable[Observation]) -> list[Result]:
     """Open rows, leaving out items sealed whole for whoever may not see them, and what might be one but cannot be read."""
     results = [Result.of(row) for row in rows]
     if _sees_sealed_items(actor, patient):

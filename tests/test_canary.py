@@ -4,6 +4,7 @@ The ways in and the search are those of `python -m bench.drills canary`, which d
 """
 
 import io
+import json
 import logging
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -69,10 +70,26 @@ class Browser:
         uploads = {name: SimpleUploadedFile(*file) for name, file in (files or {}).items()}
         return self._answer(self._client.post(path, {**fields, **uploads}))
 
+    def send(self, method: str, path: str, said: object, headers: Mapping[str, str]) -> Answer:
+        self.seen.append(f"{method} {path}")
+        answer = self._client.generic(
+            method,
+            path,
+            json.dumps(said, ensure_ascii=False),
+            content_type="application/json",
+            headers=headers,
+        )
+        return self._answer(answer)
+
     def _answer(self, answer: Any) -> Answer:
         self.seen += [f"{name}: {value}" for name, value in answer.items()]
         self.seen += [str(cookie) for cookie in answer.cookies.values()]
-        return Answer(answer.status_code, answer.get("Location", ""), answer.content.decode())
+        return Answer(
+            answer.status_code,
+            answer.get("Location", ""),
+            answer.content.decode(),
+            answer.get("ETag", ""),
+        )
 
 
 class Here:

@@ -41,7 +41,7 @@ from exchange.demo.house import PASSWORD
 
 PEOPLE, OTHERS = {Scale.FULL: 36, Scale.SMALL: 4}, {Scale.FULL: 8, Scale.SMALL: 4}
 SECONDS_TO_WAIT = 60.0
-OURS = ("desk", "clinics", "patients", "consent", "records", "followups", "exchange", "portal")
+OURS = ("desk", "clinics", "patients", "consent", "records", "followups", "exchange", "portal", "api")
 ADDRESSED = ("to", "x-rcptto")  # headers that hold where a letter goes, and nothing else does
 STATEMENTS = "what PostgreSQL shows of statements"
 Place = Iterable[tuple[str, bytes]]  # what it is called within the place, and what stands in it

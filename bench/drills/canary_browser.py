@@ -1,6 +1,7 @@
 """A browser without a screen: keeps cookies, follows nothing, and remembers every address and header."""
 
 import http.cookiejar
+import json
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
@@ -38,9 +39,17 @@ class HttpBrowser:
         body = _multipart({**fields, "csrfmiddlewaretoken": token}, files or {}, boundary)
         return self._ask(path, body, {"Content-Type": f"multipart/form-data; boundary={boundary}"})
 
-    def _ask(self, path: str, body: bytes | None, headers: Mapping[str, str]) -> Answer:
-        self.seen.append(f"{'GET' if body is None else 'POST'} {path}")
-        request = urllib.request.Request(self._address + path, data=body, headers=dict(headers))  # noqa: S310
+    def send(self, method: str, path: str, said: object, headers: Mapping[str, str]) -> Answer:
+        token = next((cookie.value or "" for cookie in self._cookies if cookie.name == "csrftoken"), "")
+        body = json.dumps(said, ensure_ascii=False).encode()
+        own = {"Content-Type": "application/json", "X-CSRFToken": token, **headers}
+        return self._ask(path, body, own, method=method)
+
+    def _ask(
+        self, path: str, body: bytes | None, headers: Mapping[str, str], *, method: str | None = None
+    ) -> Answer:
+        self.seen.append(f"{method or ('GET' if body is None else 'POST')} {path}")
+        request = urllib.request.Request(self._address + path, body, dict(headers), method=method)  # noqa: S310
         try:
             answer: Any = self._opener.open(request, timeout=60)
         except urllib.error.HTTPError as error:
@@ -48,7 +57,8 @@ class HttpBrowser:
         with answer:
             self.seen += [f"{name}: {value}" for name, value in answer.headers.items()]
             location = str(answer.headers.get("Location", ""))
-            return Answer(answer.status, location, answer.read().decode())
+            etag = str(answer.headers.get("ETag", ""))
+            return Answer(answer.status, location, answer.read().decode(), etag)
 
 
 def _multipart(fields: Mapping[str, str], files: Mapping[str, tuple[str, bytes]], boundary: str) -> bytes:

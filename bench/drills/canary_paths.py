@@ -27,6 +27,7 @@ class Answer:
     status: int
     location: str
     text: str
+    etag: str = ""
 
 
 class Browser(Protocol):
@@ -39,6 +40,10 @@ class Browser(Protocol):
     def post(
         self, path: str, fields: Mapping[str, str], files: Mapping[str, tuple[str, bytes]] | None = None
     ) -> Answer: ...
+
+    def send(self, method: str, path: str, said: object, headers: Mapping[str, str]) -> Answer:
+        """A body of JSON, as a program sends it."""
+        ...
 
 
 class World(Protocol):
@@ -93,6 +98,8 @@ class Walk:
         ways = (self._by_page, self._by_import_page, self._by_command, self._by_shell)
         for number, person in enumerate(self.flock.people):
             ways[number % len(ways)](desk, number, person)
+        self._by_machine(desk, self.flock.people[1])
+        self._programs(desk)
         self._typed_in_wrong_places(desk)
         self._in_admin()
         self._alarms()
@@ -238,6 +245,90 @@ class Walk:
         note = self.flock.notes[number % len(self.flock.notes)]
         said = self.world.shell(HELPER.format(code=self.world.clinic_code, person=person, note=note))
         self.expect(MASK in said, "a card by the shell")
+
+    # --- programs ---------------------------------------------------------------------------------------------------------
+
+    def _by_machine(self, desk: Browser, person: Person) -> None:
+        """Every address of the API, as it is meant and with words of a person where they do not belong."""
+        card = {
+            "name": person.name,
+            "id_number": person.id_number,
+            "phone": person.phone,
+            "email": person.email,
+            "twin_reason": "check_later",
+        }
+        for wrong in ({"phone": "1"}, {person.name: person.phone}, {"id_number": person.id_number[:-2]}):
+            self._machine(desk, "patients/", {**card, **wrong}, 400)
+        opened = self._machine(desk, "patients/", card, 201)
+        patient_id = str(json.loads(opened.text).get("id", uuid4()))
+        of, note = f"patients/{patient_id}/", self.flock.notes[0]
+        shown = desk.get(f"/api/v1/{of}")
+        contact = {"phone": person.phone, "email": person.email}
+        changed = desk.send("PATCH", f"/api/v1/{of}", contact, {"If-Match": shown.etag})
+        self.expect(changed.status == 200, f"contact by API: {changed.text}")
+        desk.send("PATCH", f"/api/v1/{of}", contact, {"If-Match": quote(person.name)})
+        self._machine(desk, "patients/search/", {"q": person.name}, 200)
+        for part in ("name", "phone", "id_number"):
+            self._machine(desk, f"{of}reveal/", {"part": part, "reason": "verify"}, 200)
+        self._machine(desk, f"{of}reveal/", {"part": person.name, "reason": person.phone}, 400)
+        result = {
+            "identifier": {"system": f"urn:{person.phone}", "value": person.name},
+            "code": {"coding": [{"system": "urn:invented", "code": person.phone, "display": person.name}]},
+            "effective_date_time": timezone.now().isoformat(),
+            "value_string": f"{SEALED_ITEM} {person.value} {person.name}",
+        }
+        filed = self._machine(desk, f"{of}observations/", result, 201)
+        desk.get(filed.location or "/api/v1/schema/")
+        self._machine(desk, f"{of}observations/", {**result, "value_string": note}, 409)
+        listed = json.loads(desk.get(f"/api/v1/{of}consents/").text)["results"]
+        notices = {row["purpose"]: row["notices"] for row in listed}
+        said = {
+            "purpose": "followup",
+            "decision": "permit",
+            "notice": notices["followup"][0]["id"],
+            "told": True,
+            "method": "verbal_witnessed",
+            "witness": self.flock.witnesses[0],
+        }
+        self._machine(desk, f"{of}consents/", said, 201)
+        self._machine(desk, f"{of}consents/", {**said, "notice": person.name}, 400)
+        self._machine(desk, f"{of}consents/followup/withdrawal/", {"method": "paper"}, 200)
+        for page in ("patients/", "follow-ups/", f"{of}observations/", "events/", "schema/"):
+            desk.get(f"/api/v1/{page}")
+        self._typed_address(desk, f"/api/v1/patients/?q={quote(person.name)}", None)
+        self._typed_address(desk, f"/api/v1/patients/{quote(person.phone)}/", None)
+        todos = json.loads(desk.get("/api/v1/follow-ups/?status=open").text)["results"]
+        todo = f"follow-ups/{todos[0]['id'] if todos else uuid4()}/"
+        self._machine(desk, f"{todo}claim/", {}, None)
+        etag = desk.get(f"/api/v1/{todo}").etag
+        self._machine(desk, f"{todo}outcome/", {"outcome": "not_reached", "note": note}, None, etag=etag)
+        stranger = self.browser()
+        stranger.send("POST", "/api/v1/patients/", card, {"Authorization": "Bearer zhizhi_x"})
+
+    def _machine(
+        self, desk: Browser, path: str, said: object, status: int | None, *, etag: str = ""
+    ) -> Answer:
+        headers = {"Idempotency-Key": uuid4().hex, **({"If-Match": etag} if etag else {})}
+        answer = desk.send("POST", f"/api/v1/{path}", said, headers)
+        self.expect(status in (None, answer.status), f"API {path}: {answer.status} {answer.text[:200]}")
+        return answer
+
+    def _programs(self, desk: Browser) -> None:
+        """The pages of tokens, with words of a person typed into them; whether they are let in is not the matter here."""
+        nobody = uuid4()
+        for page in ("account/tokens/", "account/tokens/new/", "integrations/", f"integrations/{nobody}/"):
+            desk.get(f"/{page}")
+        for typed in self.flock.typed:
+            form = {"label": typed, "name": typed, "scopes": typed, "days": typed, "form_token": str(nobody)}
+            for page in (
+                "account/tokens/new/",
+                f"account/tokens/{nobody}/end/",
+                "integrations/",
+                f"integrations/{nobody}/tokens/new/",
+                f"integrations/{nobody}/end/",
+                f"integrations/tokens/{nobody}/end/",
+            ):
+                desk.post(f"/{page}", form)
 
     # --- the phone --------------------------------------------------------------------------------------------------------
 

@@ -29,8 +29,11 @@ INSTALLED_APPS = [
     "allauth.socialaccount.providers.openid_connect",
     "auditlog",
     "csp",
+    "django_filters",
     "django_htmx",
+    "drf_spectacular",
     "guardian",
+    "rest_framework",
     "crypto",
     "audit",
     "clinics",
@@ -172,6 +175,29 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 
+REST_FRAMEWORK: dict[str, Any] = {
+    # Who acts, and whether they may, is decided by the unit of work before DRF is asked.
+    "DEFAULT_AUTHENTICATION_CLASSES": ["clinics.api.authentication.AlreadyPlaced"],
+    "DEFAULT_THROTTLE_CLASSES": ["clinics.api.throttles.EachCaller"],
+    "DEFAULT_PARSER_CLASSES": ["clinics.api.input.StrictJSON"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_SCHEMA_CLASS": "clinics.api.schema.ApiSchema",
+    "DEFAULT_METADATA_CLASS": None,
+    "EXCEPTION_HANDLER": "clinics.api.problems.answer",
+    "URL_FORMAT_OVERRIDE": None,
+}
+SPECTACULAR_SETTINGS: dict[str, Any] = {
+    "TITLE": "Zhizhi",
+    "VERSION": "1",
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "ENUM_NAME_OVERRIDES": {
+        "ConsentStatus": "consent.choices.State",
+        "FollowUpStatus": "followups.choices.FollowUpState",
+        "NotReadable": ["error"],
+        "WhyAbsent": ["not-permitted", "error"],
+    },
+}
+
 # No transaction of the application outlives 5 s: the sealing horizon and the erasure's answer wait for the oldest one.
 # PostgreSQL 17 and newer know transaction_timeout.
 TRANSACTION_LIMITS = "-c transaction_timeout=5s -c idle_in_transaction_session_timeout=5s -c lock_timeout=4s"
@@ -230,6 +256,7 @@ CELERY_BEAT_SCHEDULE = {
         f"forget {what}": {"task": task, "schedule": crontab(minute="37"), "options": {"expires": 3000}}
         for what, task in {
             "sessions": "clinics.tasks.forget_sessions",
+            "repeat keys": "clinics.tasks.forget_repeats",
             "confirmation codes": "consent.tasks.forget_codes",
             "uploaded files": "exchange.tasks.forget_files",
             "sign-in codes": "portal.tasks.forget_codes",

@@ -99,6 +99,7 @@ def _stops(request: ClinicRequest) -> list[Stop]:
         ("clinics:teams", "people", _("Care teams"), Permission.MANAGE_TEAMS),
         ("desk:privacy", "shield", _("Privacy"), Permission.SEE_LOG),
         ("clinics:accounts", "shield", _("Accounts"), Permission.MANAGE_ACCOUNTS),
+        ("clinics:integrations", "right", _("Integrations"), Permission.MANAGE_INTEGRATIONS),
     )
     return [
         Stop(reverse(view), icon, words, current=_leads_to(view, here))

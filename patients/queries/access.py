@@ -25,14 +25,16 @@ OF_ONE_S_OWN: Final = frozenset(
 )
 """What people may do with their own chart on their own phone."""
 
-# Whose rights an account may use in one clinic at a moment: its own, its care teams', its groups'. An inactive account, and one
-# whose roles in the clinic do not include the action, has none. Parameters: `_grantees`.
+# Whose rights an account may use in one clinic at a moment: its own, its care teams', its groups'. An inactive account, one
+# whose roles in the clinic do not include the action, and a program that works there no longer, have none. Parameters: `_grantees`.
 GRANTEES: Final = """
 WITH me AS MATERIALIZED (
   SELECT u.id FROM clinics_user u
-   WHERE u.id = %s AND u.is_active AND u.kind = 'staff'
-     AND EXISTS (SELECT FROM clinics_staffrole r
-                  WHERE r.user_id = u.id AND r.clinic_id = %s AND r.role = ANY (%s)))
+   WHERE u.id = %s AND u.is_active AND (
+     (u.kind = 'staff' AND EXISTS (SELECT FROM clinics_staffrole r
+                                    WHERE r.user_id = u.id AND r.clinic_id = %s AND r.role = ANY (%s)))
+     OR (u.kind = 'integration' AND EXISTS (SELECT FROM clinics_integration i
+                                             WHERE i.user_id = u.id AND i.clinic_id = %s AND i.ended_at IS NULL))))
 SELECT me.id AS grantee FROM me
 UNION ALL
 SELECT t.id FROM me
@@ -125,7 +127,7 @@ def visible_patients(
 ) -> QuerySet[Patient]:
     """The patients of one clinic with whom the actor may do `action` at a moment (now).
 
-    Staff reach whom they, their care teams or their groups care for or were granted, and the whole clinic where their role's
+    Staff, and programs as they do, reach whom they, their care teams or their groups care for or were granted, and the whole clinic where their role's
     `action` goes so far; a portal account reaches its own charts; the house's own jobs reach all. Nobody reaches a restricted
     patient, or a clinic they are not acting in.
     """
@@ -137,7 +139,7 @@ def visible_patients(
         return patients
     if actor.user_id is None:
         return patients.none()
-    if actor.kind == "staff":
+    if actor.is_at_work:
         return patients.filter(_reached(actor.user_id, clinic_id, action, moment))
     if actor.kind == "patient" and action in OF_ONE_S_OWN:
         own = open_portal_access(actor.user_id, at=moment).filter(patient=OuterRef("pk"))
@@ -160,7 +162,7 @@ def seen_by(user_id: UUID, clinic_id: UUID, action: Permission, moment: datetime
 
 def _grantees(user_id: UUID, clinic_id: UUID, action: Permission, moment: datetime) -> list[Any]:
     roles = roles_with(action, Reach.CARE)
-    return [user_id, clinic_id, roles, moment, moment, clinic_id, moment, moment]
+    return [user_id, clinic_id, roles, clinic_id, moment, moment, clinic_id, moment, moment]
 
 
 def open_portal_access(user_id: UUID, *, at: datetime) -> QuerySet[PortalAccess]:
@@ -186,7 +188,7 @@ def patient_for(
         raise PatientNotFound
     moment = timezone.now()
     patients = visible_patients(actor, actor.clinic_id, action, at=moment).filter(pk=patient_id)
-    if actor.kind == "staff" and actor.user_id:
+    if actor.is_at_work and actor.user_id:
         ties = tied_by(actor.user_id, actor.clinic_id, action, moment)
         patients = patients.annotate(tie=RawSQL(TIE, ties))  # noqa: S611  # constant text, values as parameters
     if lock:
@@ -194,7 +196,7 @@ def patient_for(
     patient = patients.first()
     if patient is None:
         raise PatientNotFound
-    if actor.kind == "staff":
+    if actor.is_at_work:
         relate(patient.subject_id, TIES[getattr(patient, "tie", None)], vip=patient.watched)
     return patient
 
@@ -202,7 +204,7 @@ def patient_for(
 def relate_all(actor: Actor, clinic_id: UUID, patients: Iterable[Patient]) -> None:
     """The same for patients that were found in another way: one statement, however many."""
     by_id = {patient.pk: patient for patient in patients}
-    if actor.kind != "staff" or not actor.user_id or not by_id:
+    if not actor.is_at_work or not actor.user_id or not by_id:
         return
     ties = tied_by(actor.user_id, clinic_id, Permission.SEE_PATIENTS, timezone.now())
     found = Patient.objects.filter(clinic_id=clinic_id, pk__in=by_id)
@@ -246,7 +248,7 @@ def _newest(
     actor: Actor, clinic_id: UUID, place: Place, limit: int, moment: datetime, through: UUID | None = None
 ) -> QuerySet[Patient]:
     """The newest `limit` patients the actor sees, from a place of the list on."""
-    if actor.kind == "staff" and actor.user_id is not None and actor.clinic_id in (None, clinic_id):
+    if actor.is_at_work and actor.user_id is not None and actor.clinic_id in (None, clinic_id):
         rights = _newest_rights(actor.user_id, clinic_id, place, limit, moment, through)
         newest = RawSQL(NEWEST, rights)  # noqa: S611  # constant text, values as parameters
         patients: QuerySet[Patient] = Patient.objects.filter(

@@ -2,6 +2,7 @@
 
 from patients.services.access import begin_care, end_care, give_portal_access, open_chart_to
 from patients.services.cards import open_card
+from patients.services.contact import change_contact
 from patients.services.searching import count_search
 from patients.services.tags import TagDefinition, end_rule_tag, end_rule_tags, set_rule_tag
 from patients.services.tokens import drop_old_tokens, rebuild_tokens
@@ -9,6 +10,7 @@ from patients.services.tokens import drop_old_tokens, rebuild_tokens
 __all__ = [
     "TagDefinition",
     "begin_care",
+    "change_contact",
     "count_search",
     "drop_old_tokens",
     "end_care",

@@ -95,7 +95,7 @@ def _open(
 
 def _begin_first_care(patient: Patient, by: Actor, at: datetime, team: CareTeam | None) -> None:
     carers: list[CareRelationship] = []
-    if by.kind == "staff" and by.user_id is not None:
+    if by.is_at_work and by.user_id is not None:
         carers.append(CareRelationship(staff_id=by.user_id, role=CareRole.OPENER))
     if (caring_team := team or _team_of(by, patient.clinic)) is not None:
         carers.append(CareRelationship(team=caring_team, role=CareRole.CARE_TEAM))
@@ -112,8 +112,10 @@ def _begin_first_care(patient: Patient, by: Actor, at: datetime, team: CareTeam 
 
 
 def _team_of(by: Actor, clinic: Clinic) -> CareTeam | None:
-    if by.kind == "staff" and by.user_id is not None:
-        return teams_of(by.user_id, clinic.pk).first()
+    if by.is_at_work and by.user_id is not None:
+        own = teams_of(by.user_id, clinic.pk).first()
+        if own is not None or by.kind == "staff":
+            return own
     return CareTeam.objects.filter(clinic=clinic).order_by("name").first()
 
 

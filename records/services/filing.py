@@ -155,6 +155,21 @@ def file_report(patient: Patient, parsed: ParsedReport, *, by: Actor, at: dateti
     return FiledReport(report=report, counts=weighed.counts, changed=True)
 
 
+def file_observation(
+    patient: Patient, source: str, report_id: str, printed: ParsedObservation, *, by: Actor, at: datetime
+) -> Observation:
+    """File one result as a program sends it, into the report of this number; the same again gives the one that is there.
+
+    Raises as `file_report` does.
+    """
+    parsed = ParsedReport(
+        source_system=source, source_id=report_id, taken_at=printed.taken_at, observations=(printed,)
+    )
+    filed = file_report(patient, parsed, by=by, at=at)
+    with access(Purpose.CARE, Kind.COMPUTED):
+        return _known(filed.report)[printed.source_id]
+
+
 def counts_of(readings: Sequence[Reading], *, same: int = 0) -> ReportCounts:
     """Count readings that are new; what is sealed whole is only counted as such."""
     clear = [reading for reading in readings if not reading.sealed_whole]

@@ -35,6 +35,9 @@ def test_every_view_of_ours_says_what_it_is(path: str, pattern: URLPattern) -> N
     assert guard is not None, f"{path} is open to anybody: declare it with clinics.guards"
     if path.startswith("p/"):
         assert guard.audience in ("patient", "portal_entry")
+    elif path.startswith("api/"):
+        assert guard.audience == "api"
+        assert all(one.scope for one in guard.methods.values()) or path == "api/v1/schema/"
     else:
         assert guard.audience in ("staff", "account", "visitor", "public")
 

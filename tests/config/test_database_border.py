@@ -8,7 +8,7 @@ from django.db import connection
 pytestmark = pytest.mark.django_db
 
 # Asked before a clinic is known, so they stand outside row security; no patient stands in them.
-OUTSIDE_BORDER = {"clinics_careteam", "clinics_staffrole"}
+OUTSIDE_BORDER = {"clinics_apitoken", "clinics_careteam", "clinics_integration", "clinics_staffrole"}
 # Reads its tables as whoever asks, so their row security holds.
 VIEWS = {"patient_access_wanted"}
 # Each with what keeps its changes in the log instead, or why they stay out of it.
