@@ -17,7 +17,8 @@ from audit.services import record
 from clinics.api import ApiRequest, ApiView, KeysetPage, Operation, Said, Shown, page_of
 from clinics.scopes import ApiScope
 from crypto.reading import Unreadable, shown
-from desk.forms import RevealPart, RevealReason
+from desk.forms import RevealPart
+from patients.choices import RevealReason
 from patients.queries import patient_for
 
 
