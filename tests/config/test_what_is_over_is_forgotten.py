@@ -10,9 +10,9 @@ from django.utils import timezone
 
 from audit.acting import acting
 from audit.actors import system_actor
-from clinics.models import Clinic
+from clinics.models import ApiRepeat, Clinic
 from clinics.sessions import SessionStore
-from clinics.tasks import forget_sessions
+from clinics.tasks import forget_repeats, forget_sessions
 from config.celery import app
 from consent.models import ConfirmationCode
 from consent.tasks import forget_codes
@@ -84,6 +84,19 @@ def test_an_uploaded_file_is_put_aside_after_a_day(clinic: Clinic) -> None:
         assert list(ImportBatch.objects.filter(content__isnull=False).values_list("pk", flat=True)) == [
             young.pk
         ]
+
+
+def test_repeat_keys_go_after_a_day(clinic: Clinic) -> None:
+    with acting(system_actor("test", clinic.pk)):
+        for number, at in enumerate((OLD, YOUNG)):
+            ApiRepeat.objects.create(
+                clinic=clinic, key_digest=bytes([number]) * 32, body_digest=bytes(32), at=at
+            )
+
+    forget_repeats()
+
+    with acting(system_actor("test", clinic.pk)):
+        assert set(ApiRepeat.objects.values_list("at", flat=True)) == {YOUNG}
 
 
 def test_a_session_that_has_ended_leaves_the_table() -> None:
