@@ -1,18 +1,16 @@
 """A read-only window on the log. It shows what row security shows: the entries of the clinic one works in."""
 
-from typing import Any
-
 from django.contrib import admin
-from django.http import HttpRequest
 
-from audit.models import AuditEvent
+from audit.models import Alarm, AuditEvent, Check, RowChange
+from crypto.windows import Window
 
 if admin.site.is_registered(AuditEvent):
     admin.site.unregister(AuditEvent)  # auditlog's own page asks for columns that would hold names
 
 
 @admin.register(AuditEvent)
-class AuditEventAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
+class AuditEventWindow(Window[AuditEvent]):
     list_display = (
         "timestamp",
         "actor_ref",
@@ -23,17 +21,26 @@ class AuditEventAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generi
         "purpose",
         "result",
     )
-    list_select_related = ("content_type",)
+    list_filter = ("kind", "result")
     search_fields = ("=actor_ref", "=object_pk")
-    list_per_page = 50
-    show_full_result_count = False
-    exclude = ("canon", "mac")
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
+@admin.register(RowChange)
+class RowChangeWindow(Window[RowChange]):
+    list_display = ("timestamp", "actor_ref", "tbl", "op", "row_count")
+    list_filter = ("op",)
+    search_fields = ("=actor_ref", "=tbl")
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
+
+@admin.register(Alarm)
+class AlarmWindow(Window[Alarm]):
+    """Decided on their own page."""
+
+    list_display = ("raised_at", "rule", "actor_ref", "count", "decision", "decided_at")
+    list_filter = ("rule", "decision")
+    search_fields = ("=actor_ref",)
+
+
+@admin.register(Check)
+class CheckWindow(Window[Check]):
+    list_display = ("started_at", "asked_by", "done", "total", "problems", "finished_at")

@@ -16,6 +16,7 @@ from django.db import DEFAULT_DB_ALIAS
 from django.db.models import Model, QuerySet
 from django.forms import BaseModelFormSet, ModelForm
 from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from audit.services import record
@@ -23,9 +24,11 @@ from audit.wrote import wrote_rows
 from clinics.accounts.models import NoticeKind
 from clinics.accounts.notices import give_notice
 from clinics.models import (
+    ApiToken,
     CareTeam,
     Chain,
     Clinic,
+    Integration,
     SpecialDay,
     StaffAbsence,
     StaffRole,
@@ -33,6 +36,8 @@ from clinics.models import (
     User,
 )
 from clinics.sessions import end_sessions
+from clinics.tokens import end_tokens
+from crypto.windows import Window
 
 _M = TypeVar("_M", bound=Model)
 
@@ -122,6 +127,7 @@ class AccountAdmin(RecordedAdmin[User], UserAdmin[User]):
         super().save_model(request, obj, form, change)
         if change and not obj.is_active:
             end_sessions(obj.pk)
+            end_tokens(obj.pk, at=timezone.now())
 
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
         super().save_formset(request, form, formset, change)
@@ -174,6 +180,25 @@ class StaffAbsenceAdmin(RecordedAdmin[StaffAbsence]):
     list_select_related = ["user", "clinic"]
     list_filter = ["clinic"]
     autocomplete_fields = ["user"]
+
+
+@admin.register(Integration)
+class IntegrationWindow(Window[Integration]):
+    """Made and ended by the clinic's manager, on their own page."""
+
+    list_display = ["user", "clinic", "scopes", "made_at", "ended_at"]
+
+
+@admin.register(ApiToken)
+class ApiTokenWindow(Window[ApiToken]):
+    list_display = ["label", "user", "clinic", "scopes", "expires_at", "ended_at"]
+    search_fields = ["=user__username"]
+
+
+@admin.register(LogEntry)
+class LogEntryWindow(Window[LogEntry]):
+    list_display = ["action_time", "user", "content_type", "object_id", "action_flag"]
+    list_filter = ["action_flag"]
 
 
 @admin.register(Chain)

@@ -101,9 +101,10 @@ def end_token(token_id: UUID, of: Q, *, at: datetime) -> ApiToken:
 
 
 @transaction.atomic
-def end_tokens(user_id: UUID, *, at: datetime) -> int:
-    """Every living token of an account, with the account or when somebody leaves. How many there were."""
-    tokens = list(ApiToken.objects.select_for_update(of=("self",)).filter(user_id=user_id, ended_at=None))
+def end_tokens(user_id: UUID, *, at: datetime, clinic_id: UUID | None = None) -> int:
+    """Every living token of an account, with the account; or those for one clinic, when somebody leaves it. How many there were."""
+    living = ApiToken.objects.select_for_update(of=("self",)).filter(user_id=user_id, ended_at=None)
+    tokens = list(living.filter(clinic_id=clinic_id) if clinic_id else living)
     for token in tokens:
         token.ended_at = at
         token.save(update_fields=["ended_at"])

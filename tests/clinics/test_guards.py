@@ -25,6 +25,7 @@ def our_views() -> list[tuple[str, URLPattern]]:
         (path, pattern)
         for path, pattern in every_pattern(get_resolver().url_patterns)
         if not pattern.callback.__module__.startswith(PACKAGES)
+        and not path.startswith("admin/")  # Django's site, to which the unit of work has its own door
     ]
 
 

@@ -11,13 +11,14 @@ from django.test import Client
 from django.utils import timezone
 
 from audit.acting import acting
-from audit.actors import system_actor
+from audit.actors import Actor, system_actor
 from audit.models import AuditEvent
 from clinics.errors import NotAllowed, SecondFactorNeeded, TokensFull
 from clinics.models import ApiToken, Clinic, Integration, User, UserKind
 from clinics.roles import Role
 from clinics.scopes import ApiScope
 from clinics.services import close_account
+from clinics.staffing import end_work
 from clinics.tokens import end_tokens, make_token, token_of
 from tests.factories.clinics import ClinicFactory, StaffFactory, StaffRoleFactory
 
@@ -181,6 +182,18 @@ def test_tokens_end_with_time_and_with_their_account(clinic: Clinic) -> None:
         assert end_tokens(doctor.pk, at=now) == 0
     assert not token_of(secret, at=now)[1]
     assert token_of("zhizhi_of-nobody", at=now) == (None, False)
+
+
+def test_whoever_leaves_a_clinic_leaves_no_token_there(clinic: Clinic) -> None:
+    doctor, manager, west = hired(clinic), hired(clinic, Role.MANAGER), ClinicFactory("west")
+    StaffRoleFactory(user=doctor, clinic=west)
+    here, there = make(doctor, clinic), make(doctor, west)
+    by = Actor(f"user:{manager.pk}", "staff", clinic.pk, frozenset(), manager.pk)
+
+    with acting(by, clinic.pk):
+        end_work(doctor, clinic.pk, by=by, at=timezone.now())
+
+    assert [token_of(secret, at=timezone.now())[1] for secret in (here, there)] == [False, True]
 
 
 def program(**said: object) -> dict[str, object]:
