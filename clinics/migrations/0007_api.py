@@ -10,7 +10,7 @@ import crypto.ids
 class Migration(migrations.Migration):
     dependencies = [
         ("auth", "0012_alter_user_first_name_max_length"),
-        ("clinics", "0005_accounts"),
+        ("clinics", "0006_watch_rights"),
         ("audit", "0001_initial"),
         ("dbroles", "0001_initial"),
     ]
