@@ -39,14 +39,6 @@ def give_role(user: User, clinic_id: UUID, role: Role) -> StaffRole:
     return staff_role
 
 
-def open_team(clinic: Clinic, name: str) -> CareTeam:
-    """A care team without anybody in it; the same name again is the same team."""
-    team, created = CareTeam.objects.get_or_create(clinic=clinic, name=name)
-    if created:
-        record("team.opened", object=team)
-    return team
-
-
 def join_team(
     user: User, team: CareTeam, *, at: datetime | None = None, until: datetime | None = None
 ) -> TeamMember:
