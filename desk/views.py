@@ -14,6 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from audit.access import access
 from audit.alarms import AlarmDecision, Rule, decide
 from audit.kinds import Kind
+from audit.letters import undelivered_since
 from audit.limits import limits_of, set_limits
 from audit.purposes import Purpose
 from audit.services import record
@@ -21,7 +22,7 @@ from clinics.guards import ClinicRequest, staff_page
 from clinics.models import User
 from clinics.roles import Permission
 from crypto.reading import Unreadable, shown
-from desk.alarms import AlarmQuestion, AlarmState, alarm_board
+from desk.alarms import AlarmQuestion, alarm_board
 from desk.errors import NotRevealed
 from desk.forms import DecisionForm, LimitsForm, RevealForm, RevealPart
 from desk.limits import changes_of
@@ -72,14 +73,9 @@ def alarms(request: ClinicRequest) -> HttpResponse:
     limits = limits_of(request.clinic.pk)
     board = alarm_board(request.actor, request.clinic.pk, question, limits)
     record("alarms.listed", object=("desk:alarms", ""), purpose=Purpose.SECURITY, count=board.total)
-    context = {
-        "board": board,
-        "decisions": AlarmDecision,
-        "rules": Rule,
-        "states": AlarmState,
-        "limits": limits,
-    }
-    return render(request, "desk/alarms.html", context | {"form": form})
+    context = {"board": board, "decisions": AlarmDecision, "rules": Rule, "limits": limits, "form": form}
+    context["undelivered_since"] = undelivered_since(request.clinic.pk)
+    return render(request, "desk/alarms.html", context)
 
 
 @staff_page(None, permission=Permission.SET_ALARM_LIMITS)

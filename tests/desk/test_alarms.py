@@ -17,7 +17,7 @@ from audit.alarms import AlarmDecision, AlarmDraft, Rule, put, raise_alarm
 from audit.decoys import mark_decoys
 from audit.kinds import Kind
 from audit.limits import Limits, limits_of
-from audit.models import SYSTEM_LOG, Alarm, AuditEvent
+from audit.models import SYSTEM_LOG, Alarm, AlarmLetter, AuditEvent
 from audit.purposes import Purpose
 from audit.relations import Relation
 from clinics.models import Clinic, User
@@ -376,3 +376,11 @@ def test_limits_out_of_bounds_change_nothing_and_are_named(
     assert (page.status_code, set(page.context["form"].errors)) == (200, set(change))
     with acting(system(clinic)):
         assert limits_of(clinic.pk) == Limits()
+
+
+def test_a_letter_that_does_not_arrive_is_told_on_the_page(privacy: Client, clinic: Clinic) -> None:
+    with acting(system(clinic)):
+        AlarmLetter.objects.create(
+            clinic_id=clinic.pk, alarms=[], made_at=timezone.now(), not_before=timezone.now(), tries=3
+        )
+    assert "zz-alert is-due" in privacy.get(PAGE).content.decode()
