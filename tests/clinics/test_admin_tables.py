@@ -12,6 +12,8 @@ from django.db import connection, models
 from django.test import Client, RequestFactory, override_settings
 from django.test.utils import CaptureQueriesContext
 
+from audit.acting import acting
+from audit.actors import system_actor
 from clinics.models import User
 from clinics.roles import Role
 from tests.api.conftest import House, hire, house  # noqa: F401 (fixtures)
@@ -110,6 +112,13 @@ def test_who_may_write_where_stands_in_the_table() -> None:
         assert site.has_view_permission(request), label
 
 
+def let_look(house: House) -> None:  # noqa: F811
+    """The doctor may open admin and see every window."""
+    with acting(system_actor("test", house.clinic.pk)):
+        User.objects.filter(pk=house.doctor.pk).update(is_staff=True)
+        house.doctor.user_permissions.set(Permission.objects.filter(codename__startswith="view_"))
+
+
 def browser_of(user: User) -> Client:
     client = Client()
     client.force_login(user, backend="allauth.account.auth_backends.AuthenticationBackend")
@@ -119,8 +128,7 @@ def browser_of(user: User) -> Client:
 @pytest.mark.django_db
 def test_lists_and_details_open_and_an_administrator_sees_no_patient(house: House, hire: Hire) -> None:  # noqa: F811
     """The doctor, who may look into admin too, sees their own patients' rows: sealed values as sealed."""
-    User.objects.filter(pk=house.doctor.pk).update(is_staff=True)
-    house.doctor.user_permissions.set(Permission.objects.filter(codename__startswith="view_"))
+    let_look(house)
     administrator = hire(house.clinic, Role.ADMINISTRATOR)
     User.objects.filter(pk=administrator.pk).update(is_staff=True, is_superuser=True)
     desk, office = browser_of(house.doctor), browser_of(administrator)
@@ -145,8 +153,7 @@ def test_lists_and_details_open_and_an_administrator_sees_no_patient(house: Hous
 
 @pytest.mark.django_db
 def test_a_list_costs_the_same_however_long_it_is(house: House) -> None:  # noqa: F811
-    User.objects.filter(pk=house.doctor.pk).update(is_staff=True)
-    house.doctor.user_permissions.set(Permission.objects.filter(codename__startswith="view_"))
+    let_look(house)
     desk = browser_of(house.doctor)
     for label in registered():
         path = f"/admin/{label.replace('.', '/')}/"
