@@ -103,7 +103,7 @@ def _changes(start: int, end: int) -> Iterator[Change]:
         start,
         end,
     ):
-        rows = json.loads(bytes(canon))["rows"] if count <= ROWS_NAMED else []
+        rows = _read(canon).get("rows", []) if count <= ROWS_NAMED else []
         yield Change(uid, log_id, Place(txid, table), actor_ref, count, frozenset(row["pk"] for row in rows))
 
 
@@ -112,8 +112,8 @@ def _named(start: int, end: int) -> dict[Place, Named]:
     for txid, canon in _rows(
         "SELECT txid, canon FROM audit_event WHERE txid >= %s AND txid < %s", start, end
     ):
-        entry = json.loads(bytes(canon))
-        if entry["object"] and (table := _tables().get(entry["object"]["type"])):
+        entry = _read(canon)
+        if entry.get("object") and (table := _tables().get(entry["object"]["type"])):
             of_table = named[Place(txid, table)]
             of_table.keys.add(entry["object"]["id"])
             of_table.counts += [] if entry["count"] is None else [entry["count"]]
@@ -122,6 +122,15 @@ def _named(start: int, end: int) -> dict[Place, Named]:
             of_table.keys.update(part.get("keys", ()))
             of_table.counts += [part["count"]] if "count" in part else []
     return named
+
+
+def _read(canon: memoryview) -> dict[str, Any]:
+    """An entry; of one that was damaged nothing, so that it names nothing. Which ones were is for verification to say."""
+    try:
+        entry = json.loads(bytes(canon))
+    except ValueError:
+        return {}
+    return entry if isinstance(entry, dict) else {}
 
 
 @cache

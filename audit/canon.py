@@ -33,7 +33,7 @@ def canonical(entry: Mapping[str, Any]) -> bytes:
 
 def moment(at: datetime) -> str:
     """An instant as the log writes it: UTC, to the microsecond."""
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 def plain(value: Any) -> str | int | bool | None:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.contrib.contenttypes.models import ContentType
@@ -16,7 +16,7 @@ from psycopg2.extras import Json
 from audit.actors import Unit
 from audit.canon import canonical, mac, moment, plain
 from audit.errors import LogUnavailable
-from audit.models import SYSTEM_LOG, AuditEvent
+from audit.models import SYSTEM_LOG
 from audit.purposes import Purpose
 from audit.relations import Relation
 from audit.wrote import Wrote, key_of
@@ -71,21 +71,23 @@ def purpose_of(purpose: Purpose | str | None) -> str:
     return Purpose(purpose).value if purpose else ""
 
 
-def write(draft: Draft) -> AuditEvent:
+class Written(NamedTuple):
+    """The event that was written: its id and its time."""
+
+    uid: UUID
+    timestamp: datetime
+
+
+def write(draft: Draft) -> Written:
     """Insert the event under the unit in hand. Raises LogUnavailable; whatever it was about must then not happen."""
-    columns = columns_of(entry_of(draft, uid=uuid7(), at=now()))
-    columns |= {
-        "content_type_id": content_type_id(draft.object[0] if draft.object else ""),
-        "mac": mac(columns["canon"]),
-    }
+    written = Written(uuid7(), now())
+    entry = entry_of(draft, uid=written.uid, at=written.timestamp)
+    canon = canonical(entry)
     try:
-        _insert(columns, draft.subjects)
+        _insert(canon, content_type_id(draft.object[0] if draft.object else ""), changes_of(entry))
     except DatabaseError as error:
         raise LogUnavailable(f"{draft.action}: {type(error).__name__}") from error
-    event: AuditEvent = AuditEvent.from_db(
-        connection.alias, _ATTRIBUTES, [columns[name] for name in _ATTRIBUTES]
-    )
-    return event
+    return written
 
 
 def entry_of(draft: Draft, *, uid: UUID, at: datetime) -> dict[str, Any]:
@@ -155,9 +157,14 @@ def columns_of(entry: dict[str, Any]) -> dict[str, Any]:
         "count": entry["count"],
         "result": entry["result"],
         "reason": entry["reason"],
-        "changes": {f["name"]: [f["old"], f["new"]] if "old" in f else None for f in entry["fields"]} or None,
+        "changes": changes_of(entry),
         "canon": canonical(entry),
     }
+
+
+def changes_of(entry: dict[str, Any]) -> dict[str, list[Any] | None] | None:
+    """By field, old and new; None for a field that was only opened."""
+    return {f["name"]: [f["old"], f["new"]] if "old" in f else None for f in entry["fields"]} or None
 
 
 def _uuid(text: str | None) -> UUID | None:
@@ -174,21 +181,10 @@ def content_type_id(label: str) -> int | None:
         return None
 
 
-# txid is left to the database: the number it fills in must be the one inside `canon`.
-_ATTRIBUTES = [f.attname for f in AuditEvent._meta.concrete_fields]
-_COLUMNS = tuple(name for name in _ATTRIBUTES if name != "txid")
-_JSON = frozenset({"changes", "wrote"})
-_INSERT = f"INSERT INTO audit_event ({', '.join(_COLUMNS)}) VALUES ({', '.join(['%s'] * len(_COLUMNS))})"  # noqa: S608
-_WITH_SUBJECTS = (
-    f"WITH event AS ({_INSERT}) "
-    "INSERT INTO audit_event_subject (subject_id, event_uid, log_id) SELECT unnest(%s::uuid[]), %s, %s"
-)
-
-
-def _insert(columns: dict[str, Any], subjects: tuple[UUID, ...]) -> None:
-    values = [Json(columns[c]) if c in _JSON and columns[c] is not None else columns[c] for c in _COLUMNS]
+def _insert(canon: bytes, content_type: int | None, changes: dict[str, list[Any] | None] | None) -> None:
+    """By one function of the database, which makes every column from the entry and keeps its plan."""
     with connection.cursor() as cursor:
-        if subjects:
-            cursor.execute(_WITH_SUBJECTS, [*values, list(subjects), columns["uid"], columns["log_id"]])
-        else:
-            cursor.execute(_INSERT, values)
+        cursor.execute(
+            "SELECT audit_write(%s, %s, %s, %s)",
+            [canon, mac(canon), content_type, None if changes is None else Json(changes)],
+        )

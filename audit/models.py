@@ -1,6 +1,6 @@
 """The log as tables, which the application may only INSERT into and SELECT from; and alarms, which wait for a decision."""
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import UUID
 
 from auditlog.models import AbstractLogEntry, LogEntryManager
@@ -14,15 +14,16 @@ from crypto.ids import uuid7
 from crypto.managers import SealedManager
 from crypto.models import SealedModel
 
+if TYPE_CHECKING:
+    from audit.events import Written
+
 SYSTEM_LOG = UUID(int=0)
 
 
 class AuditEventManager(LogEntryManager):  # type: ignore[misc]  # the package is not typed
     """auditlog's manager, writing through `audit.services` so that every entry is canonical and has its code."""
 
-    def log_create(
-        self, instance: models.Model, force_log: bool = False, **kwargs: Any
-    ) -> "AuditEvent | None":
+    def log_create(self, instance: models.Model, force_log: bool = False, **kwargs: Any) -> "Written | None":
         from audit.services import record
 
         if kwargs.get("changes") is None and not force_log:

@@ -5,6 +5,7 @@ They compare with what was loaded, so a save costs no SELECT more, and of a seal
 
 from collections.abc import Callable, Collection, Iterable
 from copy import deepcopy
+from functools import cache
 from typing import Any, TypeVar, overload
 
 from auditlog.registry import AuditlogModelRegistry
@@ -77,6 +78,7 @@ registry = AuditlogModelRegistry(
 # --- what changed -----------------------------------------------------------------------------------------------------
 
 
+@cache
 def _fields_of(model: type[models.Model]) -> list[models.Field[Any, Any]]:
     excluded = SEALING.union(registry.get_model_fields(model)["exclude_fields"])
     return [

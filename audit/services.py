@@ -8,7 +8,7 @@ from django.db import models
 
 from audit.acting import acting
 from audit.actors import Actor, Unit, current_unit, unit_or_none
-from audit.events import Draft, object_of, purpose_of, subjects_of, write
+from audit.events import Draft, Written, object_of, purpose_of, subjects_of, write
 from audit.kinds import Kind
 from audit.models import AuditEvent
 from audit.purposes import Purpose
@@ -33,7 +33,7 @@ def record(
     wrote: Iterable[Wrote] = (),
     result: str = "ok",
     reason: str = "",
-) -> AuditEvent:
+) -> Written:
     """Write what the current actor did, in their transaction. `action` is the clinic's word: "card.opened".
 
     `kind` where what was seen or carried away is no sealed value, such as the log itself. Rows that were written beside `object`

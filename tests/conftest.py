@@ -10,7 +10,10 @@ from xdist.scheduler import LoadScopeScheduling
 
 from config.dbroles.owner import as_owner
 
-TABLE_OF_THE_TESTS = "audit_probe"
+TABLES_OF_THE_TESTS = (
+    "audit_probe",
+    "elsewhere",
+)  # watched for tests, and told of by an entry that was tampered with
 KEPT_TABLES = (
     "django_migrations",
     "django_content_type",
@@ -78,7 +81,7 @@ def unanswered_changes() -> list[str]:
     return [
         f"{change.count} rows of {change.place.table} by {change.actor_ref}"
         for change in unattributed(0, 2**62)
-        if change.actor_ref and change.place.table != TABLE_OF_THE_TESTS
+        if change.actor_ref and change.place.table not in TABLES_OF_THE_TESTS
     ]
 
 

@@ -169,6 +169,19 @@ def test_more_than_a_page_is_judged_page_by_page(
     assert judged() == [("audit_probe", nurse.ref, 3)]
 
 
+@pytest.mark.parametrize("canon", ["{}", "[]", "no entry", '{"object":null}'])
+def test_a_damaged_entry_names_nothing_and_stops_nobody(probes: list[Probe], canon: str) -> None:
+    with acting(staff_actor()):
+        probes[0].colour = "blue"
+        probes[0].save(update_fields=["colour"])
+    run_as_owner(
+        "ALTER TABLE audit_event DISABLE TRIGGER USER;"
+        f" UPDATE audit_event SET canon = convert_to('{canon}', 'UTF8') WHERE action = 'update';"
+        " ALTER TABLE audit_event ENABLE TRIGGER USER"
+    )
+    assert len(judged()) == 1
+
+
 def test_without_a_log_nothing_is_taken_for_judged(probes: list[Probe]) -> None:
     from audit.errors import LogUnavailable
 

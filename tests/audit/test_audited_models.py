@@ -103,7 +103,7 @@ def test_a_save_is_one_statement_and_its_event_one_more() -> None:
             connection,
         ) as queries:
             probe.save()
-    assert [q["sql"].split()[0] for q in queries.captured_queries] == ["UPDATE", "WITH"]
+    assert [q["sql"].split()[0] for q in queries.captured_queries] == ["UPDATE", "SELECT"]
 
 
 def test_saving_without_an_actor_is_refused() -> None:

@@ -43,6 +43,7 @@ RIGHTS_OF_APP = {
     "audit_alarm_note": {"SELECT", "INSERT"},
     "audit_alarm_untold": {"SELECT", "INSERT", "DELETE"},
     "audit_alarm_watch": {"SELECT", "INSERT"},
+    "audit_attribution": {"SELECT", "UPDATE"},
     "audit_check": {"SELECT", "INSERT"},
     "audit_checkpoint": {"SELECT"},
     "audit_cosig": {"SELECT"},
