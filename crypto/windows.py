@@ -27,7 +27,7 @@ class Window(admin.ModelAdmin[M]):
     def has_delete_permission(self, request: HttpRequest, obj: M | None = None) -> bool:
         return False
 
-    def get_fields(self, request: HttpRequest, obj: M | None = None) -> list[str]:
+    def get_fields(self, request: HttpRequest, obj: M | None = None) -> list[Any]:
         shown = [f for f in self.model._meta.concrete_fields if not _is_left_out(f)]
         return [f"sealed_{f.name}" if isinstance(f, SealedField) else f.name for f in shown]
 
@@ -47,7 +47,7 @@ class Window(admin.ModelAdmin[M]):
         """`sealed_<field>`: a column that says so, under the field's own name."""
         if not name.startswith("sealed_"):
             raise AttributeError(name)
-        field = self.model._meta.get_field(name.removeprefix("sealed_"))
+        field: Any = self.model._meta.get_field(name.removeprefix("sealed_"))
 
         @admin.display(description=field.verbose_name)
         def sealed(row: M) -> str:

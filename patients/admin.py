@@ -19,7 +19,7 @@ from patients.windows import PatientWindow
 
 
 @admin.register(Patient)
-class PatientWindow(PatientWindow[Patient]):
+class WindowOnPatients(PatientWindow[Patient]):
     list_display = ["service_number", "sex", "birth_year", "created_at", "restricted_at"]
     list_filter = ["sex"]
     search_fields = ["=service_number"]

@@ -148,7 +148,13 @@ def test_lists_and_details_open_and_an_administrator_sees_no_patient(house: Hous
         ) or label.endswith(".patient"):
             assert list(theirs.context["cl"].result_list) == [], label
         assert not any(word in page for word in words for page in pages), label
-    assert {"patients.patient", "records.observation", "followups.followup", "consent.consentevent"} <= seen
+    seen_of_patients = {
+        "patients.patient",
+        "patients.card",
+        "patients.carerelationship",
+        "records.observation",
+    }
+    assert seen_of_patients | {"followups.followup", "consent.consentevent"} <= seen
 
 
 @pytest.mark.django_db
