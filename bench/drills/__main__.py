@@ -10,7 +10,17 @@ from pathlib import Path
 
 from bench.drills.tally import Drill, Scale, Tally
 
-DRILLS = ("canary", "damage", "rotation", "erasure", "revoke", "worlds", "tamper", "sealstorm")
+DRILLS = (
+    "canary",
+    "completeness",
+    "damage",
+    "rotation",
+    "erasure",
+    "revoke",
+    "worlds",
+    "tamper",
+    "sealstorm",
+)
 HERE = Path(__file__).resolve().parent
 SEED = 20261121
 
