@@ -89,9 +89,12 @@ def test_another_teams_to_dos_are_not_shown(patient: Patient, hire: Hire, client
     assert client.get("/").context["board"].is_empty
 
 
-def test_permissions_that_end_soon_are_shown_once_for_each_purpose(patient: Patient, desk: Client) -> None:
+def test_permissions_that_end_soon_are_shown_once_for_each_purpose(
+    patient: Patient, manager: User, client: Client
+) -> None:
     with time_machine.travel(MONDAY.replace(year=2027, month=11, day=10), tick=False):
-        ending = desk.get("/").context["ending"]
+        client.force_login(manager)
+        ending = client.get("/").context["ending"]
 
     assert {one.patient for one in ending} == {patient}
     assert len({one.rule.purpose for one in ending}) == len(ending) > 0
