@@ -63,14 +63,18 @@ class NoTelephony:
 
 
 class MailboxTelephony:
-    """The demo's telephone system: a call that is put through arrives as a mail in the local mailbox."""
+    """The demo's telephone system: a call that is put through arrives as a mail in the local mailbox.
+
+    The number is where it goes, and stands nowhere else.
+    """
 
     def connect(
         self, *, clinic: Clinic, caller: User, patient_id: UUID, phone: str, idempotency_key: str
     ) -> None:
-        words = f"{caller.get_full_name()} → {phone}"
-        address = f"{caller.username}@calls.mailbox.invalid"
-        send_mail_text(clinic, address, clinic.short_name, words, idempotency_key=idempotency_key)
+        address = f"{phone.lstrip('+')}@calls.mailbox.invalid"
+        send_mail_text(
+            clinic, address, clinic.short_name, caller.get_full_name(), idempotency_key=idempotency_key
+        )
 
 
 def connect_call(clinic: Clinic, *, caller: User, patient_id: UUID, phone: str, idempotency_key: str) -> None:

@@ -87,7 +87,7 @@ class Browser:
         return Answer(
             answer.status_code,
             answer.get("Location", ""),
-            answer.content.decode(),
+            answer.getvalue().decode(errors="replace"),
             answer.get("ETag", ""),
         )
 
@@ -96,7 +96,8 @@ class Here:
     """The product in this process."""
 
     clinic_code, password = "east", PASSWORD
-    staff, administrator, officer = "doctor", "administrator", "officer"
+    staff, colleague = "doctor", "colleague"
+    administrator, manager, officer = "administrator", "manager", "officer"
 
     def __init__(self, folder: Path, owner: Connection, log: io.StringIO) -> None:
         self.folder = folder
@@ -153,9 +154,15 @@ def owner(db: None) -> Iterator[Connection]:
 
 @pytest.fixture
 def staffed(db: None) -> Clinic:
-    """A clinic with a doctor in a team, and an administrator."""
+    """A clinic with two doctors in teams of their own, and whoever keeps the house."""
     clinic = ClinicFactory("east")
-    roles = {"doctor": Role.DOCTOR, "administrator": Role.ADMINISTRATOR, "officer": Role.PRIVACY_OFFICER}
+    roles = {
+        "doctor": Role.DOCTOR,
+        "colleague": Role.DOCTOR,
+        "administrator": Role.ADMINISTRATOR,
+        "manager": Role.MANAGER,
+        "officer": Role.PRIVACY_OFFICER,
+    }
     for name, role in roles.items():
         user: User = StaffFactory(username=name)
         user.set_password(PASSWORD)

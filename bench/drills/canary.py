@@ -130,7 +130,13 @@ class Running:
     """The running product, driven from outside, and everything that it writes down anywhere."""
 
     clinic_code, password = "chengdong", PASSWORD
-    staff, administrator, officer = "zhoumingyuan", "xuan", "fangzheng"
+    staff, colleague, administrator, manager, officer = (
+        "zhoumingyuan",
+        "chenjun",
+        "xuan",
+        "sunli",
+        "fangzheng",
+    )
 
     def __init__(self, demo: Demo, scratch: Path) -> None:
         self.demo = demo

@@ -58,7 +58,7 @@ class HttpBrowser:
             self.seen += [f"{name}: {value}" for name, value in answer.headers.items()]
             location = str(answer.headers.get("Location", ""))
             etag = str(answer.headers.get("ETag", ""))
-            return Answer(answer.status, location, answer.read().decode(), etag)
+            return Answer(answer.status, location, answer.read().decode(errors="replace"), etag)
 
 
 def _multipart(fields: Mapping[str, str], files: Mapping[str, tuple[str, bytes]], boundary: str) -> bytes:

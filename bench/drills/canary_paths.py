@@ -20,6 +20,7 @@ SEALED_ITEM = "乙肝表面抗原"  # an item of level 5: the row does not even 
 ASKED = ("care", "report", "followup", "risk")
 _PATIENT = re.compile(r"/patients/([0-9a-f-]{36})/")
 _FOLLOW_UP = re.compile(r"/followups/([0-9a-f-]{36})/done/")
+_ID = "([0-9a-f-]{36})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,9 @@ class World(Protocol):
 
     clinic_code: str
     staff: str  # a doctor's user name
+    colleague: str  # a doctor of another care team
     administrator: str
+    manager: str
     officer: str  # for privacy
     password: str
     folder: Path  # for the files of the import command
@@ -100,10 +103,15 @@ class Walk:
             ways[number % len(ways)](desk, number, person)
         self._by_machine(desk, self.flock.people[1])
         self._programs(desk)
+        self._emergency()
+        self._own_account()
         self._typed_in_wrong_places(desk)
         self._in_admin()
+        self._house()
         self._alarms()
+        self._log()
         self._failures(desk)
+        self._accounts()
         self._keys_change()
 
     def addresses(self) -> list[str]:
@@ -118,6 +126,27 @@ class Walk:
         if not held:
             self.mishaps.append(words)
 
+    def opens(self, browser: Browser, *pages: str) -> str:
+        """What the last of these pages says; every one has to open."""
+        text = ""
+        for page in pages:
+            answer = browser.get(page)
+            self.expect(answer.status == 200, f"{page}: {answer.status}")
+            text = answer.text
+        return text
+
+    def does(self, browser: Browser, page: str, fields: Mapping[str, str], status: int = 302) -> Answer:
+        """A form is sent, and is answered so: 302 for what is done, 200 for what is asked again."""
+        answer = browser.post(page, fields)
+        self.expect(answer.status == status, f"{page} of {sorted(fields)}: {answer.status}, not {status}")
+        return answer
+
+    def one(self, pattern: str, text: str) -> str:
+        """The first id that stands there."""
+        found = re.search(pattern, text)
+        self.expect(found is not None, f"no {pattern}")
+        return found.group(1) if found else str(uuid4())
+
     # --- staff ------------------------------------------------------------------------------------------------------------
 
     def _signed_in(self) -> Browser:
@@ -126,9 +155,14 @@ class Walk:
         self.user_names = [*self.flock.typed[:3], self.flock.people[0].phone]
         for typed in self.user_names:
             desk.post(login, {"login": typed, "password": self.flock.people[0].name})
-        answer = desk.post(login, {"login": self.world.staff, "password": self.world.password})
-        self.expect(answer.status == 302, "staff sign in")
+        self.does(desk, login, {"login": self.world.staff, "password": self.world.password})
         return desk
+
+    def _sign_in(self, user_name: str) -> Browser:
+        browser, login = self.browser(), "/accounts/login/"
+        browser.get(login)
+        self.does(browser, login, {"login": user_name, "password": self.world.password})
+        return browser
 
     def _by_page(self, desk: Browser, number: int, person: Person) -> None:
         for typed in (person.name, person.phone, person.phone[-4:], person.id_number):
@@ -166,6 +200,7 @@ class Walk:
         desk.post(f"/patients/{patient_id}/reveal/", {"part": person.name, "reason": person.phone})
         self._import(desk, person)
         self._follow_up(desk, patient_id, number)
+        self._care(desk, patient_id, number)
         self._read(desk, patient_id)
         self._on_the_phone(person)
         desk.post(f"/patients/{patient_id}/consent/risk/withdraw/", {})
@@ -224,6 +259,32 @@ class Walk:
         )
         for page in (*(chart + page for page in pages), "/", "/patients/", "/import/"):
             self.expect(desk.get(page).status == 200, f"page {page.replace(chart, '…/')}")
+
+    def _care(self, desk: Browser, patient_id: str, number: int) -> None:
+        chart, note = f"/patients/{patient_id}/", self.flock.notes[number % len(self.flock.notes)]
+        self.opens(desk, f"{chart}responsible/", f"{chart}watch/")
+        self.does(desk, f"{chart}responsible/", {"role": note, "staff": note}, 200)
+        self.does(desk, f"{chart}watch/", {"colleague": note}, 200)
+        self.does(desk, f"{chart}watch/", {"well_known": "on"})
+        self.does(desk, f"{chart}call/", {"note": note})
+
+    def _emergency(self) -> None:
+        """A chart outside one's care, for a reason in one's own words; then what an officer finds."""
+        colleague, person, here = (
+            self._sign_in(self.world.colleague),
+            self.flock.people[0],
+            "/patients/emergency/",
+        )
+        self.opens(colleague, here)
+        who = {"name": person.name, "phone": person.phone}
+        said = {**who, "reason": "emergency", "note": self.flock.notes[0]}
+        self.does(colleague, here, {**said, "phone": person.id_number}, 200)
+        self.does(colleague, here, {**said, "reason": person.name}, 200)
+        self.opens(colleague, self.does(colleague, here, said).location)
+        officer, review = self._sign_in(self.world.officer), f"{here}review/"
+        glass = self.one(f'name="glass" value="{_ID}"', self.opens(officer, review))
+        self.does(officer, review, {"glass": glass, "finding": person.name}, 200)
+        self.does(officer, review, {"glass": glass, "finding": "justified"})
 
     def _by_import_page(self, desk: Browser, number: int, person: Person) -> None:
         self._import(desk, person)
@@ -343,6 +404,8 @@ class Walk:
         self.expect(signed_in.location.endswith(here), "sign-in by code")
         for page in ("", "results/", "permissions/", "permissions/followup/"):
             self.expect(phone.get(here + page).status == 200, f"portal page {page}")
+        look = self.one(f'id="look-{_ID}"', self.opens(phone, f"{here}looked/"))
+        self.does(phone, f"{here}looked/{look}/who/", {"before": person.name})
         phone.post(f"{here}people/", {"patient": person.name})
         self._typed_address(phone, f"{here}permissions/{person.phone}/", None)
         phone.post(f"{here}permissions/followup/", {"answer": person.name, "token": person.phone})
@@ -392,11 +455,9 @@ class Walk:
         admin.get("/admin/login/")
         admin.post("/admin/login/", {"username": person.name, "password": person.phone})
         self.user_names.append(person.name)
-        admin.get("/accounts/login/")
-        signed_in = admin.post(
-            "/accounts/login/", {"login": self.world.administrator, "password": self.world.password}
+        self.does(
+            admin, "/accounts/login/", {"login": self.world.administrator, "password": self.world.password}
         )
-        self.expect(signed_in.status == 302, "the administrator signs in")
         self.expect(admin.get("/admin/clinics/user/").status == 200, "accounts in admin")
         self._typed_address(admin, f"/admin/clinics/user/{person.phone}/change/", None)
         self._typed_address(admin, f"/admin/clinics/user/?q={quote(person.name)}", None)
@@ -405,15 +466,82 @@ class Walk:
             refused = admin.post(f"/admin/clinics/{page}/add/", {**typed, "clinic": person.name, "name": ""})
             self.expect(refused.status == 200, f"a form of admin: {page}")
 
+    # --- offices ----------------------------------------------------------------------------------------------------------
+
+    def _own_account(self) -> None:
+        """The address for notices, the lock with a form behind it, and a password that is only tried."""
+        own, (person, other) = self._sign_in(self.world.staff), self.flock.people[:2]
+        self.opens(own, "/account/", "/account/session/")
+        self.does(own, "/account/", {"email": person.name}, 200)
+        for one in (person, other):  # the first one is told that it was the last notice there
+            self.does(own, "/account/", {"email": one.email})
+        self.does(own, "/account/sessions/end/", {"session": person.name}, 404)
+        self.does(own, "/account/session/alive/", {"q": person.name}, 200)
+        self.does(own, "/account/language/", {"language": person.name}, 404)
+        self.does(own, "/account/password/strength/", {"password1": person.name}, 200)
+        self.does(own, "/account/lock/", {"next": person.name})
+        self.does(own, "/patients/search/", {"q": person.name}, 423)
+        self.opens(own, "/account/locked/", "/account/unlock/passkey/")
+        wrong = {"password": person.name, "send_to": person.phone, "kept.q": person.name}
+        self.does(own, "/account/unlock/", wrong, 200)
+        self.does(own, "/account/unlock/", {**wrong, "password": self.world.password}, 200)
+
+    def _house(self) -> None:
+        """The manager's teams, staff and panels. A team has an ordinary name: it stands in clear."""
+        manager, typed = self._sign_in(self.world.manager), self.flock.typed[0]
+        teams = "/clinic/teams/"
+        staff = self.opens(manager, "/patients/panels/", teams, "/staff/")
+        self.opens(manager, f"/staff/{self.one(f'/staff/{_ID}/leave/', staff)}/leave/")
+        self.does(manager, "/staff/", {"user": typed, "first_on": typed, "last_on": typed}, 200)
+        self.does(manager, "/patients/panels/", {"role": typed, "giver": typed, "taker": typed}, 200)
+        self.does(manager, teams, {"name": typed * 10}, 200)
+        team = self.does(manager, teams, {"name": "第五组"}).location
+        self.opens(manager, team)
+        self.does(manager, team, {"user": typed, "last_on": typed}, 200)
+        manager.post(f"{team}{uuid4()}/leave/", {"user": typed})
+        self.does(manager, f"{team}dissolve/", {"name": typed})
+
     def _alarms(self) -> None:
-        officer = self.browser()
-        officer.get("/accounts/login/")
-        officer.post("/accounts/login/", {"login": self.world.officer, "password": self.world.password})
-        self.expect(officer.get("/alarms/").status == 200, "alarms")
+        officer, note = self._sign_in(self.world.officer), self.flock.notes[-1]
+        self.opens(officer, "/alarms/limits/")
         for typed in self.flock.typed:
             officer.post("/alarms/", {"alarm": typed, "decision": typed, "note": typed})
-            refused = officer.post("/alarms/limits/", {"opens": typed, "denials": typed, "time_zone": typed})
-            self.expect(refused.status == 200, "limits of the alarms")
+            limits = {"opens": typed, "denials": typed, "time_zone": typed}
+            self.does(officer, "/alarms/limits/", limits, 200)
+        alarm = self.one(f'name="alarm" value="{_ID}"', self.opens(officer, "/alarms/"))
+        self.does(officer, "/alarms/", {"alarm": alarm, "decision": "harmless", "note": note})
+
+    def _log(self) -> None:
+        """The privacy desk: who is asked about is typed and posted; what is taken away holds nothing of them either."""
+        officer, person, log = self._sign_in(self.world.officer), self.flock.people[0], "/privacy/log/"
+        entries = self.opens(officer, "/privacy/", "/privacy/seals/", "/privacy/evidence/", log)
+        self.opens(officer, f"{log}{self.one(f'{log}{_ID}/', entries)}/")
+        self._typed_address(officer, f"{log}?patient={quote(person.name)}&id={person.phone}", None)
+        for typed in (person.name, person.phone, person.id_number):
+            found = officer.post(f"{log}find/", {"q": typed})
+            self.expect(found.status in (200, 302), f"find in the log: {found.status}")
+        self.does(officer, f"{log}export/", {"format": person.name}, 422)
+        taken = self.does(officer, f"{log}export/", {"format": "csv"}, 200)
+        self.error_pages.append(taken.text)
+        self.does(officer, "/privacy/seals/verify/", {"q": person.name})
+        self.does(officer, "/privacy/evidence/", {"q": person.name})
+        self.does(officer, f"/privacy/evidence/{uuid4()}/", {"q": person.name}, 404)
+
+    def _accounts(self) -> None:
+        """The administrator helps somebody who is locked out. It ends their sessions, so nobody works afterwards."""
+        admin, typed, here = self._sign_in(self.world.administrator), self.flock.typed[0], "/clinic/accounts/"
+        known = re.findall(f'name="account" value="{_ID}"', self.opens(admin, here))
+        for deed in ("link", "factors", "sessions"):
+            self.does(admin, f"{here}{deed}/", {"account": typed}, 404)
+        answers = [(account, admin.post(f"{here}link/", {"account": account})) for account in known]
+        account, given = next((one for one in answers if one[1].status == 200), ("", Answer(0, "", "")))
+        link = self.one(r"(/account/password/reset/[\w-]+/)", given.text)
+        stranger, reset = self.browser(), "/account/password/reset/"
+        self.expect(stranger.get(link).status == 302, "a link to a new password")
+        self.opens(stranger, reset)
+        self.does(stranger, reset, {"password1": typed, "password2": self.flock.people[0].name}, 200)
+        for deed in ("factors", "sessions"):
+            self.does(admin, f"{here}{deed}/", {"account": account})
 
     def _keys_change(self) -> None:
         """A new epoch, in another suite, a copy of the key tables, and somebody is erased."""

@@ -93,7 +93,9 @@ def test_a_call_is_put_through_and_the_number_is_in_no_answer(
 
     assert answer.status_code == 200
     assert "13800001111" not in answer.content.decode()
-    assert [sent.body for sent in mail.outbox] == [f"{caller.get_full_name()} → +8613800001111"]
+    assert [(sent.to, sent.body) for sent in mail.outbox] == [
+        (["8613800001111@calls.mailbox.invalid"], caller.get_full_name())
+    ]
     with acting(nurse):
         (asked,) = AuditEvent.objects.filter(action="call.asked_for")
         assert asked.actor_id == caller.pk
