@@ -99,6 +99,7 @@ def test_who_is_away_is_written_down_and_shown(clinic: Clinic, manager: Client) 
     assert bad.context["form"].errors["last_on"]
     manager.post("/staff/", {**days, "last_on": today.isoformat()})
 
-    assert StaffAbsence.objects.get().last_on == today
+    with acting(system_actor("test", clinic.pk)):
+        assert StaffAbsence.objects.get().last_on == today
     (shown,) = [one for one in manager.get("/staff/").context["people"] if one.user == nurse]
     assert shown.away_until == today

@@ -62,7 +62,7 @@ def keys(
         settings.KEYS_DIR.mkdir(mode=0o700)
         yield KeysInFiles(settings.KEYS_DIR)
         return
-    patience = SimpleNamespace(**asdict(replace(HASTE, rest=0.02)))
+    patience = SimpleNamespace(**asdict(replace(HASTE, rest=0.001)))
     monkeypatch.setattr("crypto.providers.vault_client.Patience", lambda: patience)
     with running(authority) as server:
         use_vault(settings, server, tmp_path / "token")
@@ -107,7 +107,7 @@ def rows() -> dict[str, int]:
 @two_losses
 def test_every_page_says_so_or_goes_on_and_is_whole_again_without_restart(keys: Keys, house: House) -> None:
     whole = statuses(house)
-    assert {code for code, _page in whole.values()} <= {200, 403, 405}
+    assert {code for code, _page in whole.values()} <= {200, 302, 403, 405}  # a page may first ask who it is
 
     keys.lose()
     lost = statuses(house)

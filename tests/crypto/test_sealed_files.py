@@ -18,6 +18,7 @@ from pytest_django import DjangoAssertNumQueries, Settings
 
 from audit.acting import acting
 from audit.actors import system_actor
+from audit.services import record
 from clinics.models import Clinic
 from crypto import keyring
 from crypto.core.chunks import CHUNK_BYTES, HEADER, SEALED_CHUNK_BYTES, sealed_length
@@ -368,7 +369,7 @@ def test_an_erasure_waits_for_a_file_that_is_being_recorded(folder: Path) -> Non
     erasing = connections.create_connection("default")
     try:
         with acting(actor):
-            write(patient, VOICE)
+            record("recording.kept", object=write(patient, VOICE))
             with erasing.cursor() as cursor:
                 cursor.execute("SELECT set_config('zhizhi.clinics', %s, false)", [f"{{{clinic.pk}}}"])
                 lock = "SELECT FROM subject_key WHERE subject_id = %s FOR UPDATE NOWAIT"

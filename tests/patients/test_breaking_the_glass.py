@@ -226,13 +226,14 @@ def test_nobody_reviews_their_own_emergency_and_nobody_another_clinics(
 
 def test_it_is_reviewed_by_the_next_working_day(clinic: Clinic) -> None:
     friday = date(2026, 3, 6)
-    assert next_working_day(clinic.pk, friday) == date(2026, 3, 9)
+    with acting(system_actor("test", clinic.pk)):
+        assert next_working_day(clinic.pk, friday) == date(2026, 3, 9)
 
-    SpecialDay.objects.create(clinic=clinic, day=date(2026, 3, 9), name="馆庆")
-    assert next_working_day(clinic.pk, friday) == date(2026, 3, 10)
+        SpecialDay.objects.create(clinic=clinic, day=date(2026, 3, 9), name="馆庆")
+        assert next_working_day(clinic.pk, friday) == date(2026, 3, 10)
 
-    SpecialDay.objects.create(clinic=clinic, day=date(2026, 3, 7), at_work=True, name="调休上班")
-    assert next_working_day(clinic.pk, friday) == date(2026, 3, 7)
+        SpecialDay.objects.create(clinic=clinic, day=date(2026, 3, 7), at_work=True, name="调休上班")
+        assert next_working_day(clinic.pk, friday) == date(2026, 3, 7)
 
 
 def test_what_is_due_counts_the_clinics_day_and_not_the_servers(patient: Patient, actor: Actor) -> None:

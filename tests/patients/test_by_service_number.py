@@ -56,7 +56,7 @@ def test_no_page_shows_name_or_phone_whatever_else_the_caller_is(
         text = page.content.decode()
         assert page.status_code == 200, address
         assert "邓" not in text, address
-        assert "138" not in text.replace("0138", ""), address
+        assert not [part for part in ("13800001111", "138****") if part in text], address
     assert patient.service_number in phone.get("/patients/").content.decode()
     assert identity_in_log(clinic, nurse, caller) == set()
 

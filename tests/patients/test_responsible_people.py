@@ -88,11 +88,15 @@ def test_the_one_with_the_fewest_patients_is_suggested_and_who_is_away_never(
         with acting(system):
             return [one.user for one in candidates(clinic.pk, DOCTOR, today=today) if one.is_suggested]
 
+    def away(doctor: User) -> None:
+        with acting(system):
+            StaffAbsence.objects.create(clinic=clinic, user=doctor, first_on=today, last_on=today)
+
     assert suggested() == [doctors[2]]
-    StaffAbsence.objects.create(clinic=clinic, user=doctors[2], first_on=today, last_on=today)
+    away(doctors[2])
     assert suggested() == [doctors[1]]
     for doctor in doctors[:2]:
-        StaffAbsence.objects.create(clinic=clinic, user=doctor, first_on=today, last_on=today)
+        away(doctor)
     assert suggested() == []
 
 
