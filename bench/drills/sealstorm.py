@@ -81,12 +81,25 @@ class OwnServer:
     account: Account
 
     def crash(self) -> None:
-        data = self.place.data / "postgres"
-        postmaster = int((data / "postmaster.pid").read_text().split()[0])
-        for pid in [postmaster, *_children(postmaster)]:
+        pid_file = self.place.data / "postgres" / "postmaster.pid"
+        postmaster = int(pid_file.read_text().split()[0])
+        os.kill(postmaster, signal.SIGSTOP)  # so that it forks nobody while its children are looked for
+        everybody = [postmaster, *_children(postmaster)]
+        for pid in everybody:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+        _wait_until_gone(everybody)
+        pid_file.unlink()  # it names a process that is gone, and its number may be somebody else's by now
         start_again(self.place, self.account)
+
+
+def _wait_until_gone(pids: list[int]) -> None:
+    """Counted by whoever inherited them, too: a number that still answers looks like a server that uses these files."""
+    deadline = time.monotonic() + PATIENCE
+    while any(Path(f"/proc/{pid}").exists() for pid in pids):
+        if time.monotonic() > deadline:
+            raise AssertionError("PostgreSQL outlives SIGKILL")
+        time.sleep(0.02)
 
 
 def _children(parent: int) -> list[int]:
@@ -109,6 +122,7 @@ def _server(scale: Scale, folder: Path) -> Iterator[Server]:
         yield SharedServer()
         return
     account = account_of_services()
+    folder.chmod(0o711)  # the account of the server passes through it
     with ExitStack() as stack:
         place = stack.enter_context(open_place(folder / "services", account))
         postgres = stack.enter_context(run_postgres(place, secrets_of(place), account))
