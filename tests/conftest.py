@@ -14,6 +14,7 @@ TABLES_OF_THE_TESTS = (
     "audit_probe",
     "elsewhere",
 )  # watched for tests, and told of by an entry that was tampered with
+DRILLS = ("system:bench", "system:drill")  # lay out their people and damage past the services
 KEPT_TABLES = (
     "django_migrations",
     "django_content_type",
@@ -81,7 +82,9 @@ def unanswered_changes() -> list[str]:
     return [
         f"{change.count} rows of {change.place.table} by {change.actor_ref}"
         for change in unattributed(0, 2**62)
-        if change.actor_ref and change.place.table not in TABLES_OF_THE_TESTS
+        if change.actor_ref
+        and change.actor_ref not in DRILLS
+        and change.place.table not in TABLES_OF_THE_TESTS
     ]
 
 

@@ -23,7 +23,7 @@ def wanted(lines: list[str]) -> dict[str, str]:
     found = {}
     for line in lines:
         name, _, version = line.partition("==")
-        found[name.partition("[")[0].lower()] = version
+        found[name.partition("[")[0].lower().replace(".", "-")] = version
     return found
 
 
