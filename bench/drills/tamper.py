@@ -27,14 +27,13 @@ from audit import configured
 from audit.acting import acting
 from audit.actors import Unit, system_actor
 from audit.canon import mac
-from audit.connections import as_role, known_logs
+from audit.connections import known_logs
 from audit.events import Draft, columns_of, entry_of
-from audit.sequencer import Sequencer
 from audit.services import record
 from audit.trees import log_name
 from bench.drills.owner import superuser
 from bench.drills.tally import Scale, Tally
-from bench.drills.tampering import TABLES, TAMPERINGS, Copy, Facts
+from bench.drills.tampering import TABLES, TAMPERINGS, Copy, Facts, seal
 from crypto.ids import uuid7
 
 VERIFIER: Final = Path(__file__).resolve().parents[2] / "tools" / "verify_audit.py"
@@ -83,16 +82,6 @@ def _written(scale: Scale) -> Facts:
                     record("card.opened", object=("patients.card", "17"), subjects=[uuid7()], count=turn)
         seal()
     return Facts.read(own, other, last=scale.of(LAST), signer=configured.log_signer())
-
-
-def seal() -> None:
-    """Everything there is, on whichever database Django works with."""
-    sealing = Sequencer(as_role(configured.sequencer_url()), configured.log_signer())
-    try:
-        while sealing.turn():
-            pass
-    finally:
-        sealing.connection.close()
 
 
 def _kept(scratch: Path, facts: Facts) -> list[Path]:

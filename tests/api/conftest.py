@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import pytest
 from allauth.mfa.models import Authenticator
+from django.core.cache import cache
 from django.test import Client
 from django.utils import timezone
 
@@ -33,6 +34,12 @@ from tests.factories.followups import file_results
 from tests.factories.patients import PatientFactory, actor_for
 
 Hire = Callable[..., User]
+
+
+@pytest.fixture(autouse=True)
+def nobody_has_knocked_yet() -> None:
+    """Requests are counted by the minute, and other tests come from the same address."""
+    cache.clear()
 
 
 @dataclass(frozen=True)
