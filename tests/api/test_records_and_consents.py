@@ -186,8 +186,9 @@ def test_the_log_is_read_by_whoever_may_and_that_is_on_it_too(
     assert seen[0]["subjects"] == [str(house.patient.subject_id)]
     assert "log.listed" in {row["action"] for row in mine}
     assert doctor.get("/api/v1/events/").status_code == 403
-    text = officer.get("/api/v1/events/?limit=100").content.decode()
-    assert not any(word in text for word in ("陈雅琴", "13900001234", "7.10"))
+    rows = officer.get("/api/v1/events/?limit=100").json()["results"]
+    text = str([{**row, "recorded": None} for row in rows])  # a time may well hold the digits of a value
+    assert rows and not any(word in text for word in ("陈雅琴", "13900001234", "7.10"))
 
 
 def test_the_log_goes_on_from_a_place(house: House, officer: Machine) -> None:
