@@ -3,8 +3,9 @@
 from typing import Any, TypeVar
 
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.db import models
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 
 from crypto.fields import SealedField
 from crypto.seals import MASK
@@ -26,6 +27,14 @@ class Window(admin.ModelAdmin[M]):
 
     def has_delete_permission(self, request: HttpRequest, obj: M | None = None) -> bool:
         return False
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Nothing is sent to a list that has no action. Raises PermissionDenied, so that whoever tries is told of."""
+        if request.method not in ("GET", "HEAD"):
+            raise PermissionDenied
+        return super().changelist_view(request, extra_context)
 
     def get_fields(self, request: HttpRequest, obj: M | None = None) -> list[Any]:
         shown = [f for f in self.model._meta.concrete_fields if not _is_left_out(f)]
