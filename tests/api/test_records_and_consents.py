@@ -188,7 +188,8 @@ def test_the_log_is_read_by_whoever_may_and_that_is_on_it_too(
     assert doctor.get("/api/v1/events/").status_code == 403
     rows = officer.get("/api/v1/events/?limit=100").json()["results"]
     text = str([{**row, "recorded": None} for row in rows])  # a time may well hold the digits of a value
-    assert rows and not any(word in text for word in ("陈雅琴", "13900001234", "7.10"))
+    assert rows
+    assert not any(word in text for word in ("陈雅琴", "13900001234", "7.10"))
 
 
 def test_the_log_goes_on_from_a_place(house: House, officer: Machine) -> None:
