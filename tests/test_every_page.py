@@ -23,6 +23,7 @@ from clinics.queries import teams_of
 from clinics.roles import Role, permissions_of
 from clinics.services import give_role, join_team, open_clinic
 from clinics.tokens import make_integration, make_token
+from consent.models import ConsentEvent
 from exchange.fhir import parse_bundle
 from exchange.services import try_file
 from exchange.services.evidence import ask_evidence
@@ -103,6 +104,7 @@ def house(db: None) -> House:
         )
         pack = ask_evidence(clinic_id=clinic.pk, by=actor, at=now)
         newest = AuditEvent.objects.order_by("-uid")[0]
+        said = ConsentEvent.objects.filter(patient=patient).defer("evidence")[0]
     team = teams_of(doctor.pk, clinic.pk)[0]
     ids = {
         "patient_id": patient.pk,
@@ -114,6 +116,7 @@ def house(db: None) -> House:
         "team_id": team.pk,
         "user_id": doctor.pk,
         "uid": newest.uid,
+        "event_id": said.pk,
     }
     return House(clinic, doctor, patient, portal_user, ids)
 
@@ -133,7 +136,7 @@ def _name(pattern: URLPattern) -> str:
 
 
 def _arguments(pattern: URLPattern, ids: dict[str, UUID]) -> Iterator[tuple[str, Any]]:
-    words = {"purpose": "followup", "indicator": "ldl"}
+    words = {"purpose": "followup", "indicator": "ldl", "version": 1, "locale": "en"}
     if _path_of(pattern).startswith("p/"):
         yield "clinic_code", "east"
     for name in pattern.pattern.converters:
