@@ -17,6 +17,7 @@ urlpatterns = [
     path("privacy/log/export/", privacy.export, name="log_export"),
     path("privacy/log/find/", privacy.find, name="log_find"),
     path("privacy/log/<uuid:uid>/", privacy.entry, name="log_entry"),
+    path("privacy/log/<uuid:uid>/proof/", privacy.proof, name="log_proof"),
     path("patients/<uuid:patient_id>/", views.chart, name="chart"),
     path("patients/<uuid:patient_id>/reveal/", views.reveal, name="reveal"),
     path("staff/", staff_views.staff, name="staff"),

@@ -1,9 +1,9 @@
 """The privacy desk. Whoever reads the log here is on it as well."""
 
 import json
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
-from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -22,6 +22,7 @@ from audit.checks import ask_check
 from audit.explorer import (
     COUNT_BOUND,
     LogQuestion,
+    Told,
     changes_in,
     count_of_log,
     event_of,
@@ -29,6 +30,7 @@ from audit.explorer import (
 )
 from audit.kinds import Kind
 from audit.models import SYSTEM_LOG
+from audit.proofs import proof_of
 from audit.purposes import Purpose
 from audit.services import record
 from clinics.errors import NoSuchPage
@@ -184,31 +186,54 @@ def find(request: ClinicRequest) -> HttpResponse:
 @require_safe
 def entry(request: ClinicRequest, uid: UUID) -> HttpResponse:
     """One entry as it was written, with what it is sealed by. Raises NoSuchPage for one of another clinic's log."""
-    told = _entry(request, uid, request.clinic.pk)
-    if told is None and answers_for_installation(request.roles):
-        told = _entry(request, uid, SYSTEM_LOG)
-    if told is None:
-        raise NoSuchPage
-    record(
-        "log.viewed", object=("audit.auditevent", str(uid)), kind=Kind.VIEWED, purpose=Purpose.SECURITY,
-        subjects=told["row"].told.subjects,
-    )  # fmt: skip
-    return render(request, "desk/privacy/entry.html", told)
-
-
-def _entry(request: ClinicRequest, uid: UUID, log_id: UUID) -> dict[str, Any] | None:
-    with _reading(request, log_id):
-        told = event_of(log_id, uid)
-        if told is None:
-            return None
+    with _reading_entry(request, uid) as told:
         (row,) = rows_of([told], request.clinic.pk)
-        return {
+        context = {
             "row": row,
             "entry": told.entry,
             "canon": json.dumps(told.entry, ensure_ascii=False, indent=2),
             "changes": [(change, row_keys(change)) for change in changes_in(told)],
             "place": place_of(uid),
+            "file_name": _proof_name(told),
         }
+    record(
+        "log.viewed", object=("audit.auditevent", str(uid)), kind=Kind.VIEWED, purpose=Purpose.SECURITY,
+        subjects=told.subjects,
+    )  # fmt: skip
+    return render(request, "desk/privacy/entry.html", context)
+
+
+@staff_page(None, permission=Permission.SEE_LOG)
+@require_POST
+def proof(request: ClinicRequest, uid: UUID) -> HttpResponse:
+    """One entry with the way to a signed root: a file that proves it to anybody. Raises NoSuchPage, NotSealedYet."""
+    with _reading_entry(request, uid) as told:
+        text = proof_of(uid)
+    record(
+        "log.proof_taken", object=("audit.auditevent", str(uid)), kind=Kind.EXPORTED, purpose=Purpose.SECURITY,
+        subjects=told.subjects, count=1,
+    )  # fmt: skip
+    return HttpResponse(
+        text,
+        content_type="text/plain; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="{_proof_name(told)}"'},
+    )
+
+
+def _proof_name(told: Told) -> str:
+    return f"{told.event.uid}.tlog-proof"
+
+
+@contextmanager
+def _reading_entry(request: ClinicRequest, uid: UUID) -> Iterator[Told]:
+    """An entry with its log in hand: the clinic's, or the installation's for who answers for every clinic. Raises NoSuchPage."""
+    logs = [request.clinic.pk, *([SYSTEM_LOG] if answers_for_installation(request.roles) else [])]
+    for log_id in logs:
+        with _reading(request, log_id):
+            if told := event_of(log_id, uid):
+                yield told
+                return
+    raise NoSuchPage
 
 
 def _form(request: ClinicRequest) -> LogForm:

@@ -105,6 +105,7 @@ DEEDS: Final[dict[str, Promise]] = {
     "keys.rewrapped": gettext_lazy("wrapped keys again"),
     "log.exported": gettext_lazy("exported the log"),
     "log.listed": gettext_lazy("read the log as a program"),
+    "log.proof_taken": gettext_lazy("downloaded the proof of an entry"),
     "log.viewed": gettext_lazy("read the log"),
     "message.cancelled": gettext_lazy("cancelled a message"),
     "message.failed": gettext_lazy("could not send a message"),

@@ -17,11 +17,13 @@ from django.utils import timezone
 from audit import configured
 from audit.acting import acting
 from audit.models import AuditEvent
+from audit.services import record
 from clinics.models import Clinic, User
 from clinics.roles import Role
 from exchange.models import EvidencePack
 from exchange.services import evidence
 from exchange.tasks import build_evidence, keep_evidence
+from tests.audit.outside import verify
 from tests.audit.sealing import seal
 from tests.desk.conftest import Hire, system
 from tests.factories.clinics import ClinicFactory, StaffFactory, StaffRoleFactory
@@ -112,6 +114,36 @@ def test_a_pack_is_built_with_progress_verifies_alone_and_holds_no_patient(
     keep_evidence()
     assert [path for path in (files / "files").rglob("*") if path.is_file()] == []
     assert browser.get(PAGE).context["packs"] == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_entry_leaves_with_its_proof_and_no_byte_of_it_can_be_changed(files: Path) -> None:
+    clinic = ClinicFactory("east")
+    officer, browser = officer_of(clinic)
+    with acting(system(clinic)):
+        uid = record("card.opened", object=("patients.card", "17")).uid
+    page = f"/privacy/log/{uid}/"
+    assert browser.post(f"{page}proof/").status_code == 409
+    assert "verify_audit.py" not in browser.get(page).content.decode()
+    seal()
+    assert f"verify_audit.py {uid}.tlog-proof" in browser.get(page).content.decode()
+    answer = browser.post(f"{page}proof/")
+
+    assert answer["Content-Disposition"] == f'attachment; filename="{uid}.tlog-proof"'
+    proof = files / f"{uid}.tlog-proof"
+    proof.write_bytes(answer.content)
+    status, words = verify(proof)
+    assert (status, f'"uid":"{uid}"' in words) == (0, True), words
+    for place in range(0, len(answer.content) - 1, len(answer.content) // 5):
+        changed = bytearray(answer.content)
+        changed[place] ^= 1
+        proof.write_bytes(changed)
+        assert verify(proof)[0] in (1, 2), place
+    with acting(system(clinic)):
+        (event,) = AuditEvent.objects.filter(action="log.proof_taken")
+    assert (event.kind, event.actor_ref, event.object_pk) == ("exported", f"user:{officer.pk}", str(uid))
+    _, stranger = officer_of(ClinicFactory("west"))
+    assert stranger.post(f"{page}proof/").status_code == 404
 
 
 @pytest.mark.django_db
