@@ -53,8 +53,8 @@ def forget_old_codes(clinic: Clinic, at: datetime) -> None:
     delete_rows("consent.codes_forgotten", over, about=clinic.pk)
 
 
-def redeem_code(patient: Patient, digits: str, at: datetime) -> None:
-    """Uses the newest code once. Raises CodeWrong, and counts the try."""
+def redeem_code(patient: Patient, digits: str, at: datetime) -> ConfirmationCode:
+    """Uses the newest code once, and answers it. Raises CodeWrong, and counts the try."""
     code = _newest(patient, lock=True)
     if code is None or code.used_at or code.expires_at <= at or code.tries >= MOST_TRIES:
         raise CodeWrong(str(patient.pk))
@@ -66,6 +66,7 @@ def redeem_code(patient: Patient, digits: str, at: datetime) -> None:
     code.used_at = at
     code.save(update_fields=["used_at"])
     record("consent.code_used", object=code, subjects=[patient.subject_id])
+    return code
 
 
 def _newest(patient: Patient, *, lock: bool = False) -> ConfirmationCode | None:

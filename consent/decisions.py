@@ -93,7 +93,10 @@ class Decision:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Permission:
-    """One state row with the newest deciding line of its ledger, as read after the lock."""
+    """One state row with the newest deciding line of its ledger, as read after the lock.
+
+    `notice_needed` is the oldest version of the clinic's own notice under which it still holds.
+    """
 
     subject_id: UUID
     purpose: str
@@ -102,6 +105,7 @@ class Permission:
     recipient: str
     channel: str
     restricted: bool
+    notice_needed: int = 0
     standing: Standing = field(default_factory=Standing)
 
 
@@ -147,15 +151,15 @@ def fold(lines: Iterable[Line]) -> Standing:
     return reduce(after, lines, Standing())
 
 
-def judge(standing: Standing, rule: PurposeRule, at: datetime) -> Reason:
-    """Whether this standing permits a use at that moment."""
+def judge(standing: Standing, rule: PurposeRule, at: datetime, *, notice_needed: int = 0) -> Reason:
+    """Whether this standing permits a use at that moment. `notice_needed`: the oldest version that the clinic still takes."""
     if standing.state is not State.GRANTED:
         return _REASONS[standing.state]
     if standing.valid_until is not None and standing.valid_until <= at:
         return Reason.EXPIRED
     if standing.valid_from is not None and standing.valid_from > at:
         return Reason.NOT_YET
-    if standing.notice_version < rule.min_notice_version:
+    if standing.notice_version < max(rule.min_notice_version, notice_needed):
         return Reason.SUPERSEDED
     return Reason.PERMITTED
 
@@ -205,8 +209,9 @@ def _answer(permissions: Sequence[Permission], rule: PurposeRule, at: datetime) 
     decided = sorted((p for p in permissions if p.standing.state is not State.UNKNOWN), key=_general_last)
     answers = []
     for _subject, group in groupby(decided, key=lambda p: p.subject_id):
-        standing = next(group).standing
-        reason = judge(standing, rule, at)
+        permission = next(group)
+        standing = permission.standing
+        reason = judge(standing, rule, at, notice_needed=permission.notice_needed)
         answers.append(
             Decision(
                 allowed=reason is Reason.PERMITTED,

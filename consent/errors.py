@@ -1,5 +1,6 @@
 """This app's ways of saying no. Exceptions carry codes and ids, never names or values."""
 
+from collections.abc import Sequence
 from datetime import date
 from http import HTTPStatus
 from uuid import UUID
@@ -44,6 +45,31 @@ class NoticeMissing(ClinicError):
     message = _("There is no notice for this purpose yet, so nobody can agree to it.")
 
 
+class NoticeIncomplete(ClinicError):
+    """A notice lacks words that the law asks for; `missing` names them, as "en.rights"."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    message = _("A notice needs every item, in Chinese and in English. Fill in what is empty.")
+
+    def __init__(self, missing: Sequence[str]) -> None:
+        super().__init__(", ".join(missing))
+        self.missing = missing
+
+
+class NoticeTooEarly(ClinicError):
+    """A new version cannot have been in force before anybody could read it."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    message = _("A new version is in force from today at the earliest.")
+
+
+class PublishedMeanwhile(ClinicError):
+    """Somebody else has just published a version of this notice."""
+
+    status = HTTPStatus.CONFLICT
+    message = _("A colleague has just published a version of this notice. Read it first.")
+
+
 class NotWithdrawable(ClinicError):
     """The purpose rests on law or contract; nobody's consent carries it."""
 
@@ -56,6 +82,20 @@ class GuardianNeeded(ClinicError):
 
     status = HTTPStatus.CONFLICT
     message = _("For a child under 14 a guardian has to agree.")
+
+
+class OwnWordNeeded(ClinicError):
+    """From fourteen to seventeen the young person decides about their data; a guardian cannot agree in their place."""
+
+    status = HTTPStatus.CONFLICT
+    message = _("From 14 on the young person decides themselves. Ask them.")
+
+
+class EvidenceMissing(ClinicError):
+    """Somebody at the desk says that a person agreed, and nothing shows it: no witness, no paper, no code, no signature."""
+
+    status = HTTPStatus.CONFLICT
+    message = _("A yes needs its evidence: a witness, a signed form, a code or a signature.")
 
 
 class CodeWrong(ClinicError):

@@ -58,6 +58,11 @@ class ConsentNotice(models.Model):
     def __str__(self) -> str:
         return f"{self.code} v{self.version} {self.locale}"
 
+    @property
+    def title(self) -> str:
+        """The first line of the text."""
+        return self.body.partition("\n")[0]
+
 
 class ConsentEvent(SealedModel):
     """One line of the ledger: one purpose, one kind of data, one recipient, one operation, one channel."""
@@ -89,6 +94,7 @@ class ConsentEvent(SealedModel):
     evidence = SealedText(
         _("evidence"), aad_name="consent.evidence", scope=Scope.RECORD, field_set="identity", null=True
     )
+    evidence_file = models.UUIDField(_("signature or scan"), null=True, blank=True)
     actor_ref = models.CharField(_("recorded by"), max_length=80)
     prev_id = models.UUIDField(_("event before"), null=True, blank=True)
     idem_key = models.CharField(_("repeat key"), max_length=200)

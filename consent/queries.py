@@ -8,11 +8,13 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import BigIntegerField, Exists, Max, OuterRef, Q, QuerySet, Subquery, Sum, Value
+from django.db.models.functions import Coalesce
+from django.utils.timezone import localdate
 
 from audit.purposes import Purpose
 from consent.choices import (
@@ -37,7 +39,7 @@ from consent.decisions import (
     decide,
     judge,
 )
-from consent.models import ConsentEvent, ConsentState
+from consent.models import ConsentEvent, ConsentNotice, ConsentState
 from consent.notices import purposes_with_notice
 from consent.purposes import PurposeRule, rests_on, rule_of, rules
 from patients.models import Patient
@@ -46,9 +48,13 @@ from patients.models import Patient
 # with the lock it would see the ledger as it was before waiting for the lock.
 _READ = """
 SELECT p.id, p.restricted_at IS NOT NULL, s.subject_id, s.purpose, s.data_category, s.operation, s.recipient, s.channel,
-       e.event, e.valid_from, e.valid_until, e.notice_version, e.occurred_at, e.id, e.version
+       coalesce(n.version, 0), e.event, e.valid_from, e.valid_until, e.notice_version, e.occurred_at, e.id, e.version
 FROM patients_patient p
 LEFT JOIN consent_state s ON s.patient_id = p.id AND s.purpose = ANY (%(purposes)s)
+LEFT JOIN (
+  SELECT clinic_id, code, max(version) AS version FROM consent_notice
+  WHERE material_change AND effective_from <= %(today)s GROUP BY clinic_id, code
+) n ON n.clinic_id = s.clinic_id AND n.code = s.purpose
 LEFT JOIN LATERAL (
   SELECT l.* FROM consent_event l
   WHERE l.subject_id = s.subject_id AND l.purpose = s.purpose AND l.data_category = s.data_category
@@ -79,27 +85,34 @@ def decisions(needs: Iterable[Need], at: datetime) -> dict[Need, Decision]:
     """The answers to several needs, read from the ledger in one statement."""
     needs = list(needs)
     purposes = {purpose for need in needs for purpose in (need.purpose, *rests_on(need.purpose))}
-    found = permissions_of({need.patient_id for need in needs}, purposes)
+    found = permissions_of({need.patient_id for need in needs}, purposes, at)
     return {need: decide(need, found[need.patient_id], at) for need in needs}
 
 
 def permissions_of(
-    patient_ids: Collection[UUID], purposes: Collection[Purpose]
+    patient_ids: Collection[UUID], purposes: Collection[Purpose], at: datetime
 ) -> dict[UUID, list[Permission]]:
     """Each patient's permissions as the ledger has them. A patient nobody may see has none."""
     found: dict[UUID, list[Permission]] = defaultdict(list)
     with connection.cursor() as cursor:
-        cursor.execute(_READ, {"patients": list(patient_ids), "purposes": [p.value for p in purposes]})
+        cursor.execute(
+            _READ,
+            {
+                "patients": list(patient_ids),
+                "purposes": [p.value for p in purposes],
+                "today": localdate(at),
+            },
+        )
         for row in cursor.fetchall():
             found[row[0]].append(_permission(row))
     return found
 
 
 def _permission(row: tuple[Any, ...]) -> Permission:
-    _patient, restricted, subject, purpose, category, operation, recipient, channel, event = row[:9]
+    _patient, restricted, subject, purpose, category, operation, recipient, channel, needed, event = row[:10]
     standing = Standing()
     if event is not None:
-        valid_from, valid_until, notice_version, occurred_at, event_id, version = row[9:]
+        valid_from, valid_until, notice_version, occurred_at, event_id, version = row[10:]
         standing = Standing(
             state=AFTER[event],
             valid_from=valid_from,
@@ -117,6 +130,7 @@ def _permission(row: tuple[Any, ...]) -> Permission:
         recipient=recipient or "",
         channel=channel or "",
         restricted=restricted,
+        notice_needed=needed,
         standing=standing,
     )
 
@@ -138,20 +152,55 @@ def consented(
     permitted = Q(restricted_at=None)
     if not rule.needs_consent:
         return permitted
+    still_taken = Q(notice_version__gte=rule.min_notice_version)
+    for clinic_id, version in _asking_again(purpose, at):
+        still_taken &= ~Q(clinic_id=clinic_id, notice_version__lt=version)
     of_patient = ConsentState.objects.filter(patient_id=OuterRef("pk"))
     for category in sorted(categories):
         rows = of_patient.filter(purpose=purpose, data_category=category, recipient=recipient, operation=op)
         yes = rows.filter(
+            still_taken,
             Q(valid_until=None) | Q(valid_until__gt=at),
             channel__in={ANY_CHANNEL, channel},
             state=State.GRANTED,
             valid_from__lte=at,
-            notice_version__gte=rule.min_notice_version,
         )
         permitted &= Q(Exists(yes)) & ~Q(Exists(rows.filter(channel=channel, state__in=NO)))
     if bases := rests_on(purpose):
         permitted &= ~Q(Exists(of_patient.filter(purpose__in=bases, state__in=NO)))
     return permitted
+
+
+def consented_patients(
+    patients: QuerySet[Patient],
+    purpose: Purpose,
+    *,
+    recipient: str = SELF_RECIPIENT,
+    op: str = Operation.USE,
+    channel: str = ANY_CHANNEL,
+    at: datetime,
+) -> QuerySet[Patient]:
+    """Those of these patients who permit the use, each with `state_version`, which a list that leaves the house keeps.
+
+    The number moves with every event of the permissions it rests on: equal means that nothing was said since.
+    """
+    concerned = ConsentState.objects.filter(
+        patient_id=OuterRef("pk"),
+        purpose__in=[purpose, *rests_on(purpose)],
+        recipient__in={SELF_RECIPIENT, recipient},
+    )
+    total = concerned.order_by().values("patient_id").annotate(total=Sum("version")).values("total")
+    version = Coalesce(Subquery(total, output_field=BigIntegerField()), Value(0, BigIntegerField()))
+    permitted = consented(purpose, recipient=recipient, op=op, channel=channel, at=at)
+    return patients.filter(permitted).annotate(state_version=version)
+
+
+def _asking_again(purpose: Purpose, at: datetime) -> list[tuple[UUID, int]]:
+    """Clinics whose notice asks everybody again, with the version that does."""
+    material = ConsentNotice.objects.filter(
+        code=purpose, material_change=True, effective_from__lte=localdate(at)
+    )
+    return list(material.values_list("clinic_id").annotate(newest=Max("version")))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,10 +221,37 @@ class PurposeStanding:
 
 def states_of(patient: Patient, at: datetime) -> dict[Purpose, PurposeStanding]:
     """Where every purpose stands for this patient, in the order people are shown them."""
+    notices = _notices_of(patient.clinic_id, at)
     rows: dict[tuple[str, str, str], Standing] = {}
     for row in ConsentState.objects.filter(patient=patient, recipient=SELF_RECIPIENT, channel=ANY_CHANNEL):
         rows[row.purpose, row.data_category, row.operation] = standing_of(row)
-    return {purpose: _purpose_standing(rule, rows, at) for purpose, rule in rules().items()}
+    return {
+        purpose: _purpose_standing(rule, rows, at, notices.get(purpose, NoNotice))
+        for purpose, rule in rules().items()
+    }
+
+
+class NoticesOfPurpose(NamedTuple):
+    """Of one purpose in one clinic: whether a notice is in force, and the oldest version that still counts."""
+
+    in_force: bool
+    needed: int
+
+
+NoNotice = NoticesOfPurpose(in_force=False, needed=0)
+
+
+def _notices_of(clinic_id: UUID, at: datetime) -> dict[Purpose, NoticesOfPurpose]:
+    """What a clinic asks for: the purposes of its own notices, and those the house has a text for."""
+    published = (
+        ConsentNotice.objects.filter(clinic_id=clinic_id, effective_from__lte=localdate(at))
+        .values_list("code")
+        .annotate(needed=Max("version", filter=Q(material_change=True)))
+    )
+    found = {purpose: NoticesOfPurpose(in_force=True, needed=0) for purpose in purposes_with_notice()}
+    for code, needed in published:
+        found[Purpose(code)] = NoticesOfPurpose(in_force=True, needed=needed or 0)
+    return found
 
 
 def standing_of(row: ConsentState) -> Standing:
@@ -191,11 +267,14 @@ def standing_of(row: ConsentState) -> Standing:
 
 
 def _purpose_standing(
-    rule: PurposeRule, rows: dict[tuple[str, str, str], Standing], at: datetime
+    rule: PurposeRule,
+    rows: dict[tuple[str, str, str], Standing],
+    at: datetime,
+    notices: NoticesOfPurpose,
 ) -> PurposeStanding:
     """A purpose is agreed to when everything it covers is; otherwise the latest word that is not a yes counts."""
     standings = [rows.get((rule.purpose, category, op), Standing()) for category, op in rule.grants]
-    judged = [(judge(standing, rule, at), standing) for standing in standings]
+    judged = [(judge(standing, rule, at, notice_needed=notices.needed), standing) for standing in standings]
     reason, standing = max(
         judged,
         key=lambda pair: (
@@ -210,7 +289,7 @@ def _purpose_standing(
         decided_at=standing.decided_at,
         valid_until=standing.valid_until,
         ask_again_on=ask_again_on(standing, at),
-        offered=rule.purpose in purposes_with_notice(),
+        offered=notices.in_force,
     )
 
 

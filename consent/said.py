@@ -23,8 +23,9 @@ def record_said(
 ) -> tuple[ConsentEvent, ...]:
     """Records every answer of the form, or nothing. Raises CodeWrong, and what `record_consent` raises."""
     data = form.cleaned_data
+    evidence = data["witness"] or None
     if data["method"] == Method.OTP:
-        redeem_code(patient, data["code"], at)
+        evidence = f"code {redeem_code(patient, data['code'], at).pk}"
     return record_answers(
         patient,
         form.answers(),
@@ -38,5 +39,5 @@ def record_said(
         by=by,
         at=at,
         idem_key=str(data["form_token"]),
-        evidence=data["witness"] or None,
+        evidence=evidence,
     )

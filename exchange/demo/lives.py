@@ -214,4 +214,5 @@ def _ask(patient: Patient, clinic: Clinic, by: Actor, at: datetime, random: Rand
             by=by,
             at=at,
             idem_key=f"demo:{patient.pk}:{purpose}",
+            evidence=f"纸质授权书 {patient.service_number}",
         )

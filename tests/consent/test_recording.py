@@ -10,13 +10,21 @@ from audit.actors import Actor
 from audit.models import AuditEvent
 from audit.purposes import Purpose
 from clinics.models import Clinic
-from consent import services
+from consent import ledger
 from consent.choices import EventKind, ExpressedBy, GivenThrough, LegalBasis, StartedBy, State
 from consent.decisions import Reason, fold
-from consent.errors import AskedTooSoon, GuardianNeeded, NoticeMissing, NotWithdrawable
+from consent.errors import (
+    AskedTooSoon,
+    EvidenceMissing,
+    GuardianNeeded,
+    NoticeMissing,
+    NotWithdrawable,
+    OwnWordNeeded,
+)
+from consent.ledger import line_of
 from consent.models import ConsentEvent, ConsentNotice, ConsentState
 from consent.queries import check, consented, history_of, standing_of, states_of
-from consent.services import line_of, withdraw_consent
+from consent.services import withdraw_consent
 from patients.models import Patient
 from tests.factories.consent import MONDAY, ConsentFactory, NoticeFactory
 from tests.factories.patients import PatientFactory
@@ -129,8 +137,24 @@ def test_for_a_child_under_fourteen_a_guardian_decides(at_work: Actor, clinic: C
     child = PatientFactory(clinic=clinic, by=at_work, birth_date=MONDAY.date().replace(year=2012, day=24))
     with pytest.raises(GuardianNeeded):
         ConsentFactory(child, by=at_work)
+    with pytest.raises(GuardianNeeded):
+        ConsentFactory(child, by=at_work, expressed_by=ExpressedBy.AGENT)
     events = ConsentFactory(child, by=at_work, expressed_by=ExpressedBy.GUARDIAN)
     assert {event.legal_basis for event in events} == {LegalBasis.GUARDIAN}
+
+
+def test_from_fourteen_on_nobody_agrees_in_the_young_persons_place(at_work: Actor, clinic: Clinic) -> None:
+    young = PatientFactory(clinic=clinic, by=at_work, birth_date=MONDAY.date().replace(year=2012, day=23))
+    with pytest.raises(OwnWordNeeded):
+        ConsentFactory(young, by=at_work, expressed_by=ExpressedBy.GUARDIAN)
+    assert ConsentFactory(young, by=at_work)
+
+
+def test_nobody_at_the_desk_agrees_for_a_patient_without_evidence(at_work: Actor, patient: Patient) -> None:
+    with pytest.raises(EvidenceMissing):
+        ConsentFactory(patient, by=at_work, evidence="")
+    assert not ConsentEvent.objects.exists()
+    assert ConsentFactory(patient, by=at_work, evidence="", granted=False)
 
 
 def test_withdrawing_stops_it_keeps_the_history_and_says_what_goes_on(
@@ -222,7 +246,7 @@ def test_nothing_is_recorded_when_the_log_cannot_be_written(
     def fails(*args: object, **facts: object) -> None:
         raise DatabaseError
 
-    monkeypatch.setattr(services, "record", fails)
+    monkeypatch.setattr(ledger, "record", fails)
     with pytest.raises(DatabaseError):
         ConsentFactory(patient, by=at_work)
     assert not ConsentEvent.objects.exists()

@@ -35,6 +35,7 @@ def ConsentFactory(
         "expressed_by": ExpressedBy.SELF,
         "given_through": GivenThrough.DESK,
         "started_by": StartedBy.PERSON,
+        "evidence": "陈护士在场",
         "idem_key": str(uuid4()),
     }
     if "notice" not in said:
