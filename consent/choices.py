@@ -81,3 +81,63 @@ class Operation(TextChoices):
 
 ANY_CHANNEL = "any"
 SELF_RECIPIENT = "self"  # the clinic itself
+
+
+class RecipientRole(TextChoices):
+    """What a recipient is in law: who decides, who works for us, who decides together with us (PIPL arts. 20, 21, 23)."""
+
+    HANDLER = "handler", _("Decides themselves")
+    PROCESSOR = "processor", _("Works on our behalf")
+    JOINT = "joint", _("Decides together with us")
+
+
+class RequestKind(TextChoices):
+    """What a person can ask for (PIPL arts. 44 to 50; account closing: 网络数据安全管理条例 art. 24)."""
+
+    SEE = "see", _("See my data")
+    COPY = "copy", _("A copy of my data")
+    CORRECT = "correct", _("Correct my data")
+    RESTRICT = "restrict", _("Stop using my data")
+    DELETE = "delete", _("Delete my data")
+    EXPLAIN = "explain", _("An explanation")
+    MOVE = "move", _("Move to another provider")
+    CLOSE_ACCOUNT = "close_account", _("Close my account")
+
+
+class RequestState(TextChoices):
+    RECEIVED = "received", _("Being looked at")
+    DONE = "done", _("Done")
+    REFUSED = "refused", _("Not done, with the reason")
+    TAKEN_BACK = "back", _("Taken back")
+
+
+class RequestedBy(TextChoices):
+    SELF = "self", _("The person")
+    GUARDIAN = "guardian", _("A guardian")
+    AGENT = "agent", _("Somebody with a written authorisation")
+    RELATIVE = "relative", _("A close relative of somebody who died")
+
+
+class IdentityCheck(TextChoices):
+    """How the clinic knows who asks. Nothing beyond it may be demanded (网络数据安全管理条例 art. 23)."""
+
+    PORTAL = "portal", _("Signed in on their own phone")
+    PAPERS = "papers", _("Identity card shown")
+    PROOF = "proof", _("Identity card, and proof of the relation")
+
+
+class RefusalReason(TextChoices):
+    """Why a request was not granted, as the person is told."""
+
+    RETENTION = "retention", _("A law makes us keep the record")
+    NOT_THEIRS = "not_theirs", _("The data are about somebody else")
+    NOT_WRONG = "not_wrong", _("What stands there is right")
+    NOT_KNOWN = "not_known", _("We hold no such data")
+    IDENTITY = "identity", _("We could not tell who asks")
+    ARRANGED = "arranged", _("The person who died had arranged otherwise")
+    HARM = "harm", _("It would harm somebody")
+
+
+class CorrectionDecision(TextChoices):
+    ACCEPTED = "accepted", _("Corrected")
+    REFUSED = "refused", _("Left as it is")

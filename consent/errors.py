@@ -70,6 +70,41 @@ class PublishedMeanwhile(ClinicError):
     message = _("A colleague has just published a version of this notice. Read it first.")
 
 
+class AssessmentMissing(ClinicError):
+    """No approved impact assessment of that number covers the purposes, or it is due for review."""
+
+    status = HTTPStatus.CONFLICT
+    message = _("This needs an approved impact assessment that covers it and is not due for review.")
+
+
+class OwnAssessment(ClinicError):
+    """Somebody wants to approve the assessment they wrote."""
+
+    status = HTTPStatus.FORBIDDEN
+    message = _("Somebody else has to approve what you wrote.")
+
+
+class NumberTaken(ClinicError):
+    """Another assessment has this number."""
+
+    status = HTTPStatus.CONFLICT
+    message = _("This number is taken. Choose another one.")
+
+
+class NotARecipient(ClinicError):
+    """Nobody of that code is on the register, or their agreement is over, or they were cut off."""
+
+    status = HTTPStatus.FORBIDDEN
+    message = _("They are not on the register of recipients any more, so nothing is given to them.")
+
+
+class OutsideAgreement(ClinicError):
+    """The purpose, the kinds of data or the country are not what the agreement and the registry of purposes allow."""
+
+    status = HTTPStatus.FORBIDDEN
+    message = _("The agreement with this recipient does not cover that.")
+
+
 class NotWithdrawable(ClinicError):
     """The purpose rests on law or contract; nobody's consent carries it."""
 

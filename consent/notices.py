@@ -79,10 +79,21 @@ def _read(purpose: Purpose, locale: str) -> NoticeText:
 
 
 @cache
-def purposes_with_notice() -> tuple[Purpose, ...]:
-    """The purposes that can be agreed to: those with a notice in every language."""
+def purposes_with_text() -> tuple[Purpose, ...]:
+    """The purposes the house has words for, in every language."""
     return tuple(
         p for p in Purpose if all((_FOLDER / f"{p.value}.{locale}.yaml").exists() for locale in LOCALES)
+    )
+
+
+@cache
+def purposes_with_notice() -> tuple[Purpose, ...]:
+    """The purposes people are asked about in every clinic: those whose text names the assessment it rests on.
+
+    The other texts are drafts, for a clinic that does what they say and has weighed it.
+    """
+    return tuple(
+        p for p in purposes_with_text() if all(notice_text(p, locale).assessment for locale in LOCALES)
     )
 
 

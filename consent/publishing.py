@@ -18,6 +18,7 @@ from audit.actors import Actor
 from audit.purposes import Purpose
 from audit.services import record
 from clinics.models import Clinic
+from consent.assessments import check_assessed
 from consent.errors import (
     NoticeIncomplete,
     NoticeMissing,
@@ -79,14 +80,15 @@ def publish_notice(
     *,
     effective_from: date,
     material_change: bool,
-    assessment: str = "",
+    assessment: str,
     by: Actor,
     at: datetime,
 ) -> dict[str, ConsentNotice]:
     """A new version in every language at once. `texts` has, for each locale, a title and every item the law asks for.
 
-    Raises NotWithdrawable for a purpose nobody agrees to, NoticeIncomplete with what is missing, NoticeTooEarly for a day
-    that is over, PublishedMeanwhile when somebody else has just published the same number.
+    `assessment` is the number of the impact assessment it rests on. Raises NotWithdrawable for a purpose nobody agrees to,
+    NoticeIncomplete with what is missing, NoticeTooEarly for a day that is over, AssessmentMissing, and PublishedMeanwhile
+    when somebody else has just published the same number.
     """
     if not rule_of(purpose).needs_consent:
         raise NotWithdrawable(purpose.value)
@@ -94,6 +96,8 @@ def publish_notice(
         raise NoticeIncomplete(missing)
     if effective_from < localdate(at):
         raise NoticeTooEarly(purpose.value)
+    if rule_of(purpose).needs_assessment:
+        check_assessed(clinic, [purpose], assessment, at)
     version = _newest_version(clinic, purpose) + 1
     notices = [
         _notice(

@@ -19,6 +19,7 @@ from consent.choices import LegalBasis, Operation
 
 _FILE = Path(__file__).parent / "data" / "purposes.yaml"
 _ASKED = frozenset({LegalBasis.CONSENT, LegalBasis.SEPARATE, LegalBasis.WRITTEN, LegalBasis.GUARDIAN})
+_OUTSIDE = frozenset({Operation.SHARE, Operation.PUBLISH, Operation.CROSSBORDER})
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +43,17 @@ class DataCategory:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RecipientKind:
+    code: str
+    name: Words
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PurposeRule:
-    """One purpose: on what basis, with which data and operations, for how long, and what ends when it ends."""
+    """One purpose: on what basis, with which data and operations, for how long, and what ends when it ends.
+
+    `needs_assessment`: nobody is asked before an impact assessment was approved (PIPL art. 55).
+    """
 
     purpose: Purpose
     name: Words
@@ -51,6 +61,8 @@ class PurposeRule:
     article: str
     data: tuple[DataCategory, ...]
     operations: tuple[Operation, ...]
+    recipients: tuple[RecipientKind, ...]
+    needs_assessment: bool
     withdrawable: bool
     stops: frozenset[str]
     term: timedelta | None
@@ -66,6 +78,11 @@ class PurposeRule:
     def needs_consent(self) -> bool:
         """False where the law or a contract is the basis, and the ledger is not asked."""
         return self.legal_basis in _ASKED
+
+    @property
+    def leaves_the_clinic(self) -> bool:
+        """Whether what is agreed names who else gets the data: each recipient is a permission of its own."""
+        return bool(_OUTSIDE.intersection(self.operations))
 
     @property
     def codes(self) -> frozenset[str]:
@@ -106,9 +123,22 @@ def data_categories() -> Mapping[str, DataCategory]:
     }
 
 
+@cache
+def recipient_kinds() -> Mapping[str, RecipientKind]:
+    return {
+        row["code"]: RecipientKind(code=row["code"], name=_words(row, "name"))
+        for row in _file()["recipient_kinds"]
+    }
+
+
+def stop_codes() -> Mapping[str, str]:
+    """Everything that can end with a permission, with what ends it: "participant", "gate" or "list"."""
+    return {row["code"]: row["by"] for row in _file()["stop_codes"]}
+
+
 def _rule(row: Mapping[str, Any]) -> PurposeRule:
     stops = frozenset(row["stops"])
-    if unknown := stops - set(_file()["stop_codes"]):
+    if unknown := stops - stop_codes().keys():
         raise ValueError(f"purpose {row['code']} stops the unknown: {sorted(unknown)}")
     term = row.get("term_days")
     return PurposeRule(
@@ -118,6 +148,8 @@ def _rule(row: Mapping[str, Any]) -> PurposeRule:
         article=str(row["article"]),
         data=tuple(data_categories()[code] for code in row["data"]),
         operations=tuple(Operation(op) for op in row["ops"]),
+        recipients=tuple(recipient_kinds()[code] for code in row["recipients"]),
+        needs_assessment=row["needs_assessment"],
         withdrawable=row["withdrawable"],
         stops=stops,
         term=timedelta(days=term) if term else None,

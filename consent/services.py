@@ -33,6 +33,7 @@ from consent.publishing import current_notice, current_notices, publish_notice, 
 from consent.purposes import PurposeRule, Words, rule_of
 from consent.queries import standing_of
 from consent.speaking import check_who_speaks
+from consent.stopped import Stopped
 from patients.models import Patient
 
 __all__ = [
@@ -47,17 +48,6 @@ __all__ = [
     "withdraw_everything",
     "would_stop",
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class Stopped:
-    """One thing that ended with a permission, in words for the patient. `on_its_way`: it had started and goes on."""
-
-    words: Words
-    on_its_way: bool = False
-
-    def __str__(self) -> str:
-        return str(self.words)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

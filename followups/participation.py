@@ -22,6 +22,7 @@ from followups.pathways import pathway_of
 from followups.planning import UNSENT, cancel, end, resume
 from patients.models import Patient
 
+STOPS = frozenset({"messages", "pathway"})
 _STOPPABLE = [Urgency.ROUTINE]  # to-dos of class A and B are finished by a person, whatever is withdrawn
 
 

@@ -17,6 +17,8 @@ from patients.services import end_rule_tags
 from records.choices import Cause
 from records.models import ExamReport, Observation, RecordsChange
 
+STOPS = frozenset({"tags"})
+
 
 def on_withdrawn(*, patient_id: UUID, purpose: Purpose, at: datetime) -> list[Stopped]:
     """Tags that a rule set come off with the permission that bore them; tags that people set stay.

@@ -12,7 +12,7 @@ from patients.queries.access import (
 )
 from patients.queries.cards import patient_of_form, patient_of_log, service_numbers_of
 from patients.queries.fields import field_words
-from patients.queries.portal import has_portal, portal_accounts_by_phone, portal_patients
+from patients.queries.portal import has_portal, portal_accounts_by_phone, portal_patients, proxies_of
 from patients.queries.search import Match, MatchedBy, search_for_log, search_patients
 from patients.queries.tags import ShownTag, tags_of, tags_to_show
 from patients.queries.twins import Twin, TwinSign, possible_twins
@@ -36,6 +36,7 @@ __all__ = [
     "portal_accounts_by_phone",
     "portal_patients",
     "possible_twins",
+    "proxies_of",
     "relate_all",
     "search_for_log",
     "search_patients",

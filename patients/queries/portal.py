@@ -54,3 +54,9 @@ def has_portal(patient: Patient, *, at: datetime) -> bool:
         patient=patient, relation=PortalRelation.SELF, given_at__lte=at, user__is_active=True
     )
     return own.exclude(valid_until__lte=at).exists()
+
+
+def proxies_of(patient: Patient, at: datetime) -> QuerySet[PortalAccess]:
+    """Who may see this chart as a proxy of the person's own choosing at this moment."""
+    proxies = PortalAccess.objects.filter(patient=patient, relation=PortalRelation.PROXY, given_at__lte=at)
+    return proxies.exclude(valid_until__lte=at)

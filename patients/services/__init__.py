@@ -1,6 +1,6 @@
 """What the clinic does with patients: open a card, care, grant, mark."""
 
-from patients.services.access import begin_care, end_care, give_portal_access, open_chart_to
+from patients.services.access import begin_care, end_care, end_proxies, give_portal_access, open_chart_to
 from patients.services.cards import open_card
 from patients.services.contact import change_contact
 from patients.services.searching import count_search
@@ -14,6 +14,7 @@ __all__ = [
     "count_search",
     "drop_old_tokens",
     "end_care",
+    "end_proxies",
     "end_rule_tag",
     "end_rule_tags",
     "give_portal_access",

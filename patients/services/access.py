@@ -11,6 +11,7 @@ from clinics.models import CareTeam, User
 from patients.choices import CareRole, GrantReason, PortalRelation
 from patients.models import CareRelationship, Patient, PatientUserObjectPermission, PortalAccess
 from patients.queries.access import patient_for
+from patients.queries.portal import proxies_of
 
 
 def begin_care(
@@ -102,3 +103,16 @@ def give_portal_access(
     )
     record("portal.access_given", object=access, subjects=[patient.subject_id], wrote=wrote_rows(opened))
     return access
+
+
+def end_proxies(patient: Patient, *, at: datetime) -> int:
+    """Proxies see the chart no longer; guardians do what the law gives them. Answers how many were ended."""
+    ended = 0
+    for access in proxies_of(patient, at).select_for_update(of=("self",)).order_by("pk"):
+        if access.given_at < at:
+            access.valid_until = at
+            access.save(update_fields=["valid_until"])
+        else:
+            access.delete()
+        ended += 1
+    return ended

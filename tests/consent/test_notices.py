@@ -3,19 +3,28 @@
 from datetime import date, timedelta
 
 import pytest
+from django.db import DatabaseError, transaction
 
 from audit.actors import Actor
 from audit.models import AuditEvent
 from audit.purposes import Purpose
 from clinics.models import Clinic
+from consent.assessments import approve_assessment, write_assessment
 from consent.choices import State
 from consent.decisions import Reason
-from consent.errors import NoticeIncomplete, NoticeMissing, NoticeTooEarly, NotWithdrawable
-from consent.models import ConsentNotice
+from consent.errors import (
+    AssessmentMissing,
+    NoticeIncomplete,
+    NoticeMissing,
+    NoticeTooEarly,
+    NotWithdrawable,
+    OwnAssessment,
+)
+from consent.models import ConsentNotice, ImpactAssessment
 from consent.publishing import current_notice, draft_of, publish_notice
 from consent.queries import check, consented, consented_patients, history_of, states_of
 from patients.models import Patient
-from tests.factories.consent import MONDAY, ConsentFactory, NoticeFactory
+from tests.factories.consent import MONDAY, AssessmentFactory, ConsentFactory, NoticeFactory
 
 TUESDAY = MONDAY + timedelta(days=1)
 
@@ -35,6 +44,7 @@ def publish(
         texts(clinic),
         effective_from=effective_from or MONDAY.date(),
         material_change=material,
+        assessment=AssessmentFactory(clinic, Purpose.FOLLOWUP, by=by),
         by=by,
         at=MONDAY,
     )["zh-hans"]
@@ -62,6 +72,7 @@ def test_a_notice_that_leaves_a_word_out_is_not_published(at_work: Actor, clinic
                 broken,
                 effective_from=MONDAY.date(),
                 material_change=False,
+                assessment="",
                 by=at_work,
                 at=MONDAY,
             )
@@ -82,9 +93,41 @@ def test_nobody_is_told_that_they_agree_to_what_rests_on_law(at_work: Actor, cli
             {},
             effective_from=MONDAY.date(),
             material_change=False,
+            assessment="",
             by=at_work,
             at=MONDAY,
         )
+
+
+def test_nothing_is_asked_before_somebody_else_approved_what_was_weighed(
+    at_work: Actor, clinic: Clinic
+) -> None:
+    def publish(number: str) -> None:
+        publish_notice(
+            clinic,
+            Purpose.MARKETING,
+            texts(clinic, Purpose.MARKETING),
+            effective_from=MONDAY.date(),
+            material_change=False,
+            assessment=number,
+            by=at_work,
+            at=MONDAY,
+        )
+
+    words = {"necessity": "…", "impact": "…", "measures": "…"}
+    written = write_assessment(
+        clinic, number="PIA-9", purposes=[Purpose.MARKETING], by=at_work, at=MONDAY, **words
+    )
+    with pytest.raises(AssessmentMissing):
+        publish("PIA-9")
+    with pytest.raises(OwnAssessment):
+        approve_assessment(written, review_on=TUESDAY.date(), by=at_work, at=MONDAY)
+    with pytest.raises(AssessmentMissing):
+        publish(AssessmentFactory(clinic, Purpose.RESEARCH, by=at_work))
+    publish(AssessmentFactory(clinic, Purpose.MARKETING, by=at_work))
+    assert current_notice(clinic, Purpose.MARKETING, "en", MONDAY).version == 1
+    with pytest.raises(DatabaseError), transaction.atomic():
+        ImpactAssessment.objects.all().delete()
 
 
 def test_a_change_of_words_leaves_permissions_as_they_are(at_work: Actor, patient: Patient) -> None:

@@ -8,7 +8,7 @@ from audit.purposes import Purpose
 from clinics.models import Clinic
 from consent import notices, purposes
 from consent.models import ConsentNotice
-from consent.notices import ITEMS, LOCALES, notice_text, purposes_with_notice
+from consent.notices import ITEMS, LOCALES, notice_text, purposes_with_notice, purposes_with_text
 from consent.purposes import carries, rests_on, rule_of, rules
 from consent.services import current_notice, current_notices
 from tests.factories.consent import MONDAY
@@ -53,9 +53,31 @@ def test_what_the_desk_asks_has_a_notice_in_every_language() -> None:
     assert asked == set(purposes_with_notice())
 
 
+def test_whatever_people_can_be_asked_for_has_words_in_every_language() -> None:
+    assert {rule.purpose for rule in rules().values() if rule.needs_consent} == set(purposes_with_text())
+
+
+def test_nothing_sensitive_is_asked_for_without_an_assessment_and_every_purpose_says_who_receives_it() -> (
+    None
+):
+    for rule in rules().values():
+        assert rule.needs_assessment == rule.needs_consent
+        assert rule.recipients
+
+
+def test_before_a_withdrawal_the_person_is_told_what_ends_and_what_goes_on() -> None:
+    for rule in rules().values():
+        if rule.withdrawable:
+            for words in (rule.who, rule.if_no, rule.if_withdrawn, *rule.keeps):
+                assert words.zh
+                assert words.en
+            assert rule.keeps
+            assert rule.term
+
+
 @pytest.mark.parametrize("locale", LOCALES)
 def test_every_notice_says_all_that_the_law_asks_for(locale: str) -> None:
-    for purpose in purposes_with_notice():
+    for purpose in purposes_with_text():
         items = notice_text(purpose, locale).for_clinic("云溪健康", "010-5550 0100")
         assert list(items) == list(ITEMS)
         assert all(items.values())
@@ -65,7 +87,7 @@ def test_every_notice_says_all_that_the_law_asks_for(locale: str) -> None:
 
 
 def test_both_languages_have_the_same_version_of_a_notice() -> None:
-    for purpose in purposes_with_notice():
+    for purpose in purposes_with_text():
         assert len({notice_text(purpose, locale).version for locale in LOCALES}) == 1
 
 

@@ -15,6 +15,7 @@ from tests.factories.erasure import ERASED_AT, House
 # What becomes of the rows of a person about whom no law makes the clinic keep anything.
 GONE = {
     "consent_code",
+    "consent_opt_out",
     "followups_attempt",
     "followups_enrolment",
     "followups_followup",
@@ -37,7 +38,10 @@ KEPT = {
     "audit_alarm_note": "a subject of its own; the key of a note about the person is destroyed",
     "audit_decoy": "a card that was nobody's; marks die with the index secret",
     "audit_event_subject": "the log: that somebody looked stays true; ids alone",
+    "consent_correction": "which field was asked about and what was decided; both values are sealed and do not open",
+    "consent_disclosure": "to whom what kind of data was given; ids and codes",
     "consent_event": "proof of what was allowed, under ids; the sealed evidence does not open",
+    "consent_request": "what was asked for, when and how it was decided; the words do not open",
     "consent_state": "where each permission ended; ids and codes of purposes",
     "exchange_importbatch": "a subject of its own; its content is emptied and its key destroyed",
     "patients_breakglass": "who opened the chart in an emergency and what was found; the note does not open",
