@@ -17,6 +17,7 @@ from django.db import transaction
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext as _
 
+from audit.services import REFUSED, record
 from clinics.channels import CarrierRefused, CarrierUnavailable, send_sms
 from clinics.models import Clinic, User
 from patients.queries import portal_accounts_by_phone
@@ -55,7 +56,7 @@ class Redeemed:
 def send_code(clinic: Clinic, phone: str, *, address: str, at: datetime) -> SignInCode:
     """Send a code to a phone in E.164 form, if exactly one account belongs to it; asked again within a minute, the same one.
 
-    Raises TooManyCodes for either limit, which hold for known and unknown phones alike.
+    Raises TooManyCodes for either limit, which hold for known and unknown phones alike, and LogUnavailable.
     """
     phone_hash, address_hash = _keyed("phone", clinic.pk, phone), _keyed("address", clinic.pk, address)
     forget_old_codes(clinic, at)
@@ -77,6 +78,7 @@ def send_code(clinic: Clinic, phone: str, *, address: str, at: datetime) -> Sign
     row.user = accounts.pop() if len(accounts) == 1 else None
     row.code_hash = _keyed("code", row.pk, code)
     row.save(force_insert=True)
+    record("account.code_sent", object=row)
     if text := _words(clinic, code, known=row.user is not None, shared=bool(accounts)):
         transaction.on_commit(partial(_postman.submit, _post, clinic, phone, text, f"code-{row.pk}"))
     return row
@@ -112,16 +114,24 @@ def redeem_code(code_id: UUID, clinic: Clinic, typed: str, *, at: datetime) -> R
     """Use a code once. Three wrong tries end it; an ended, used, expired or foreign one never says which it was."""
     row = SignInCode.objects.select_for_update().filter(pk=code_id, clinic=clinic).first()
     if row is None or not row.is_open(at):
+        _tell_of_refusal(row)
         return Redeemed(Answer.ENDED)
     right = compare_digest(row.code_hash, _keyed("code", row.pk, typed))
     if not right or row.user is None or not row.user.is_active:
         row.tries += 1
         row.save(update_fields=["tries"])
+        _tell_of_refusal(row)
         left = MOST_TRIES - row.tries
         return Redeemed(Answer.WRONG, tries_left=left) if left else Redeemed(Answer.ENDED)
     row.used_at = at
     row.save(update_fields=["used_at"])
     return Redeemed(Answer.OPENED, user=row.user)
+
+
+def _tell_of_refusal(row: SignInCode | None) -> None:
+    """Somebody was not let in. A phone that belongs to nobody is told as one that was not there."""
+    account = str(row.user_id) if row and row.user_id else "unknown"
+    record("account.sign_in_failed", object=("clinics.user", account), result=REFUSED, reason="code")
 
 
 def _keyed(what: str, *parts: object) -> str:

@@ -22,6 +22,7 @@ DEEDS: Final[dict[str, Promise]] = {
     "absence.noted": gettext_lazy("noted that somebody is away"),
     "access.denied": gettext_lazy("asked for a page and was refused"),
     "account.closed": gettext_lazy("closed an account"),
+    "account.code_sent": gettext_lazy("asked for a code to sign in"),
     "account.factors_taken": gettext_lazy("took somebody's second factors away"),
     "account.made": gettext_lazy("made an account"),
     "account.notice_address_changed": gettext_lazy("changed the address of notices"),

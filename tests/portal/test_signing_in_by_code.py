@@ -62,6 +62,21 @@ def test_the_sign_in_is_in_the_log_under_the_persons_account(
     assert event.actor_ref == f"user:{person.user.pk}"
 
 
+def test_asking_and_failing_are_in_the_log_alike_for_known_and_unknown_phones(
+    person: Person, client: Client, ask: Ask, clinic: Clinic
+) -> None:
+    for phone in (TYPED, "13900009999"):
+        ask(phone)
+        client.post(CODE, {"code": "000000"})
+
+    with acting(system(clinic)):
+        asked = [event.actor_kind for event in AuditEvent.objects.filter(action="account.code_sent")]
+        failed = AuditEvent.objects.filter(action="account.sign_in_failed").order_by("uid")
+        told = [(event.object_pk, event.result, event.reason) for event in failed]
+    assert asked == ["anonymous"] * 2
+    assert told == [(str(person.user.pk), "refused", "code"), ("unknown", "refused", "code")]
+
+
 def test_spaces_in_the_code_do_no_harm(person: Person, client: Client, ask: Ask) -> None:
     ask()
     code = code_in(texts()[0])
