@@ -10,7 +10,8 @@ from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
 from django.contrib import admin
 from django.contrib.admin.models import ADDITION, CHANGE, DELETION, LogEntry
 from django.contrib.admin.utils import NestedObjects
-from django.contrib.auth.admin import UserAdmin
+from django.contrib.auth.admin import GroupAdmin, UserAdmin
+from django.contrib.auth.models import Group
 from django.contrib.contenttypes.models import ContentType
 from django.db import DEFAULT_DB_ALIAS
 from django.db.models import Model, QuerySet
@@ -199,6 +200,14 @@ class ApiTokenWindow(Window[ApiToken]):
 class LogEntryWindow(Window[LogEntry]):
     list_display = ["action_time", "user", "content_type", "object_id", "action_flag"]
     list_filter = ["action_flag"]
+
+
+admin.site.unregister(Group)  # Django's own page tells nobody
+
+
+@admin.register(Group)
+class GroupWithRecordAdmin(RecordedAdmin[Group], GroupAdmin):
+    """Groups of permissions in Django admin itself; what a role of the clinic may do is data (`clinics.roles`)."""
 
 
 @admin.register(Chain)

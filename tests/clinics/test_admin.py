@@ -2,6 +2,7 @@
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Group, Permission
 from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.test import Client
@@ -31,10 +32,11 @@ def administrator(client: Client) -> Client:
     return client
 
 
-def actions() -> list[str]:
-    """What stands in the system's log, which the application writes and cannot read."""
+def actions(*begin: str) -> list[str]:
+    """What stands in the system's log, which the application writes and cannot read, in its order."""
     with as_owner():
-        return list(AuditEvent.objects.filter(action__startswith="admin.").values_list("action", flat=True))
+        told = AuditEvent.objects.order_by("uid").values_list("action", flat=True)
+        return [action for action in told if action.startswith(begin or "admin.")]
 
 
 def test_a_role_given_in_admin_is_given_and_told(clinic: Clinic, administrator: Client) -> None:
@@ -49,7 +51,19 @@ def test_a_role_given_in_admin_is_given_and_told(clinic: Clinic, administrator: 
 
     assert answer.status_code == 302, answer.context["errors"] if answer.context else answer.content
     assert StaffRole.objects.filter(user=person, clinic=clinic, role=Role.NURSE).exists()
-    assert actions() == ["admin.changed", "admin.rows_changed"]
+    assert actions() == ["admin.rows_changed", "admin.changed"]
+
+
+def test_what_a_group_permits_is_told_when_it_is_given_and_when_it_is_taken(administrator: Client) -> None:
+    right = str(Permission.objects.get(codename="view_clinic").pk)
+    assert (
+        administrator.post("/admin/auth/group/add/", {"name": "见习", "permissions": right}).status_code
+        == 302
+    )
+    group = Group.objects.get()
+    assert administrator.post(f"/admin/auth/group/{group.pk}/change/", {"name": "见习"}).status_code == 302
+
+    assert actions("admin.", "rights.") == ["rights.given", "admin.added", "rights.taken", "admin.changed"]
 
 
 def form_of(person: User, **changed: str) -> dict[str, str]:
