@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 from auditlog.registry import auditlog
 from django.apps.registry import Apps
 from django.db import connection, models
+from django.utils import timezone
 
 from audit.registry import audited
 from crypto.fields import Scope, SealedText
@@ -15,20 +16,40 @@ from crypto.models import SealedModel
 _apps: Any = Apps()  # not among the product's models: nothing that looks through those finds them
 
 
-class Sealed(SealedModel):
-    """A clear value and a sealed one, which every save changes."""
+class ToDo(models.Model):
+    """The clear columns of a to-do. A save changes its state and its note; the others are there, as in every table of a clinic."""
 
     clinic_id = models.UUIDField()
-    state = models.TextField()
-    note = SealedText(aad_name="bench.note", scope=Scope.RECORD)
-
-    objects: ClassVar[SealedManager["Sealed"]] = SealedManager()
+    step = models.CharField(max_length=40, default="call")
+    occurrence = models.PositiveSmallIntegerField(default=1)
+    urgency = models.CharField(max_length=8, default="routine")
+    state = models.CharField(max_length=16)
+    opened_at = models.DateTimeField(default=timezone.now)
+    due_on = models.DateField(null=True)
+    due_at = models.DateTimeField(default=timezone.now)
+    assignee_id = models.UUIDField(default=uuid7)
+    team_id = models.UUIDField(default=uuid7)
+    tries = models.PositiveSmallIntegerField(default=0)
+    last_try_at = models.DateTimeField(default=timezone.now)
+    outcome = models.CharField(max_length=16, default="reached")
+    read_back = models.BooleanField(null=True)
+    closed_at = models.DateTimeField(null=True)
+    closed_by = models.CharField(max_length=80, default="")
 
     class Meta:
         abstract = True
 
 
-class BareSave(Sealed):
+class SealedToDo(ToDo, SealedModel):
+    note = SealedText(aad_name="bench.note", scope=Scope.RECORD)
+
+    objects: ClassVar[SealedManager["SealedToDo"]] = SealedManager()
+
+    class Meta:
+        abstract = True
+
+
+class BareSave(SealedToDo):
     """Sealed like ours, and no word of its saves anywhere."""
 
     class Meta:
@@ -41,7 +62,7 @@ class BareSave(Sealed):
 
 
 @audited
-class AuditedSave(Sealed):
+class AuditedSave(SealedToDo):
     class Meta:
         app_label = "bench"
         db_table = "bench_save_audited"
@@ -51,14 +72,12 @@ class AuditedSave(Sealed):
         return str(self.pk)
 
 
-class StockSave(models.Model):
+class StockSave(ToDo):
     """Under django-auditlog as it comes. In clear, so that the package pays for no seal."""
 
     id = models.UUIDField(primary_key=True, default=uuid7)
     subject_id = models.UUIDField(default=uuid7)
     sealed_by_clinic = models.UUIDField()
-    clinic_id = models.UUIDField()
-    state = models.TextField()
     note = models.TextField()
 
     class Meta:

@@ -200,7 +200,7 @@ def _clean(scale: Scale, scratch: Path, tally: Tally) -> None:
     clinic_id, count = uuid7(), scale.of(CLEAN)
     began = time.monotonic()
     for first in range(0, count, IN_ONE_TRANSACTION):
-        _fill(clinic_id, min(IN_ONE_TRANSACTION, count - first))
+        fill(clinic_id, min(IN_ONE_TRANSACTION, count - first))
     tally.say(f"{count} entries written in {time.monotonic() - began:.0f} s")
     began = time.monotonic()
     seal()
@@ -223,7 +223,7 @@ def _clean(scale: Scale, scratch: Path, tally: Tally) -> None:
     tally.say(f"verified in {time.monotonic() - began:.0f} s")
 
 
-def _fill(clinic_id: UUID, count: int) -> None:
+def fill(clinic_id: UUID, count: int) -> None:
     """Entries made as the application makes them, and copied in by a superuser because a million INSERTs take long."""
     actor = system_actor("drill", clinic_id)
     with superuser(connection.settings_dict["NAME"]) as there, there.cursor() as cursor:

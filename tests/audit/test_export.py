@@ -13,6 +13,7 @@ from django.core.management import CommandError, call_command
 from audit import configured, export
 from audit.acting import acting
 from audit.actors import system_actor
+from audit.canon import canonical
 from audit.events import columns_of
 from audit.models import SYSTEM_LOG, AuditEvent
 from audit.services import record
@@ -291,8 +292,10 @@ def test_the_verifier_derives_every_column_that_we_derive() -> None:
 
 
 def test_the_verifier_takes_only_the_bytes_of_rfc_8785() -> None:
-    good = {"b": [1, True, None], "a": 'é\u2028"\\\n', "€": {"z": "x", "y": ""}}
+    awkward = "".join(map(chr, range(0x80))) + "é\u2028💥"
+    good = {"b": [1, True, None, 2**53 - 1], "a": awkward, "€": {"z": "x", "y": ""}}
     data = verify_audit.canonical(good)
+    assert canonical(good) == data
     assert data == json.dumps(good, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()
     assert verify_audit.entry_in(data) == good
     for bad in (
