@@ -14,4 +14,5 @@ class Migration(migrations.Migration):
             name="evidence_file",
             field=models.UUIDField(blank=True, null=True, verbose_name="signature or scan"),
         ),
+        migrations.RunSQL("SELECT audit_watch('consent_event');", migrations.RunSQL.noop),
     ]
