@@ -47,9 +47,9 @@ from crypto.resealing import column_of, values_by_suite
 from exchange.services.keys import destroy_old_keks, only_run
 from patients.models import Patient, PatientSearch, PatientSearchPerson
 
-PATIENTS: Final = 200_000
+PATIENTS: Final = {Scale.FULL: 200_000, Scale.SMALL: 2_000}
 READERS: Final = 4
-KILLS: Final = {Scale.FULL: 20, Scale.SMALL: 4}
+KILLS: Final = {Scale.FULL: 20, Scale.SMALL: 2}
 ROWS_PER_PATIENT: Final = (
     13  # 3 keys wrapped, 3 made, 3 destroyed; tokens written and dropped; the identity read twice
 )
@@ -57,7 +57,7 @@ PATIENCE: Final = 60.0  # seconds in which a process that was started does somet
 
 
 def run(scale: Scale, tally: Tally, *, seed: int) -> None:
-    people = scale.of(PATIENTS)
+    people = PATIENTS[scale]
     clinic = open_clinic(
         chain=Chain.objects.create(name="演练"),
         code="drill",

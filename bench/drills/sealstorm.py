@@ -36,8 +36,8 @@ from crypto.ids import uuid7
 REPOSITORY: Final = Path(__file__).resolve().parents[2]
 VERIFIER: Final = REPOSITORY / "tools" / "verify_audit.py"
 WRITERS: Final = 4
-KILLS: Final = {Scale.FULL: 20, Scale.SMALL: 2}  # of each
-QUIET_SECONDS: Final = {Scale.FULL: 30.0, Scale.SMALL: 5.0}
+KILLS: Final = {Scale.FULL: 20, Scale.SMALL: 1}  # of each
+QUIET_SECONDS: Final = {Scale.FULL: 30.0, Scale.SMALL: 1.0}
 LAG_SECONDS: Final = 10.0  # at most, of 99 entries in 100
 PATIENCE: Final = 120.0
 LAG = """

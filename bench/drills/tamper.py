@@ -40,7 +40,7 @@ VERIFIER: Final = Path(__file__).resolve().parents[2] / "tools" / "verify_audit.
 ENTRIES: Final = 3000
 LAST: Final = 1000  # entries that one tampering cuts off
 SIGNATURES: Final = 12  # while they are written
-CLEAN: Final = 1_000_000
+CLEAN: Final = {Scale.FULL: 1_000_000, Scale.SMALL: 2_000}
 IN_ONE_TRANSACTION: Final = 50_000
 
 
@@ -197,7 +197,7 @@ def _controls(there: Connection, scratch: Path, facts: Facts, kept: list[Path], 
 
 
 def _clean(scale: Scale, scratch: Path, tally: Tally) -> None:
-    clinic_id, count = uuid7(), scale.of(CLEAN)
+    clinic_id, count = uuid7(), CLEAN[scale]
     began = time.monotonic()
     for first in range(0, count, IN_ONE_TRANSACTION):
         fill(clinic_id, min(IN_ONE_TRANSACTION, count - first))
