@@ -43,6 +43,7 @@ def django_db_setup(
     django_db_blocker: Any,
     django_db_modify_db_settings: None,
     django_db_keepdb: bool,
+    django_db_createdb: bool,
 ) -> Iterator[None]:
     """The owner makes and migrates the database; everything after that is the application role."""
     from django.test import TransactionTestCase
@@ -54,7 +55,7 @@ def django_db_setup(
             interactive=False,
             aliases={"default": True},
             serialized_aliases={},
-            keepdb=django_db_keepdb,
+            keepdb=django_db_keepdb and not django_db_createdb,
         )
     patch = pytest.MonkeyPatch()
     patch.setattr(TransactionTestCase, "_fixture_teardown", lambda case: look_and_flush())
