@@ -132,3 +132,19 @@ class CallNotPossible(ClinicError):
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
     message = _("The telephone system did not put the call through. Nothing was changed; please try again.")
+
+
+class BirthDateMissing(ClinicError):
+    """The card has no birth date, so a link to the portal could not tell the person from its finder."""
+
+    status = HTTPStatus.CONFLICT
+    message = _(
+        "There is no birth date on the card. Without it a link cannot tell the person from somebody who finds it."
+    )
+
+
+class InvitationEnded(ClinicError):
+    """The link is used, too old, tried too often, or was never made; nobody is told which."""
+
+    status = HTTPStatus.NOT_FOUND
+    message = _("This link has ended. Ask the clinic for a new one.")

@@ -15,4 +15,5 @@ urlpatterns = [
     path("<uuid:patient_id>/watch/", care_views.watch, name="watch"),
     path("<uuid:patient_id>/call/", care_views.call, name="call"),
     path("<uuid:patient_id>/portal/", views.open_portal, name="open_portal"),
+    path("<uuid:patient_id>/portal/invitation/", views.invite, name="invite"),
 ]

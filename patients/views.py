@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+import segno
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
@@ -31,7 +32,7 @@ from patients.queries import (
     search_patients,
 )
 from patients.queries.access import COUNT_BOUND, PAGE_SIZE
-from patients.services import count_search, give_portal_access, open_card
+from patients.services import count_search, give_portal_access, invite_to_portal, open_card
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -162,6 +163,25 @@ def open_portal(request: ClinicRequest, patient_id: UUID) -> HttpResponse:
         request, _("The portal is open for this person: they sign in with this phone and a code.")
     )
     return redirect("desk:chart", patient_id=patient.pk)
+
+
+@staff_page(Purpose.CARE, permission=Permission.RECORD_CONSENT)
+@require_POST
+def invite(request: ClinicRequest, patient_id: UUID) -> HttpResponse:
+    """A QR code that leads the person to their own pages, on whatever phone is at hand. It is shown this once.
+
+    Raises BirthDateMissing.
+    """
+    patient = patient_for(request.actor, patient_id)
+    invited = invite_to_portal(patient, by=request.actor, at=timezone.now())
+    link = request.build_absolute_uri(reverse("portal:join", args=[request.clinic.code, invited.token]))
+    context = {
+        "patient": patient,
+        "invitation": invited.invitation,
+        "link": link,
+        "picture": segno.make(link, error="m").svg_data_uri(scale=8, border=2),
+    }
+    return render(request, "patients/invitation.html", context)
 
 
 def _typed(request: ClinicRequest) -> dict[str, str]:

@@ -1,4 +1,6 @@
-"""What a patient types: a phone, a code."""
+"""What a patient types: a phone, a code, a birth date."""
+
+from datetime import date, datetime
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
@@ -46,3 +48,23 @@ class CodeForm(forms.Form):
         if len(digits) != 6 or not digits.isdecimal() or not digits.isascii():
             raise forms.ValidationError(_("The code is six digits."))
         return digits
+
+
+class BirthForm(forms.Form):
+    born = forms.CharField(
+        label=_("Your birth date, as on your ID card"),
+        max_length=16,
+        help_text=_("Eight digits: year, month, day. For example 19580214."),
+        widget=forms.TextInput(attrs={"inputmode": "numeric", "autocomplete": "bday", "autofocus": True}),
+        error_messages={"required": _("Type your birth date.")},
+    )
+
+    def clean_born(self) -> date:
+        """A day; whatever stands between its digits does no harm."""
+        digits = "".join(character for character in self.cleaned_data["born"] if character in "0123456789")
+        try:
+            return datetime.strptime(digits if len(digits) == 8 else "", "%Y%m%d").date()
+        except ValueError:
+            raise forms.ValidationError(
+                _("This is not a whole date. It has eight digits, such as 19580214.")
+            ) from None

@@ -1,4 +1,7 @@
-"""What the patient's sign-in remembers for a few minutes. Neither a phone number nor a code stands here in clear."""
+"""What the patient's sign-in remembers for a few minutes, and how an account likes to read.
+
+Neither a phone number nor a code stands here in clear.
+"""
 
 from datetime import datetime
 from typing import ClassVar, Self
@@ -61,3 +64,23 @@ class SignInCode(models.Model):
     def is_open(self, at: datetime) -> bool:
         """Whether a right code would still open the door."""
         return self.used_at is None and self.tries < MOST_TRIES and at < self.expires_at
+
+
+class ReadingMode(models.Model):
+    """Whether an account reads in the elder mode. An account that never chose has no row."""
+
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL,
+        models.CASCADE,
+        primary_key=True,
+        related_name="+",
+        verbose_name=_("account"),
+    )
+    elder = models.BooleanField(_("elder mode"))
+
+    class Meta:
+        verbose_name = _("reading mode")
+        verbose_name_plural = _("reading modes")
+
+    def __str__(self) -> str:
+        return f"reading mode of {self.user_id}"

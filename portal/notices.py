@@ -16,7 +16,7 @@ from consent.notices import ITEMS, LOCALES, purposes_with_notice
 from consent.purposes import PurposeRule, rule_of
 from consent.services import current_notices
 
-LANGUAGES = {"zh-hans": "中文", "en": "English"}
+LANGUAGES = {"zh-hans": "中文版", "en": "English version"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from consent.services import current_notice, record_consent, withdraw_consent, w
 from patients.choices import PortalRelation
 from patients.models import Patient, PortalAccess
 from portal.queries import on_screen, permissions_page
+from portal.reading import reads_large
 from portal.receipts import receipt_of
 
 EXPRESSED_BY = {
@@ -37,7 +38,9 @@ def permissions(request: ClinicRequest) -> HttpResponse:
     """Who may use what of mine, for what, until when."""
     at, screen = timezone.now(), on_screen(request)
     page = permissions_page(states_of(screen.shown.patient, at).values(), at)
-    return render(request, "portal/permissions.html", {"page": page, "screen": screen, "tab": "permissions"})
+    context = {"page": page, "screen": screen, "token": uuid4().hex, "tab": "permissions"}
+    elder = reads_large(request.session)
+    return render(request, "portal/permissions_elder.html" if elder else "portal/permissions.html", context)
 
 
 @portal_page(Purpose.CARE)

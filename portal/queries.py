@@ -48,6 +48,14 @@ def on_screen(request: ClinicRequest) -> OnScreen:
     return OnScreen(shown, [access for access in mine if access != shown])
 
 
+def own_patient(request: ClinicRequest) -> Patient:
+    """The reader's own chart. Raises NoSuchPage while the pages of somebody they look after are shown."""
+    screen = on_screen(request)
+    if not screen.is_own:
+        raise NoSuchPage
+    return screen.shown.patient
+
+
 @dataclass(frozen=True, slots=True)
 class PermissionGroup:
     title: str | Promise
@@ -99,6 +107,11 @@ class Plan:
 
     due: list[PlanItem]
     later: list[PlanItem]
+
+    @property
+    def next(self) -> PlanItem | None:
+        """The one thing to mind first."""
+        return next(iter(self.due + self.later), None)
 
 
 def plan_page(patient: Patient, at: datetime) -> Plan:

@@ -1,18 +1,26 @@
-"""Signing in to the patient's pages, and out. Every phone gets the same answer in the same time."""
+"""Signing in to the patient's pages, and out: by a code to the phone, by a passkey, the first time by the clinic's link.
+
+Every phone gets the same answer in the same time, every link and passkey that opens nothing the same words.
+"""
 
 from uuid import UUID
 
 from django.contrib.auth import login, logout
-from django.http import HttpResponse
+from django.http import HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from audit.purposes import Purpose
+from clinics.accounts.models import SignInMethod
 from clinics.guards import ClinicRequest, portal_entry
-from clinics.models import UserKind
-from portal.forms import CodeForm, PhoneForm
+from clinics.models import User, UserKind
+from patients.services import invitation_of, redeem_invitation
+from portal.forms import BirthForm, CodeForm, PhoneForm
+from portal.passkeys import ask_for_passkey, who_has_passkey
+from portal.reading import begin_reading
 from portal.services import Answer, redeem_code, send_code
 
 SESSION_CODE = "portal_code"
@@ -46,8 +54,7 @@ def enter_code(request: ClinicRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         redeemed = redeem_code(UUID(asked), request.clinic, form.cleaned_data["code"], at=timezone.now())
         if redeemed.answer is Answer.OPENED and redeemed.user:
-            login(request, redeemed.user)
-            request.session.set_expiry(SESSION_LASTS)
+            _enter(request, redeemed.user)
             request.session.pop(SESSION_CODE, None)
             return redirect("portal:home", clinic_code=request.clinic.code)
         if redeemed.answer is Answer.ENDED:
@@ -57,11 +64,58 @@ def enter_code(request: ClinicRequest) -> HttpResponse:
     return render(request, "portal/code.html", {"form": form})
 
 
+@portal_entry(Purpose.SECURITY)
+@require_http_methods(["GET", "POST"])
+def join(request: ClinicRequest, token: str) -> HttpResponse:
+    """The clinic's link, the first time: who knows the birth date is in. Raises InvitationEnded.
+
+    Looking at it uses nothing up, so that a program that only follows links ends none.
+    """
+    at = timezone.now()
+    invitation_of(request.clinic, token, at=at)
+    form = BirthForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        access = redeem_invitation(request.clinic, token, form.cleaned_data["born"], at=at)
+        if access is not None:
+            _enter(request, access.user)
+            return redirect("portal:permissions", clinic_code=request.clinic.code)
+        form.add_error(
+            "born", _("That is not the birth date on the card. After three wrong ones the link ends.")
+        )
+    return render(request, "portal/join.html", {"form": form, "token": token})
+
+
+@portal_entry(Purpose.SECURITY)
+@require_safe
+def passkey_options(request: ClinicRequest) -> HttpResponse:
+    """What a browser needs to ask for a passkey. It names nobody."""
+    return JsonResponse({"request_options": ask_for_passkey()})
+
+
+@portal_entry(Purpose.SECURITY)
+@require_POST
+def passkey_sign_in(request: ClinicRequest) -> HttpResponse:
+    """Sign in with a passkey of an account that may see somebody's pages in this clinic."""
+    user = who_has_passkey(request.clinic, request.POST.get("credential", ""), at=timezone.now())
+    if user is None:
+        refused = _("That passkey opens nothing here. Sign in with your phone instead.")
+        return render(request, "portal/sign_in.html", {"form": PhoneForm(), "refused": refused})
+    request.sign_in_method = SignInMethod.PASSKEY  # type: ignore[attr-defined]  # read as the session begins
+    _enter(request, user)
+    return redirect("portal:home", clinic_code=request.clinic.code)
+
+
 @portal_entry()
 @require_POST
 def sign_out(request: ClinicRequest) -> HttpResponse:
     logout(request)
     return redirect("portal:sign_in", clinic_code=request.clinic.code)
+
+
+def _enter(request: ClinicRequest, user: User) -> None:
+    login(request, user)
+    request.session.set_expiry(SESSION_LASTS)
+    begin_reading(request.session, user)
 
 
 def _tries_left(tries: int) -> str:

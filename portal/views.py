@@ -16,9 +16,17 @@ from clinics.errors import NoSuchPage
 from clinics.guards import ClinicRequest, portal_page
 from consent.queries import states_of
 from crypto.reading import Unreadable, shown
-from patients.models import Patient
 from portal.looks import ask_name, looks_page
-from portal.queries import SESSION_PERSON, OnScreen, helpers_of, on_screen, permissions_page, plan_page
+from portal.queries import (
+    SESSION_PERSON,
+    OnScreen,
+    helpers_of,
+    on_screen,
+    own_patient,
+    permissions_page,
+    plan_page,
+)
+from portal.reading import is_offered, reads_large
 from portal.summaries import summary_of
 from records.queries import results_table
 
@@ -37,9 +45,11 @@ def home(request: ClinicRequest) -> HttpResponse:
         "summary": summary_of(results_table(request.actor, patient)),
         "permissions": permissions_page(states_of(patient, at).values(), at),
         "helpers": helpers_of(patient, at),
+        "offers_elder": is_offered(request.session, patient),
         "tab": "home",
     }
-    return render(request, "portal/home.html", context)
+    template = "portal/home_elder.html" if reads_large(request.session) else "portal/home.html"
+    return render(request, template, context)
 
 
 def _greeting(screen: OnScreen, at: datetime) -> str:
@@ -78,7 +88,7 @@ def results(request: ClinicRequest) -> HttpResponse:
 @require_safe
 def looked(request: ClinicRequest) -> HttpResponse:
     """Who looked at my record. Whoever looks after somebody else's pages does not see who looked at them."""
-    patient = _own(request)
+    patient = own_patient(request)
     page = looks_page(request.actor, patient, _day(request.GET.get("before", "")), timezone.localdate())
     record("log.viewed", object=("portal:looked", ""), subjects=[patient.subject_id], purpose=Purpose.CARE)
     return render(request, "portal/looked.html", {"page": page, "tab": "permissions"})
@@ -88,17 +98,10 @@ def looked(request: ClinicRequest) -> HttpResponse:
 @require_POST
 def ask_who(request: ClinicRequest, uid: UUID) -> HttpResponse:
     """Ask for the name of who looked; it is said at once. Raises NoSuchPage for a look at anybody else."""
-    ask_name(request.actor, _own(request), uid)
+    ask_name(request.actor, own_patient(request), uid)
     before = _day(request.POST.get("before", ""))
     here = reverse("portal:looked", args=[request.clinic.code])
     return redirect(f"{here}{f'?before={before}' if before else ''}#look-{uid}")
-
-
-def _own(request: ClinicRequest) -> Patient:
-    screen = on_screen(request)
-    if not screen.is_own:
-        raise NoSuchPage
-    return screen.shown.patient
 
 
 def _day(text: str) -> date | None:

@@ -59,7 +59,8 @@ def _signed_in(sender: Any, request: HttpRequest, user: User, **kwargs: Any) -> 
 
 def _method(request: HttpRequest, user: User) -> SignInMethod:
     if user.kind == UserKind.PATIENT:
-        return SignInMethod.CODE
+        method: SignInMethod = getattr(request, "sign_in_method", SignInMethod.CODE)  # the portal's own pages
+        return method
     steps = get_authentication_records(request, user)
     first = steps[0]["method"] if steps else "password"
     return _METHODS.get(first, SignInMethod.PASSWORD)

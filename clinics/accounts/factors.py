@@ -1,5 +1,7 @@
 """Second factors: their seeds are sealed for one account, and without one an account reaches nothing but setting it up."""
 
+from typing import Any
+
 from allauth.core import context
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
@@ -10,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from clinics.accounts.keys import open_for, seal_for
-from clinics.models import User
+from clinics.models import User, UserKind
 
 BY_PROVIDER = (
     "second_factor_by_provider"  # in the session: the account whose provider of single sign-on asked for it
@@ -34,6 +36,13 @@ class SecondFactorAdapter(DefaultMFAAdapter):  # type: ignore[misc]  # allauth i
     def decrypt(self, encrypted_text: str) -> str:
         """Raises KeysMissing."""
         return open_for(_account_at_hand().pk, "second-factor", encrypted_text)
+
+    def get_public_key_credential_user_entity(self, user: User) -> dict[str, Any]:
+        """What the device calls the passkey: a patient's account has no name of its own, so it is the clinic's."""
+        entity: dict[str, Any] = super().get_public_key_credential_user_entity(user)
+        if user.kind == UserKind.PATIENT:
+            entity["name"] = entity["display_name"] = context.request.clinic.short_name
+        return entity
 
     def can_delete_authenticator(self, authenticator: Authenticator) -> bool:
         return not is_last_factor(authenticator)

@@ -80,7 +80,7 @@ def lock(request: Any) -> HttpResponse:
     """Leave the desk: the session is locked at once, on every page that is open in this browser."""
     idle.lock(request.session)
     tell("account.locked", request, request.user, reason="asked")
-    return redirect(idle.lock_address(_where_asked(request)))
+    return redirect(idle.lock_address(where_asked(request)))
 
 
 @account_page(before_second_factor=True)
@@ -161,7 +161,7 @@ def _send_to(request: Any) -> str:
     return _own_address(request.POST.get("send_to", ""))
 
 
-def _where_asked(request: HttpRequest) -> str:
+def where_asked(request: HttpRequest) -> str:
     """The page whose button was pressed. Pages do not repeat their own address: those of what is there and of what is not are equal."""
     page = urlsplit(request.headers.get("referer", ""))
     if page.netloc != request.get_host():
@@ -190,7 +190,7 @@ def language(request: HttpRequest) -> HttpResponse:
     wanted = request.POST.get("language", "")
     if wanted not in dict(settings.LANGUAGES):
         raise NoSuchPage
-    response = redirect(_where_asked(request))
+    response = redirect(where_asked(request))
     response.set_cookie(
         settings.LANGUAGE_COOKIE_NAME,
         wanted,

@@ -8,6 +8,7 @@ from patients.models.access import (
     PatientUserObjectPermission,
     PortalAccess,
 )
+from patients.models.invitations import PortalInvitation
 from patients.models.patient import Card, Patient, TwinOverride
 from patients.models.search import PatientSearch, PatientSearchPerson
 from patients.models.tags import PatientTag, Tag
@@ -24,6 +25,7 @@ __all__ = [
     "PatientTag",
     "PatientUserObjectPermission",
     "PortalAccess",
+    "PortalInvitation",
     "Tag",
     "TwinOverride",
 ]

@@ -1,8 +1,21 @@
 """What the clinic does with patients: open a card, care, grant, mark."""
 
-from patients.services.access import begin_care, end_care, end_proxies, give_portal_access, open_chart_to
+from patients.services.access import (
+    begin_care,
+    end_care,
+    end_portal_access,
+    end_proxies,
+    give_portal_access,
+    open_chart_to,
+)
 from patients.services.cards import open_card
 from patients.services.contact import change_contact
+from patients.services.invitations import (
+    forget_old_invitations,
+    invitation_of,
+    invite_to_portal,
+    redeem_invitation,
+)
 from patients.services.searching import count_search
 from patients.services.tags import TagDefinition, end_rule_tag, end_rule_tags, set_rule_tag
 from patients.services.tokens import drop_old_tokens, rebuild_tokens
@@ -14,12 +27,17 @@ __all__ = [
     "count_search",
     "drop_old_tokens",
     "end_care",
+    "end_portal_access",
     "end_proxies",
     "end_rule_tag",
     "end_rule_tags",
+    "forget_old_invitations",
     "give_portal_access",
+    "invitation_of",
+    "invite_to_portal",
     "open_card",
     "open_chart_to",
     "rebuild_tokens",
+    "redeem_invitation",
     "set_rule_tag",
 ]

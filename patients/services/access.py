@@ -107,12 +107,18 @@ def give_portal_access(
 
 def end_proxies(patient: Patient, *, at: datetime) -> int:
     """Proxies see the chart no longer; guardians do what the law gives them. Answers how many were ended."""
-    ended = 0
-    for access in proxies_of(patient, at).select_for_update(of=("self",)).order_by("pk"):
-        if access.given_at < at:
-            access.valid_until = at
-            access.save(update_fields=["valid_until"])
-        else:
-            access.delete()
-        ended += 1
-    return ended
+    proxies = list(proxies_of(patient, at).select_for_update(of=("self",)).order_by("pk"))
+    for access in proxies:
+        end_portal_access(access, at=at)
+    return len(proxies)
+
+
+def end_portal_access(access: PortalAccess, *, at: datetime) -> None:
+    """Whoever saw the chart through this access sees it no longer, from the next page on."""
+    ended = ("patients.portalaccess", str(access.pk))
+    if access.given_at < at:
+        access.valid_until = at
+        access.save(update_fields=["valid_until"])
+    else:
+        access.delete()
+    record("portal.access_ended", object=ended, subjects=[access.patient.subject_id])

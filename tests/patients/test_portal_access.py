@@ -18,8 +18,8 @@ from audit.models import AuditEvent
 from clinics.models import CareTeam, Clinic, User, UserKind
 from clinics.queries import anonymous_actor
 from patients.choices import PhoneOwner, PortalRelation
-from patients.errors import NotTheirPhone
-from patients.models import PortalAccess
+from patients.errors import BirthDateMissing, NotTheirPhone
+from patients.models import PortalAccess, PortalInvitation
 from patients.queries import portal_accounts_by_phone, portal_patients
 from patients.services import give_portal_access
 from tests.factories.patients import OPENED_AT, PatientFactory
@@ -143,6 +143,43 @@ def test_the_portal_of_a_patient_in_other_care_looks_like_one_that_is_not_there(
     with acting(nurse):
         denied = AuditEvent.objects.filter(action="access.denied")
         assert [event.object_pk for event in denied].count(str(patient.pk)) == 1
+
+
+def test_the_desk_shows_a_qr_code_with_the_link_and_the_log_says_so(
+    clinic: Clinic, nurse: Actor, nurse_account: User, client: Client
+) -> None:
+    client.force_login(nurse_account)
+    with acting(nurse):
+        patient = PatientFactory(clinic=clinic, by=nurse, phone=None)
+
+    page = client.post(reverse("patients:invite", args=[patient.pk]))
+
+    assert page.context["link"].startswith("http://testserver/p/")
+    assert page.context["picture"].startswith("data:image/svg+xml")
+    with acting(nurse):
+        assert AuditEvent.objects.filter(action="portal.invited", actor_ref=nurse.ref).count() == 1
+
+
+def test_no_link_is_made_by_who_may_not_or_for_somebody_without_a_birth_date(
+    clinic: Clinic,
+    other_team: CareTeam,
+    hire: Callable[..., User],
+    nurse: Actor,
+    nurse_account: User,
+    client: Client,
+) -> None:
+    with acting(nurse):
+        patient = PatientFactory(clinic=clinic, by=nurse)
+        undated = PatientFactory(clinic=clinic, by=nurse, birth_date=None)
+    client.force_login(nurse_account)
+    assert client.post(reverse("patients:invite", args=[undated.pk])).status_code == BirthDateMissing.status
+    assert client.get(reverse("patients:invite", args=[patient.pk])).status_code == 405
+    client.force_login(hire(clinic, other_team))
+    answers = [client.post(reverse("patients:invite", args=[pk])) for pk in (patient.pk, uuid4())]
+
+    assert [answer.status_code for answer in answers] == [404, 404]
+    with acting(nurse):
+        assert not PortalInvitation.objects.exists()
 
 
 def _without_tokens(answer: Any) -> str:
