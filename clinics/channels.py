@@ -90,8 +90,14 @@ def send_sms(clinic: Clinic, phone: str, body: str, *, idempotency_key: str) -> 
     _carrier().send(clinic=clinic, phone=phone, body=body, idempotency_key=idempotency_key)
 
 
-def send_mail_text(clinic: Clinic, to: str, subject: str, body: str, *, idempotency_key: str) -> None:
-    """One plain-text mail by SMTP, within `EMAIL_TIMEOUT` seconds. Raises CarrierUnavailable or CarrierRefused."""
+def send_mail_text(
+    clinic: Clinic, to: str, subject: str, body: str, *, idempotency_key: str, stop: str = ""
+) -> None:
+    """One plain-text mail by SMTP, within `EMAIL_TIMEOUT` seconds. Raises CarrierUnavailable or CarrierRefused.
+
+    `stop` is the address that ends such mails with one click of the mail program (RFC 8058).
+    """
+    one_click = {"List-Unsubscribe": f"<{stop}>", "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"}
     message = EmailMessage(
         subject=subject,
         body=body,
@@ -99,6 +105,7 @@ def send_mail_text(clinic: Clinic, to: str, subject: str, body: str, *, idempote
         headers={
             "Message-ID": f"<{idempotency_key}@{settings.AUDIT_LOG_ORIGIN}>",
             "X-Idempotency-Key": idempotency_key,
+            **(one_click if stop else {}),
         },
     )
     try:

@@ -105,6 +105,13 @@ class OutsideAgreement(ClinicError):
     message = _("The agreement with this recipient does not cover that.")
 
 
+class LinkUnknown(ClinicError):
+    """No message carried this link."""
+
+    status = HTTPStatus.NOT_FOUND
+    message = _("This link leads nowhere. Call the clinic if you want no more messages.")
+
+
 class NotWithdrawable(ClinicError):
     """The purpose rests on law or contract; nobody's consent carries it."""
 

@@ -24,7 +24,7 @@ from consent.choices import (
     StartedBy,
     State,
 )
-from consent.decisions import ask_again_on
+from consent.decisions import NO, ask_again_on
 from consent.errors import AskedTooSoon, EvidenceMissing, NoticeMissing, NotWithdrawable
 from consent.ledger import Said, append, key_of, lock_purpose, said_before
 from consent.locks import lock_states
@@ -127,8 +127,8 @@ def record_consent(
 ) -> tuple[ConsentEvent, ...]:
     """What the person said about one purpose: a line of the ledger for each kind of data and operation it covers.
 
-    `started_by` None means the person where it came from their own phone, the clinic otherwise. A no to something that
-    stands agreed is a withdrawal. `evidence` says in words who heard it, which code or which paper, `evidence_file` is the
+    `started_by` None means the person where it came from their own phone, the clinic otherwise. A yes that the person brought
+    up counts on the channels they had shut as well. A no to something that stands agreed is a withdrawal. `evidence` says in words who heard it, which code or which paper, `evidence_file` is the
     sealed file of a signature or scan. Raises NotWithdrawable, NoticeMissing, AskedTooSoon, GuardianNeeded, OwnWordNeeded,
     EvidenceMissing.
     """
@@ -151,7 +151,13 @@ def record_consent(
     repeated = said_before(patient, rule, channel=channel, recipient=recipient, key=idem_key)
     if repeated:
         return repeated
-    own = [s for s in states if (s.purpose, s.channel, s.recipient) == (purpose, channel, recipient)]
+    lifts = granted and channel == ANY_CHANNEL and started_by is StartedBy.PERSON
+    own = [
+        state
+        for state in states
+        if (state.purpose, state.recipient) == (purpose, recipient)
+        and (state.channel == channel or (lifts and state.state in NO))
+    ]
     said = Said(
         event=EventKind.REFUSED,
         by=by,

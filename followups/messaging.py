@@ -17,7 +17,7 @@ import yaml
 from django.conf import settings
 
 _FILE = Path(__file__).parent / "data" / "messaging.yaml"
-ALLOWED_WORDS = frozenset({"clinic", "salutation", "day", "link", "phone"})
+ALLOWED_WORDS = frozenset({"clinic", "salutation", "day", "link", "phone", "stop"})
 SATURDAY = 5
 
 

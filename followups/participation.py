@@ -19,7 +19,7 @@ from crypto.core.scopes import Scope
 from followups.choices import CancelReason, EnrolmentState, MessageState, Urgency
 from followups.models import PENDING, RUNNING, Attempt, Enrolment, FollowUp, Message, Outbox
 from followups.pathways import pathway_of
-from followups.planning import UNSENT, cancel, end, resume
+from followups.planning import UNSENT, cancel, cancel_unsent, end, resume
 from patients.models import Patient
 
 STOPS = frozenset({"messages", "pathway"})
@@ -51,6 +51,17 @@ def on_withdrawn(*, patient_id: UUID, purpose: Purpose, at: datetime) -> list[St
         by=current_actor().ref,
     )
     return _words(follow_ups, messages, sending)
+
+
+def on_channel_refused(*, patient_id: UUID, purpose: Purpose, channel: str, at: datetime) -> None:
+    """Nothing more is sent this way; to-dos and calls by people go on."""
+    patient = Patient.objects.select_for_update(no_key=True).get(pk=patient_id)
+    cancel_unsent(
+        patient,
+        Message.objects.filter(patient=patient, purpose=purpose, channel=channel),
+        CancelReason.WITHDRAWN,
+        at,
+    )
 
 
 def would_stop(*, patient_id: UUID, purpose: Purpose, at: datetime) -> list[Stopped]:

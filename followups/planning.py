@@ -236,12 +236,15 @@ def cancel(
 def cancel_messages(
     patient: Patient, follow_ups: QuerySet[FollowUp], reason: CancelReason, at: datetime
 ) -> list[Message]:
-    """Cancel the unsent messages around these to-dos. One that is on its way is left to its sender."""
-    messages = list(
-        Message.objects.filter(follow_up__in=follow_ups, state__in=UNSENT)
-        .select_for_update(of=("self",))
-        .order_by("pk")
-    )
+    """Cancel the unsent messages around these to-dos."""
+    return cancel_unsent(patient, Message.objects.filter(follow_up__in=follow_ups), reason, at)
+
+
+def cancel_unsent(
+    patient: Patient, concerned: QuerySet[Message], reason: CancelReason, at: datetime
+) -> list[Message]:
+    """Cancel those of these messages that were not sent. One that is on its way is left to its sender."""
+    messages = list(concerned.filter(state__in=UNSENT).select_for_update(of=("self",)).order_by("pk"))
     if messages:
         ids = [message.pk for message in messages]
         Message.objects.filter(pk__in=ids).update(

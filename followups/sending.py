@@ -21,10 +21,12 @@ from audit.actors import system_actor
 from audit.kinds import Kind
 from audit.purposes import Purpose
 from audit.services import record
+from audit.wrote import wrote_rows
 from clinics.channels import CarrierRefused, CarrierUnavailable, send_mail_text, send_sms
 from clinics.models import Clinic
 from consent.decisions import Decision, Need
 from consent.gate import pass_gate
+from consent.opt_out import add_link
 from crypto.errors import SealBroken
 from followups.choices import AttemptOutcome, CancelReason, Channel, MessageState
 from followups.messaging import Text, at_rest, day_in_words, not_at_night, policy, salutation, templates
@@ -50,6 +52,7 @@ class Letter:
     channel: Channel
     to: str
     text: Text
+    stop: str
     key: str
 
 
@@ -149,18 +152,23 @@ def _start(clinic: Clinic, entry: Outbox, decision: Decision, at: datetime) -> L
     )
     message.state = MessageState.SENDING
     message.save(update_fields=["state"])
+    purpose = Purpose(message.purpose)
+    link, token = add_link(patient, purpose, channel=message.channel, message_id=message.pk, at=at)
     record(
         "message.started",
         object=message,
         subjects=[patient.subject_id],
-        purpose=Purpose(message.purpose),
+        purpose=purpose,
         decision=decision.event_uid,
+        wrote=wrote_rows([link]),
     )
+    stop = f"{settings.PUBLIC_URL}/p/{clinic.code}/stop/{token}/"
     return Letter(
         attempt_id=attempt.pk,
         channel=Channel(message.channel),
         to=_address(message, patient),
-        text=_text(clinic, message, patient),
+        text=_text(clinic, message, patient, stop),
+        stop=stop,
         key=entry.idem_key,
     )
 
@@ -191,7 +199,7 @@ def _address(message: Message, patient: Patient) -> str:
     return (patient.identity.phone if message.channel == Channel.SMS else patient.identity.email) or ""
 
 
-def _text(clinic: Clinic, message: Message, patient: Patient) -> Text:
+def _text(clinic: Clinic, message: Message, patient: Patient, stop: str) -> Text:
     """The words as they leave. They are made now and kept nowhere."""
     day = message.follow_up.due_on
     facts = {
@@ -200,6 +208,7 @@ def _text(clinic: Clinic, message: Message, patient: Patient) -> Text:
         "day": day_in_words(day) if day else "",
         "link": f"{settings.PUBLIC_URL}/p/{clinic.code}/",
         "phone": clinic.phone,
+        "stop": stop,
     }
     return templates()[message.template, message.template_version].fill(facts, settings.LANGUAGE_CODE)
 
@@ -211,7 +220,12 @@ def _hand_over(clinic: Clinic, letter: Letter) -> AttemptOutcome:
             send_sms(clinic, letter.to, letter.text.body, idempotency_key=letter.key)
         else:
             send_mail_text(
-                clinic, letter.to, letter.text.subject, letter.text.body, idempotency_key=letter.key
+                clinic,
+                letter.to,
+                letter.text.subject,
+                letter.text.body,
+                idempotency_key=letter.key,
+                stop=letter.stop,
             )
     except CarrierRefused:
         return AttemptOutcome.REFUSED

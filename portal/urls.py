@@ -1,6 +1,14 @@
 from django.urls import path
 
-from portal import account_views, data_views, notice_views, permission_views, sign_in_views, views
+from portal import (
+    account_views,
+    data_views,
+    notice_views,
+    permission_views,
+    sign_in_views,
+    stop_views,
+    views,
+)
 
 app_name = "portal"
 urlpatterns = [
@@ -25,6 +33,7 @@ urlpatterns = [
     path("passkeys/", account_views.passkeys, name="passkeys"),
     path("passkeys/<int:key_id>/end/", account_views.end_passkey, name="end_passkey"),
     path("reading/", account_views.reading, name="reading"),
+    path("stop/<slug:token>/", stop_views.stop, name="stop"),
     path("notices/", notice_views.notices, name="notices"),
     path("notices/<slug:purpose>/<int:version>/<slug:locale>/", notice_views.notice, name="notice"),
 ]

@@ -136,7 +136,7 @@ def _name(pattern: URLPattern) -> str:
 
 
 def _arguments(pattern: URLPattern, ids: dict[str, UUID]) -> Iterator[tuple[str, Any]]:
-    words = {"purpose": "followup", "indicator": "ldl", "version": 1, "locale": "en"}
+    words = {"purpose": "followup", "indicator": "ldl", "version": 1, "locale": "en", "token": "nowhere"}
     if _path_of(pattern).startswith("p/"):
         yield "clinic_code", "east"
     for name in pattern.pattern.converters:

@@ -408,6 +408,7 @@ class Walk:
         self.does(phone, f"{here}looked/{look}/who/", {"before": person.name})
         phone.post(f"{here}people/", {"patient": person.name})
         self._typed_address(phone, f"{here}permissions/{person.phone}/", None)
+        self._typed_address(phone, f"{here}stop/{person.phone}/", None)
         phone.post(f"{here}permissions/followup/", {"answer": person.name, "token": person.phone})
         phone.post(f"{here}permissions/followup/", {"answer": "yes", "token": uuid4().hex})
         phone.post(f"{here}sign-out/", {})
