@@ -516,7 +516,11 @@ class Walk:
         """The privacy desk: who is asked about is typed and posted; what is taken away holds nothing of them either."""
         officer, person, log = self._sign_in(self.world.officer), self.flock.people[0], "/privacy/log/"
         entries = self.opens(officer, "/privacy/", "/privacy/seals/", "/privacy/evidence/", log)
-        self.opens(officer, f"{log}{self.one(f'{log}{_ID}/', entries)}/")
+        entry = f"{log}{self.one(f'{log}{_ID}/', entries)}/"
+        self.opens(officer, entry)
+        proof = officer.post(f"{entry}proof/", {"q": person.name})
+        self.expect(proof.status in (200, 409), f"the proof of an entry: {proof.status}")
+        self.error_pages.append(proof.text)
         self._typed_address(officer, f"{log}?patient={quote(person.name)}&id={person.phone}", None)
         for typed in (person.name, person.phone, person.id_number):
             found = officer.post(f"{log}find/", {"q": typed})
