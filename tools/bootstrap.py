@@ -25,6 +25,7 @@ def main() -> int:
     _step("Python packages", [LOCK], _install)
     _step("front-end files", [ROOT / "package-lock.json", ROOT / "tools" / "assets.py"], _assets)
     _step("messages", sorted(ROOT.glob("locale/**/*.po")), _messages)
+    _step("bytecode", _sources(), _bytecode)
     return 0
 
 
@@ -48,7 +49,10 @@ def _install() -> None:
         _run([str(UV_VENV / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check", UV])
     if not (VENV / "bin" / "python").exists():
         _run([str(uv), "venv", "--quiet", "--python", sys.executable, str(VENV)])
-    _run([str(uv), "pip", "sync", "--quiet", "--require-hashes", str(LOCK)], VIRTUAL_ENV=str(VENV))
+    _run(
+        [str(uv), "pip", "sync", "--quiet", "--compile-bytecode", "--require-hashes", str(LOCK)],
+        VIRTUAL_ENV=str(VENV),
+    )
 
 
 def _assets() -> None:
@@ -57,6 +61,19 @@ def _assets() -> None:
 
 def _messages() -> None:
     _run([str(VENV / "bin" / "python"), str(ROOT / "tools" / "messages.py"), "compile"])
+
+
+def _sources() -> list[Path]:
+    return [path for package in _packages() for path in sorted((ROOT / package).rglob("*.py"))]
+
+
+def _packages() -> list[str]:
+    return sorted(path.parent.name for path in ROOT.glob("*/__init__.py"))
+
+
+def _bytecode() -> None:
+    """Dozens of processes start in a test run, and where PYTHONDONTWRITEBYTECODE is set each would compile everything again."""
+    _run([str(VENV / "bin" / "python"), "-m", "compileall", "-q", *_packages()])
 
 
 def _run(command: list[str], **variables: str) -> None:

@@ -1,10 +1,15 @@
 """The initials a desk types for a name: 王小芳 is wxf. Every reading counts, a surname's own reading first."""
 
+import os
 import unicodedata
 from functools import lru_cache
 from itertools import islice, product
 
-from pypinyin import Style, pinyin
+# Characters are looked up one by one: the package's phrases would cost every process 40 MB and a fifth of its start.
+os.environ.setdefault("PYPINYIN_NO_PHRASES", "true")
+os.environ.setdefault("PYPINYIN_NO_DICT_COPY", "true")
+
+from pypinyin import Style, pinyin  # it reads them as it is imported
 
 MOST_READINGS = 32  # of one name; a name of rare polyphones is cut here
 
