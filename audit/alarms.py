@@ -42,6 +42,7 @@ ABOUT_A_PERSON = frozenset(Rule) - {
     Rule.SEALING_LATE,
     Rule.WITNESS_SILENT,
     Rule.PARTITIONS_MISSING,
+    Rule.REQUEST_OVERDUE,
 }
 """Alarms about what an account did; of the others `actor_ref` is only who came upon it."""
 

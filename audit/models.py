@@ -321,6 +321,7 @@ class Rule(models.TextChoices):
     SEALING_LATE = "log.unsealed", _("The log has not been sealed for a while")
     WITNESS_SILENT = "witness.silent", _("The witness is silent")
     PARTITIONS_MISSING = "log.no_room", _("The log has no room for next month")
+    REQUEST_OVERDUE = "request.overdue", _("A person has waited thirty days for an answer")
 
 
 class AlarmDecision(models.TextChoices):

@@ -112,6 +112,50 @@ class LinkUnknown(ClinicError):
     message = _("This link leads nowhere. Call the clinic if you want no more messages.")
 
 
+class RequestNotFound(ClinicError):
+    """There is no such request, or it is somebody else's."""
+
+    status = HTTPStatus.NOT_FOUND
+    message = _("This request is not here.")
+
+
+class RequestDecided(ClinicError):
+    """The request, or this field of it, has its answer already."""
+
+    status = HTTPStatus.CONFLICT
+    message = _("This has been answered already.")
+
+
+class IdentityUnknown(ClinicError):
+    """Nobody has checked who asks, or what was shown does not suffice for whoever asks for somebody else."""
+
+    status = HTTPStatus.CONFLICT
+    message = _(
+        "First check who asks: an identity card, and proof of the relation if it is for somebody else."
+    )
+
+
+class ReasonNeeded(ClinicError):
+    """A no needs its reason in words, and every field of a correction its decision."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    message = _("Decide about every field, and give the reason for a no in words.")
+
+
+class NothingAsked(ClinicError):
+    """A correction names at least one field, and only a correction names fields."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    message = _("Say what is wrong, and what should stand there.")
+
+
+class NotCorrectable(ClinicError):
+    """Nobody corrects this field by a request, or this cannot be asked for somebody who died."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    message = _("This cannot be asked for here.")
+
+
 class NotWithdrawable(ClinicError):
     """The purpose rests on law or contract; nobody's consent carries it."""
 

@@ -7,6 +7,8 @@ from audit.acting import acting
 from audit.actors import system_actor
 from clinics.models import Clinic
 from consent.codes import forget_old_codes
+from consent.lapsing import close_lapsed
+from consent.requests import raise_overdue
 
 
 @shared_task(ignore_result=True)
@@ -15,3 +17,13 @@ def forget_codes() -> None:
     for clinic in Clinic.objects.order_by("code"):
         with acting(system_actor("consent", clinic.pk)):
             forget_old_codes(clinic, timezone.now())
+
+
+@shared_task(ignore_result=True)
+def look_at_clocks() -> None:
+    """Once a day: permissions that ended by themselves are written down, and who has waited too long for an answer is told of."""
+    for clinic in Clinic.objects.order_by("code"):
+        while close_lapsed(clinic, timezone.now()):
+            pass
+        with acting(system_actor("consent", clinic.pk)):
+            raise_overdue(clinic.pk, timezone.now())

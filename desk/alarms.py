@@ -68,6 +68,7 @@ ADVICE: Final[dict[str, Promise]] = {
     Rule.SEALING_LATE: gettext_lazy("The sequencer does not seal: see whether its process runs."),
     Rule.WITNESS_SILENT: gettext_lazy("See whether the witness runs and can be reached; until then only our own signature stands."),
     Rule.PARTITIONS_MISSING: gettext_lazy("Have the administrator run manage.py audit_partitions today."),
+    Rule.REQUEST_OVERDUE: gettext_lazy("The law gives fifteen days: answer today, and find out where the request lay."),
 }  # fmt: skip
 GRAVE: Final = frozenset(
     {

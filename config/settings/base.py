@@ -235,6 +235,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": crontab(hour="19", minute="7"),  # UTC: three in the morning in Shanghai
         "options": {"expires": 3000},
     },
+    "look at the clocks of permissions and requests": {
+        "task": "consent.tasks.look_at_clocks",
+        "schedule": crontab(hour="18", minute="23"),  # UTC: two in the morning in Shanghai
+        "options": {"expires": 3000},
+    },
     "keep the evidence packs": {
         "task": "exchange.tasks.keep_evidence",
         "schedule": 60.0,

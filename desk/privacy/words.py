@@ -99,6 +99,7 @@ DEEDS: Final[dict[str, Promise]] = {
     "glass.reviewed": gettext_lazy("reviewed an emergency opening"),
     "grants.called_off": gettext_lazy("called off grants that had not begun"),
     "hold.released": gettext_lazy("lifted a legal hold"),
+    "identity.corrected": gettext_lazy("corrected who the person is, as they asked"),
     "import.discarded": gettext_lazy("put an uploaded file aside"),
     "import.tried": gettext_lazy("tried an uploaded file"),
     "import.written": gettext_lazy("wrote an uploaded file"),

@@ -7,9 +7,10 @@ from patients.services.access import (
     end_proxies,
     give_portal_access,
     open_chart_to,
+    restrict_patient,
 )
 from patients.services.cards import open_card
-from patients.services.contact import change_contact
+from patients.services.contact import change_contact, correct_identity
 from patients.services.invitations import (
     forget_old_invitations,
     invitation_of,
@@ -24,6 +25,7 @@ __all__ = [
     "TagDefinition",
     "begin_care",
     "change_contact",
+    "correct_identity",
     "count_search",
     "drop_old_tokens",
     "end_care",
@@ -39,5 +41,6 @@ __all__ = [
     "open_chart_to",
     "rebuild_tokens",
     "redeem_invitation",
+    "restrict_patient",
     "set_rule_tag",
 ]

@@ -122,3 +122,10 @@ def end_portal_access(access: PortalAccess, *, at: datetime) -> None:
     else:
         access.delete()
     record("portal.access_ended", object=ended, subjects=[access.patient.subject_id])
+
+
+def restrict_patient(patient: Patient, *, by: Actor, at: datetime) -> None:
+    """The record is only stored from now on: nobody sees it, nothing is entered. By a statement of its own: the event of a
+    save would put the year of birth and the sex into the log once more."""
+    if Patient.objects.filter(pk=patient.pk, restricted_at=None).update(restricted_at=at):
+        record("patient.restricted", object=patient, subjects=[patient.subject_id])

@@ -1,15 +1,19 @@
-"""How a person is reached: their phone and e-mail address, and the search tokens that follow the phone."""
+"""Who a person is and how they are reached: what is changed or corrected, and the search tokens that follow."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import date, datetime
 
 from django.db import transaction
+from django.utils.timezone import localdate
 
 from audit.access import access
 from audit.actors import Actor
 from audit.kinds import Kind
 from audit.purposes import Purpose
 from audit.services import record
+from clinics.roles import PERSON
 from patients.choices import PhoneOwner
+from patients.identity import read_id_number, read_phone, tidy_name
 from patients.models import Patient
 from patients.queries.twins import COMPARED
 from patients.search_tokens import INDEXES_OF, rewrite_tokens
@@ -28,7 +32,37 @@ def change_contact(
         patient.phone_owner = phone_owner
     patient.save(update_fields=["identity", "phone_owner"])
     if "phone" in contact:
-        with access(Purpose.CARE, Kind.COMPUTED, field_sets=COMPARED):
-            rewrite_tokens(patient, {part: patient.identity.read(part) for part in INDEXES_OF})
+        _rewrite_tokens(patient)
     record("contact.changed", object=patient, subjects=[patient.subject_id], purpose=Purpose.CARE)
     return patient
+
+
+@transaction.atomic
+def correct_identity(patient: Patient, parts: Mapping[str, str], *, by: Actor, at: datetime) -> Patient:
+    """Parts of the identity as the person asked to have them; the patient is locked. Search finds the new ones alone.
+
+    Raises PhoneInvalid, IdNumberInvalid, and ValueError for a birth date that is none.
+    """
+    read = {part: _READ[part](text, at) for part, text in parts.items()}
+    with access(Purpose.CARE, Kind.COMPUTED, field_sets=PERSON):
+        patient.identity.replace(**read)
+        if "birth_date" in read:
+            patient.birth_year = date.fromisoformat(read["birth_date"]).year
+        patient.save(update_fields=["identity", "birth_year"])
+    _rewrite_tokens(patient)
+    record("identity.corrected", object=patient, subjects=[patient.subject_id], purpose=Purpose.CARE)
+    return patient
+
+
+_READ: Mapping[str, Callable[[str, datetime], str]] = {
+    "name": lambda text, at: tidy_name(text),
+    "birth_date": lambda text, at: date.fromisoformat(text.strip()).isoformat(),
+    "id_number": lambda text, at: read_id_number(text, today=localdate(at)).number,
+    "phone": lambda text, at: read_phone(text),
+    "email": lambda text, at: text.strip(),
+}
+
+
+def _rewrite_tokens(patient: Patient) -> None:
+    with access(Purpose.CARE, Kind.COMPUTED, field_sets=COMPARED):
+        rewrite_tokens(patient, {part: patient.identity.read(part) for part in INDEXES_OF})

@@ -20,8 +20,10 @@ from audit.kinds import Kind
 from audit.models import AuditEvent, RowChange
 from audit.purposes import Purpose
 from clinics.roles import Role
-from consent.choices import EventKind
+from consent.choices import EventKind, GivenThrough, IdentityCheck, RequestKind
+from consent.errors import IdentityUnknown
 from consent.models import ConsentEvent
+from consent.requests import ask, verify
 from crypto import ledger
 from crypto.core.scopes import Scope
 from crypto.errors import HoldMissing, KeyDestroyed, KeyRestricted, SealBroken
@@ -32,6 +34,7 @@ from exchange.choices import BatchState
 from exchange.errors import ErasureNotAllowed, NotHeld
 from exchange.models import ImportBatch
 from exchange.services import Reason, erase_patient, plan_erasure, release_hold, try_file
+from exchange.services.requests import delete_as_asked
 from followups.models import FollowUp, Message, Outbox
 from patients.choices import GrantReason, PortalRelation
 from patients.errors import PatientNotFound
@@ -330,3 +333,20 @@ def test_the_plan_changes_nothing(house: House, in_care: Patient) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT counter, ledger_length FROM crypto_epoch")
         assert cursor.fetchone()[1] == 0
+
+
+def test_a_person_who_asks_for_it_is_deleted_and_the_answer_says_what_a_law_keeps(
+    house: House, in_care: Patient
+) -> None:
+    with acting(house.officer):
+        request = ask(
+            in_care, RequestKind.DELETE, asked_through=GivenThrough.DESK, by=house.officer, at=ERASED_AT
+        )
+    with pytest.raises(IdentityUnknown):
+        delete_as_asked(request.pk, by=house.officer, clinic_id=in_care.clinic_id, at=ERASED_AT)
+    with acting(house.officer):
+        verify(request.pk, IdentityCheck.PAPERS, by=house.officer, at=ERASED_AT)
+    answered = delete_as_asked(request.pk, by=house.officer, clinic_id=in_care.clinic_id, at=ERASED_AT)
+    assert (answered.state, answered.refusal) == ("refused", "retention")
+    with acting(house.system):
+        assert Patient.objects.get(pk=in_care.pk).restricted_at is not None
