@@ -8,7 +8,7 @@ inside the transaction (sealed values open lazily in templates), commits, and on
 import re
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, NoReturn
 
 from allauth.mfa.models import Authenticator
 from django.conf import settings
@@ -160,14 +160,14 @@ class UnitOfWork:
             return self._admit_account(request, user, guard)
         if guard.audience == "patient" and not (user.is_authenticated and user.kind == UserKind.PATIENT):
             if user.is_authenticated:
-                raise NoSuchPage
+                self._find_nothing(request, user)
             return redirect("portal:sign_in", clinic_code=request.clinic.code)
         return None
 
     def _admit_to_package(self, request: Any, user: Any, match: ResolverMatch) -> HttpResponse | None:
         """The pages of sign-in and of Django admin: units of work with nothing to open, and none of them for patients."""
         if user.is_authenticated and user.kind == UserKind.PATIENT:
-            raise NoSuchPage
+            self._find_nothing(request, user)
         if match.app_name == "admin":
             if not _MEANS_NOTHING.fullmatch(match.kwargs.get("object_id", "0")):
                 raise NoSuchPage  # admin would repeat what was typed in a message, and so in the session
@@ -193,7 +193,7 @@ class UnitOfWork:
         if not user.is_authenticated:
             return redirect_to_login(request.get_full_path(), resolve_url(settings.LOGIN_URL))
         if user.kind != UserKind.STAFF:
-            raise NoSuchPage
+            self._find_nothing(request, user)
         return None if guard.before_second_factor else self._ask_for_second_factor(request, user)
 
     def _admit_staff(self, request: Any, user: Any, guard: PageGuard) -> HttpResponse | None:
@@ -204,6 +204,12 @@ class UnitOfWork:
         if guard.permission and guard.permission not in request.permissions:
             raise NotAllowed
         return None
+
+    @staticmethod
+    def _find_nothing(request: Any, user: User) -> NoReturn:
+        """The page is for accounts of another kind. The log says which account tried."""
+        request.actor = queries.account_actor(user, request.clinic.pk if request.clinic else None)
+        raise NoSuchPage
 
     # The transaction
 

@@ -6,7 +6,7 @@ from uuid import UUID
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from audit.actors import Actor
+from audit.actors import Actor, ActorKind
 from audit.models import SYSTEM_LOG
 from clinics.errors import NoSuchPage
 from clinics.models import ApiToken, CareTeam, Clinic, Integration, StaffRole, User, UserKind, holds_at
@@ -44,6 +44,18 @@ def staff_actor(user: User, clinic_id: UUID, roles: list[StaffRole]) -> Actor:
         field_sets=field_sets,
         user_id=user.pk,
         roles=tuple(sorted({r.role for r in roles if r.clinic_id == clinic_id})),
+    )
+
+
+def account_actor(user: User, clinic_id: UUID | None) -> Actor:
+    """The account, opening nothing: who is refused before it is asked what they may, so that the log says who tried."""
+    kinds: dict[str, ActorKind] = {UserKind.PATIENT: "patient", UserKind.INTEGRATION: "integration"}
+    return Actor(
+        ref=f"user:{user.pk}",
+        kind=kinds.get(user.kind, "staff"),
+        clinic_id=clinic_id,
+        field_sets=frozenset(),
+        user_id=user.pk,
     )
 
 

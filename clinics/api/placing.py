@@ -7,7 +7,6 @@ from allauth.mfa.utils import is_mfa_enabled
 from django.conf import settings
 from django.utils import timezone
 
-from audit.actors import Actor, ActorKind
 from clinics import queries
 from clinics.accounts import idle
 from clinics.accounts.factors import needs_second_factor
@@ -50,6 +49,7 @@ def _by_session(request: Any, view_name: str, place_staff: Callable[[Any, User],
     if not user.is_authenticated:
         raise NotSignedIn
     if user.kind != UserKind.STAFF:
+        request.actor = queries.account_actor(user, None)
         raise NoSuchPage
     place_staff(request, user)
     if needs_second_factor(request, user):
@@ -65,7 +65,7 @@ def _by_token(request: Any, guard: PageGuard) -> None:
     )
     if token is not None:  # the refusal stands in the log of the clinic, under the account whose token it was
         request.clinic, request.user = token.clinic, token.user
-        request.actor = _nobody_in_particular(token)
+        request.actor = queries.account_actor(token.user, token.clinic_id)
     if token is None or not lives or not _place_account(request, token, guard):
         if count("refused", request.META.get("REMOTE_ADDR", "")) > MOST_REFUSED_A_MINUTE:
             raise TooManyRequests
@@ -73,18 +73,6 @@ def _by_token(request: Any, guard: PageGuard) -> None:
     if guard.scope and guard.scope not in token.scope_set:
         raise OutsideToken
     request.api_token = token
-
-
-def _nobody_in_particular(token: ApiToken) -> Actor:
-    """The account, opening nothing: what it may is decided after this."""
-    kind: ActorKind = "integration" if token.user.kind == UserKind.INTEGRATION else "staff"
-    return Actor(
-        ref=f"user:{token.user_id}",
-        kind=kind,
-        clinic_id=token.clinic_id,
-        field_sets=frozenset(),
-        user_id=token.user_id,
-    )
 
 
 def _place_account(request: Any, token: ApiToken, guard: PageGuard) -> bool:
