@@ -1,6 +1,5 @@
-"""Every address of ours, walked by those who may not come and by those who type nonsense. A new page is found by itself."""
+"""Every address of ours, asked for nonsense and for a way elsewhere. A new page is found by itself; who reaches what: test_who_reaches_what.py."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +9,7 @@ from uuid import UUID, uuid4
 import pytest
 from allauth.mfa.models import Authenticator
 from django.test import Client
-from django.urls import URLPattern, resolve, reverse
+from django.urls import URLPattern, reverse
 from django.utils import timezone
 
 from audit.acting import acting
@@ -20,7 +19,7 @@ from audit.purposes import Purpose
 from clinics.guards import guard_of
 from clinics.models import Clinic, User
 from clinics.queries import teams_of
-from clinics.roles import Role, permissions_of
+from clinics.roles import Role
 from clinics.services import give_role, join_team, open_clinic
 from clinics.tokens import make_integration, make_token
 from consent.models import ConsentEvent
@@ -38,15 +37,10 @@ from tests.factories.clinics import CareTeamFactory, ChainFactory, StaffFactory
 from tests.factories.consent import ConsentFactory
 from tests.factories.patients import PatientFactory, actor_for
 from tests.factories.records import fixture
+from tests.walking import Walker
 
 pytestmark = pytest.mark.django_db
 NONSENSE = ["", "a\x00b", "%'", "💥" * 30, "9" * 400, "-1", "0001-01-01", "９９９"]
-MEANT = {
-    "part": "name",
-    "reason": "call",
-    "outcome": "reached",
-    "answer": "no",
-}  # a form that would do something
 FIELDS = (
     "q", "typed", "opening", "name", "id_number", "sex", "birth_date", "phone", "phone_owner", "email", "twin_reason",
     "form_token", "part", "reason", "outcome", "again_on", "note", "read_back", "told", "expressed_by", "method",
@@ -154,120 +148,9 @@ def signed_in(user: User) -> Client:
     return client
 
 
-def comparable(answer: Any) -> tuple[int, str]:
-    return answer.status_code, re.sub(r'"[A-Za-z0-9]{64}"|nonce="[^"]+"', "", answer.content.decode())
-
-
-def with_ids(house: House, *, for_a_doctor: bool = True) -> list[tuple[str, str, str]]:
-    """Every staff page about one thing: its name, its address for the real thing, and for one that does not exist.
-
-    Those that a doctor's role includes, or those that it does not.
-    """
-    nowhere = {name: uuid4() for name in house.ids}
-    real = list(addresses(house.ids, audience="staff"))
-    missing = list(addresses(nowhere, audience="staff"))
-    return [
-        (name, address, other)
-        for (name, address), (_name, other) in zip(real, missing, strict=True)
-        if address != other and _is_for_a_doctor(address) == for_a_doctor
-    ]
-
-
-def _is_for_a_doctor(address: str) -> bool:
-    guard = guard_of(resolve(address).func)
-    return guard is not None and (guard.permission is None or guard.permission in permissions_of(Role.DOCTOR))
-
-
-def test_the_walk_opens_what_is_there(house: House) -> None:
-    desk = signed_in(house.doctor)
-    answers = {name: desk.get(address).status_code for name, address, _missing in with_ids(house)}
-
-    assert len(answers) >= 12
-    assert set(answers.values()) == {200, 405}
-
-
-@pytest.mark.parametrize("where", ["other care team", "other clinic", "both clinics"])
-def test_whoever_does_not_care_for_a_patient_cannot_tell_them_from_nobody(house: House, where: str) -> None:
-    if where == "other care team":
-        stranger = doctor_of(house.clinic)
-    else:
-        west = open_clinic(
-            chain=house.clinic.chain, code="west", name="城西", short_name="云溪", phone="010-5550 0200"
-        )
-        stranger = doctor_of(west)
-        if where == "both clinics":  # works in the patient's clinic too, and is in the other one now
-            with acting(system_actor("test", house.clinic.pk)):
-                give_role(stranger, house.clinic.pk, Role.DOCTOR)
-    desk = signed_in(stranger)
-    if where == "both clinics":
-        desk.post(reverse("clinics:switch"), {"clinic": str(west.pk)})
-
-    for name, real, missing in with_ids(house):
-        for method in (desk.get, desk.post):
-            found, nothing = comparable(method(real, MEANT)), comparable(method(missing, MEANT))
-            assert found == nothing, name
-            assert found[0] in (404, 405), name
-
-
-def test_what_a_role_does_not_include_is_refused_alike_for_what_is_there_and_what_is_not(
-    house: House,
-) -> None:
-    desk = signed_in(house.doctor)
-    pages = with_ids(house, for_a_doctor=False)
-
-    assert len(pages) >= 4
-    for name, real, missing in pages:
-        for method in (desk.get, desk.post):
-            assert comparable(method(real)) == comparable(method(missing)), name
-            assert method(real).status_code == 403, name
-
-
-def test_what_a_stranger_tried_changed_nothing(house: House) -> None:
-    desk = signed_in(doctor_of(house.clinic))
-
-    def written() -> int:
-        with acting(system_actor("test", house.clinic.pk)):
-            return int(AuditEvent.objects.exclude(action="access.denied").count())
-
-    before = written()
-    for _name, real, _missing in with_ids(house):
-        desk.post(real, MEANT)
-    assert written() == before
-
-
-def test_a_patient_finds_no_page_of_the_staff(house: House) -> None:
-    phone = signed_in(house.portal_user)
-
-    for name, address in addresses(house.ids, audience="staff"):
-        assert phone.get(address).status_code == 404, name
-        assert phone.post(address).status_code == 404, name
-
-
-def test_staff_and_patients_of_other_clinics_find_no_page_of_a_patient(house: House) -> None:
-    open_clinic(chain=house.clinic.chain, code="west", name="城西", short_name="云溪", phone="010-5550 0200")
-    phone, desk = signed_in(house.portal_user), signed_in(house.doctor)
-
-    for name, address in addresses(house.ids, audience="patient"):
-        assert phone.get(address).status_code in (200, 405), name
-        elsewhere = address.replace("/east/", "/west/")
-        for visitor, path in ((phone, elsewhere), (desk, address)):
-            assert visitor.get(path).status_code in (404, 405), (name, path)
-            assert visitor.post(path).status_code in (404, 405), (name, path)
-
-
-def test_nobody_signed_in_is_sent_to_sign_in_from_everywhere(house: House) -> None:
-    for audience, door in (("staff", "/accounts/login/"), ("patient", "/p/east/sign-in/")):
-        for name, address in addresses(house.ids, audience=audience):
-            for method in (Client().get, Client().post):
-                assert method(address)["Location"].startswith(door), name
-
-
 @pytest.mark.parametrize("audience", ["staff", "patient", "portal_entry"])
 def test_nonsense_is_answered_and_never_an_error_of_the_server(house: House, audience: str) -> None:
-    visitor = {"staff": signed_in(house.doctor), "patient": signed_in(house.portal_user)}.get(
-        audience, Client()
-    )
-    visitor.raise_request_exception = False
+    visitor = Walker({"staff": house.doctor, "patient": house.portal_user}.get(audience))
     for number, (name, address) in enumerate(addresses(house.ids, audience=audience)):
         for turn in range(number, number + 4):  # every field meets every kind, on one page or another
             typed = {field: NONSENSE[(turn * 5 + at) % len(NONSENSE)] for at, field in enumerate(FIELDS)}
@@ -278,7 +161,7 @@ def test_nonsense_is_answered_and_never_an_error_of_the_server(house: House, aud
 def test_no_address_of_ours_sends_anybody_to_another_house(house: House) -> None:
     elsewhere = {"next": "https://elsewhere.example/", "after": "//elsewhere.example"}
     for audience, user in (("staff", house.doctor), ("patient", house.portal_user), ("portal_entry", None)):
-        visitor = signed_in(user) if user else Client()
+        visitor = Walker(user)
         for name, address in addresses(house.ids, audience=audience):
             for answer in (visitor.get(address, elsewhere), visitor.post(address, elsewhere)):
                 assert houses_in(answer.headers.get("Location", "")) == set(), name

@@ -19,7 +19,6 @@ from audit.errors import LogUnavailable
 from audit.models import AuditEvent
 from clinics.api.schema import described
 from clinics.models import ApiToken, ApiTokenUse, StaffRole, User
-from clinics.roles import Role
 from clinics.services import close_account
 from config.api import urlpatterns
 from tests.api.conftest import Hire, House, TokenFor, browser, machine_for
@@ -232,19 +231,6 @@ def test_whoever_does_not_care_for_a_patient_cannot_tell_them_from_nobody(
     assert stranger.get("/api/v1/patients/").json() == {"results": [], "next": None}
     assert stranger.get("/api/v1/follow-ups/").json() == {"results": [], "next": None}
     assert stranger.post("/api/v1/patients/search/", {"q": "陈雅琴"}).json() == {"results": []}
-
-
-def test_a_role_that_may_not_is_refused(house: House, hire: Hire) -> None:
-    administrator = Machine(client=browser(hire(house.clinic, Role.ADMINISTRATOR)))
-    for one in calls():
-        if one.operation.scope is not None:
-            assert refused(one.send(administrator, house.ids, If_Match='"x"'))[0] == 403, one.label
-
-
-def test_a_patients_account_finds_nothing_here(house: House) -> None:
-    phone = Machine(client=browser(User.objects.create_patient_account()))
-    for one in calls():
-        assert refused(one.send(phone, house.ids, If_Match='"x"'))[0] == 404, one.label
 
 
 def test_a_browser_must_mean_it(house: House) -> None:
