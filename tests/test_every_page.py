@@ -10,6 +10,7 @@ import pytest
 from allauth.mfa.models import Authenticator
 from django.test import Client
 from django.urls import URLPattern, reverse
+from django.urls.converters import IntConverter
 from django.utils import timezone
 
 from audit.acting import acting
@@ -37,7 +38,7 @@ from tests.factories.clinics import CareTeamFactory, ChainFactory, StaffFactory
 from tests.factories.consent import ConsentFactory
 from tests.factories.patients import PatientFactory, actor_for
 from tests.factories.records import fixture
-from tests.walking import Walker
+from tests.walking import WORDS, Walker
 
 pytestmark = pytest.mark.django_db
 NONSENSE = ["", "a\x00b", "%'", "💥" * 30, "9" * 400, "-1", "0001-01-01", "９９９"]
@@ -130,11 +131,11 @@ def _name(pattern: URLPattern) -> str:
 
 
 def _arguments(pattern: URLPattern, ids: dict[str, UUID]) -> Iterator[tuple[str, Any]]:
-    words = {"purpose": "followup", "indicator": "ldl", "version": 1, "locale": "en", "token": "nowhere"}
     if _path_of(pattern).startswith("p/"):
         yield "clinic_code", "east"
-    for name in pattern.pattern.converters:
-        yield name, ids[name] if name in ids else words[name]
+    for name, converter in pattern.pattern.converters.items():
+        anybody_s = 1 if isinstance(converter, IntConverter) else uuid4()
+        yield name, ids.get(name) or WORDS.get(name, anybody_s)
 
 
 def _path_of(pattern: URLPattern) -> str:
