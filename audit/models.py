@@ -438,6 +438,39 @@ class AlarmLimits(models.Model):
         return f"{self.clinic_id} v{self.version}"
 
 
+class NamesTold(models.TextChoices):
+    """When a person is told the name of who looked at their record."""
+
+    AT_ONCE = "at_once", _("Every look says the name")
+    ON_REQUEST = "on_request", _("The name is said when the person asks for it")
+    BY_OFFICER = "by_officer", _("Names are said by the privacy officer alone")
+
+
+class NamesToldVersion(models.Model):
+    """One version of what a clinic tells people of names. The newest holds; none is ever changed. `audit.names` reads them."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    clinic_id = models.UUIDField()
+    version = models.PositiveIntegerField(_("version"))
+    names = models.CharField(_("names of who looked"), max_length=16, choices=NamesTold.choices)
+    changed_at = models.DateTimeField(_("changed at"))
+    changed_by = models.CharField(_("changed by"), max_length=128)
+
+    class Meta:
+        db_table = "audit_names_told"
+        verbose_name = _("telling of names")
+        verbose_name_plural = _("telling of names")
+        constraints = [
+            models.UniqueConstraint(name="audit_names_told_version", fields=["clinic_id", "version"]),
+            models.CheckConstraint(
+                name="audit_names_told_known", condition=models.Q(names__in=NamesTold.values)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.clinic_id} v{self.version}"
+
+
 class AlarmWatch(models.Model):
     """How far the events of one log have been judged: below this transaction, of this database cluster; and when last."""
 

@@ -11,6 +11,7 @@ urlpatterns = [
     path("privacy/", privacy.home, name="privacy"),
     path("privacy/seals/", privacy.seals, name="seals"),
     path("privacy/seals/verify/", privacy.verify, name="verify"),
+    path("privacy/names/", privacy.names, name="names_told"),
     path("privacy/evidence/", privacy.evidence, name="evidence"),
     path("privacy/evidence/<uuid:pack_id>/", privacy.take, name="evidence_take"),
     path("privacy/log/", privacy.log, name="log"),

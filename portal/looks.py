@@ -1,4 +1,4 @@
-"""Who looked at my record, in a person's own words: role and team, when, what, why; the name once the person has asked."""
+"""Who looked at my record, in a person's own words: role and team, when, what, why; the name as the clinic tells names."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -17,6 +17,8 @@ from audit.checks import checks_of
 from audit.explorer import Told
 from audit.kinds import Kind
 from audit.looks import ASKED, Look, Looks, look_of, names_asked, who_looked
+from audit.models import NamesTold
+from audit.names import names_told_in
 from audit.purposes import Purpose
 from audit.relations import Relation
 from audit.services import record
@@ -42,7 +44,7 @@ _PURPOSES: Final = frozenset(purpose.value for purpose in Purpose)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownLook:
-    """One look as the person reads it. `name` is empty until they have asked; then `who` says it."""
+    """One look as the person reads it. `who` is role and team, or the name where it is told."""
 
     look: Look
     who: str
@@ -60,7 +62,10 @@ class ShownLook:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LooksPage:
-    """Thirty days of looks by day, newest first. `checked_at`: when the log was last read and found whole."""
+    """Thirty days of looks by day, newest first. `checked_at`: when the log was last read and found whole.
+
+    `by_officer`: names are said by the privacy officer alone.
+    """
 
     looks: Looks
     days: list[tuple[date, list[ShownLook]]]
@@ -68,11 +73,12 @@ class LooksPage:
     until: date
     is_latest: bool
     exported: int
+    by_officer: bool
     checked_at: datetime | None
 
 
 def looks_page(actor: Actor, patient: Patient, before: date | None, today: date) -> LooksPage:
-    """The looks of the thirty days that end before a day, or with today. Six statements, however many looks."""
+    """The looks of the thirty days that end before a day, or with today. Seven statements, however many looks."""
     until = before if before and before <= today else today + timedelta(days=1)
     looks = who_looked(
         patient.clinic_id,
@@ -82,7 +88,8 @@ def looks_page(actor: Actor, patient: Patient, before: date | None, today: date)
         own=actor.ref,
         zone=timezone.get_current_timezone(),
     )
-    shown = _shown(looks.looks, patient, names_asked(patient.clinic_id, actor.ref))
+    telling = names_told_in(patient.clinic_id)
+    shown = _shown(looks.looks, patient, _named(telling, looks, patient, own=actor.ref))
     return LooksPage(
         looks=looks,
         days=[(day, list(found)) for day, found in groupby(shown, lambda s: timezone.localdate(s.at))],
@@ -90,6 +97,7 @@ def looks_page(actor: Actor, patient: Patient, before: date | None, today: date)
         until=until - timedelta(days=1),
         is_latest=until > today,
         exported=sum(look.kind in (Kind.EXPORTED, Kind.PRINTED) for look in looks.looks),
+        by_officer=telling == NamesTold.BY_OFFICER,
         checked_at=_checked_at(patient.clinic_id),
     )
 
@@ -97,8 +105,10 @@ def looks_page(actor: Actor, patient: Patient, before: date | None, today: date)
 def ask_name(actor: Actor, patient: Patient, uid: UUID) -> None:
     """The person wants to know who it was: from now on the page says the name. The asking is on the log.
 
-    Raises NoSuchPage for a look at somebody else, and for what no member of staff did.
+    Raises NoSuchPage for a look at somebody else, for what no member of staff did, and where the clinic tells names otherwise.
     """
+    if names_told_in(patient.clinic_id) != NamesTold.ON_REQUEST:
+        raise NoSuchPage
     event = look_of(patient.clinic_id, _subjects(patient), uid)
     if event is None or event.actor_kind != "staff" or event.actor_id is None:
         raise NoSuchPage
@@ -120,7 +130,18 @@ def _checked_at(clinic_id: UUID) -> datetime | None:
     return check.finished_at if check and not check.problems else None
 
 
-def _shown(looks: list[Look], patient: Patient, asked: Collection[str]) -> list[ShownLook]:
+def _named(telling: NamesTold, looks: Looks, patient: Patient, *, own: str) -> Collection[str] | None:
+    """The accounts whose names are told, as references; None where a name cannot even be asked for."""
+    match telling:
+        case NamesTold.AT_ONCE:
+            return looks.actors
+        case NamesTold.ON_REQUEST:
+            return names_asked(patient.clinic_id, own)
+        case NamesTold.BY_OFFICER:
+            return None
+
+
+def _shown(looks: list[Look], patient: Patient, named: Collection[str] | None) -> list[ShownLook]:
     ids = {look.last.event.actor_id for look in looks if look.last.event.actor_id}
     users = User.objects.in_bulk(ids)
     teams: dict[UUID, list[str]] = {}
@@ -128,25 +149,25 @@ def _shown(looks: list[Look], patient: Patient, asked: Collection[str]) -> list[
     for user_id, name in memberships.values_list("teammember__user_id", "name").order_by("name"):
         teams.setdefault(user_id, []).append(name)
     return [
-        _one(look, users.get(look.last.event.actor_id), teams.get(look.last.event.actor_id, []), asked)
+        _one(look, users.get(look.last.event.actor_id), teams.get(look.last.event.actor_id, []), named)
         for look in looks
     ]
 
 
-def _one(look: Look, user: User | None, teams: list[str], asked: Collection[str]) -> ShownLook:
+def _one(look: Look, user: User | None, teams: list[str], named: Collection[str] | None) -> ShownLook:
     event = look.last.event
     is_staff = event.actor_kind == "staff"
-    named = user.get_full_name() if user and is_staff and event.actor_ref in asked else ""
+    name = user.get_full_name() if user and is_staff and event.actor_ref in (named or ()) else ""
     place = [_role(look.last), *teams] if is_staff else []
     tie = str(TIES.get(event.relation, ""))
     return ShownLook(
         look=look,
-        who=named or (" ".join(place) if is_staff else _other(event.actor_kind, user)),
-        tie=_(" · ").join(words for words in ([*place, tie] if named else [tie]) if words),
+        who=name or (" ".join(place) if is_staff else _other(event.actor_kind, user)),
+        tie=_(" · ").join(words for words in ([*place, tie] if name else [tie]) if words),
         did=str(KINDS.get(event.kind, event.kind)),
         what=_what(look),
         why=_why(look.last),
-        may_ask=is_staff and not named and user is not None,
+        may_ask=is_staff and not name and user is not None and named is not None,
     )
 
 

@@ -44,7 +44,7 @@ UNTOLD: Final = {
     "get": (
         "account accounts alarm_limits auth.group clinics.careteam clinics.chain clinics.clinic clinics.specialday "
         "clinics.staffabsence clinics.user code emergency evidence history import integration integrations leave locked "
-        "new new_integration_token new_token notice notices panels permission permissions privacy receipt review_glass "
+        "new names_told new_integration_token new_token notice notices panels permission permissions privacy receipt review_glass "
         "seals session_state sign_in staff team teams tokens unlock_options"
     ),
     "post": (

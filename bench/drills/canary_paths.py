@@ -528,6 +528,8 @@ class Walk:
         self.does(officer, f"{log}export/", {"format": person.name}, 422)
         taken = self.does(officer, f"{log}export/", {"format": "csv"}, 200)
         self.error_pages.append(taken.text)
+        self.opens(officer, "/privacy/names/")
+        self.does(officer, "/privacy/names/", {"names": person.name}, 200)
         self.does(officer, "/privacy/seals/verify/", {"q": person.name})
         self.does(officer, "/privacy/evidence/", {"q": person.name})
         self.does(officer, f"/privacy/evidence/{uuid4()}/", {"q": person.name}, 404)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from urllib.parse import urlencode
 from uuid import UUID
 
+from django.contrib import messages
 from django.forms import ChoiceField
 from django.http import FileResponse, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
@@ -30,6 +31,7 @@ from audit.explorer import (
 )
 from audit.kinds import Kind
 from audit.models import SYSTEM_LOG
+from audit.names import names_told_history, names_told_in, set_names_told
 from audit.proofs import proof_of
 from audit.purposes import Purpose
 from audit.services import record
@@ -39,7 +41,7 @@ from clinics.queries import answers_for_installation
 from clinics.roles import Permission
 from desk.errors import NotAQuestion, TooManyEntries
 from desk.privacy.exports import MOST, Format, written
-from desk.privacy.forms import FindForm, LogForm
+from desk.privacy.forms import FindForm, LogForm, NamesForm
 from desk.privacy.queries import (
     log_board,
     names_of,
@@ -90,6 +92,21 @@ def verify(request: ClinicRequest) -> HttpResponse:
     """Have the whole log of the clinic read again; pressed twice, it is one check."""
     ask_check(request.clinic.pk, by=request.actor, at=timezone.now())
     return redirect("desk:seals")
+
+
+@staff_page(None, permission=Permission.SEE_LOG)
+@require_http_methods(["GET", "HEAD", "POST"])
+def names(request: ClinicRequest) -> HttpResponse:
+    """Whether people here are told the name of who looked at their record. A change is an event."""
+    form = NamesForm(request.POST or None, initial={"names": names_told_in(request.clinic.pk)})
+    if request.method == "POST" and form.is_valid():
+        set_names_told(form.cleaned_data["names"], request.actor, timezone.now())
+        messages.success(request, _("Set. It stands on the log with your name."))
+        return redirect("desk:names_told")
+    versions = names_told_history(request.clinic.pk)
+    people = names_of(version.changed_by for version in versions)
+    changes = [(version, who_in_words(version.changed_by, people)) for version in versions]
+    return render(request, "desk/privacy/names.html", {"form": form, "changes": changes})
 
 
 @staff_page(None, permission=Permission.SEE_LOG)

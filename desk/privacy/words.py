@@ -125,6 +125,7 @@ DEEDS: Final[dict[str, Promise]] = {
     "message.waits": gettext_lazy("put a message back to wait"),
     "name.asked": gettext_lazy("asked who had looked"),
     "notice.published": gettext_lazy("published a notice"),
+    "names_told.changed": gettext_lazy("changed whether people are told names"),
     "panel.moved": gettext_lazy("handed patients over"),
     "patient.erased": gettext_lazy("erased a person"),
     "patient.restricted": gettext_lazy("restricted a person's data"),

@@ -47,6 +47,7 @@ NO_WINDOW = {
     "audit.decoy": "would tell whom nobody cares for",
     "audit.eventsubject": "a composite key; the log's pages read it",
     "audit.leaf": "a composite key; read by `audit_verify`",
+    "audit.namestoldversion": "versions of a setting, written on a page of the privacy desk",
     "audit.node": "a composite key; read by `audit_verify`",
     "audit.timestamp": "as a checkpoint",
     "clinics.accountnotice": "its owner reads it",

@@ -52,6 +52,7 @@ RIGHTS_OF_APP = {
     "audit_event_subject": {"SELECT", "INSERT"},
     "audit_horizon": {"SELECT"},
     "audit_leaf": {"SELECT"},
+    "audit_names_told": {"SELECT", "INSERT"},
     "audit_node": {"SELECT"},
     "audit_row_change": {"SELECT"},
     "audit_state": {"SELECT"},

@@ -12,7 +12,8 @@ from django.utils import timezone
 from audit.access import access, relate
 from audit.acting import acting
 from audit.kinds import Kind
-from audit.models import AuditEvent
+from audit.models import AuditEvent, NamesTold
+from audit.names import set_names_told
 from audit.purposes import Purpose
 from audit.relations import Relation
 from clinics.models import Clinic, User
@@ -81,6 +82,23 @@ def test_the_name_is_said_once_the_person_has_asked_and_the_asking_is_on_the_log
     with acting(system(person.patient.clinic)):
         (event,) = AuditEvent.objects.filter(action="name.asked")
     assert (event.actor_ref, event.object_pk) == (f"user:{person.user.pk}", str(nurse.pk))
+
+
+def test_names_are_told_as_the_clinic_says(person: Person, nurse: User, phone_client: Client) -> None:
+    uid = look(person.patient, nurse)
+    officer = system(person.patient.clinic)
+
+    with acting(officer):
+        set_names_told(NamesTold.BY_OFFICER, officer, timezone.now())
+    answer = phone_client.get(PAGE)
+    assert (answer.context["page"].by_officer, "王敏" in answer.content.decode()) == (True, False)
+    assert f"{uid}/who/" not in answer.content.decode()
+    assert phone_client.post(f"{PAGE}{uid}/who/").status_code == 404
+
+    with acting(officer):
+        set_names_told(NamesTold.AT_ONCE, officer, timezone.now())
+    assert told(phone_client)[0][0] == "王敏"
+    assert f"{uid}/who/" not in phone_client.get(PAGE).content.decode()
 
 
 def test_views_of_a_day_stand_together_and_what_is_out_of_the_ordinary_stands_alone(
