@@ -14,7 +14,7 @@ GRANT SELECT, INSERT ON audit_names_told TO zhizhi_app;
 
 
 class Migration(migrations.Migration):
-    dependencies = [("audit", "0012_cheaper")]
+    dependencies = [("audit", "0013_request_overdue")]
     operations = [
         migrations.CreateModel(
             name="NamesToldVersion",
