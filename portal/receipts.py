@@ -8,6 +8,7 @@ from audit.purposes import Purpose
 from consent.choices import EventKind
 from consent.models import ConsentEvent
 from consent.purposes import PurposeRule, Words, data_categories, rule_of
+from consent.receipts import lines_of_deed
 from patients.models import Patient
 
 
@@ -55,10 +56,5 @@ class Receipt:
 
 def receipt_of(patient: Patient, event_id: UUID) -> Receipt | None:
     """The receipt that one line of this patient's ledger belongs to; None for anybody else's. Two statements."""
-    ledger = ConsentEvent.objects.filter(patient=patient).defer("evidence").select_related("notice")
-    line = ledger.filter(pk=event_id).first()
-    if line is None:
-        return None
-    deed = line.idem_key.rsplit(":", 2)[0]  # the last two parts are the kind of data and the operation
-    lines = ledger.filter(idem_key__startswith=f"{deed}:").order_by("data_category", "operation")
-    return Receipt(tuple(lines))
+    lines = lines_of_deed(patient, event_id)
+    return Receipt(lines) if lines else None

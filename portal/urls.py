@@ -3,6 +3,7 @@ from django.urls import path
 from portal import (
     account_views,
     data_views,
+    file_views,
     notice_views,
     permission_views,
     sign_in_views,
@@ -27,6 +28,8 @@ urlpatterns = [
     path("permissions/<slug:purpose>/", permission_views.permission, name="permission"),
     path("history/", permission_views.history, name="history"),
     path("history/<uuid:event_id>/", permission_views.receipt, name="receipt"),
+    path("history/<uuid:event_id>/receipt.json", file_views.receipt_file, name="receipt_file"),
+    path("history/consents.json", file_views.consents_file, name="consents_file"),
     path("data/", data_views.data, name="data"),
     path("proxies/", account_views.proxies, name="proxies"),
     path("proxies/<uuid:access_id>/end/", account_views.end_access, name="end_access"),

@@ -876,8 +876,10 @@ def _check_waiting(log: Path, findings: Findings, uids: set[str]) -> None:
 
 
 def verify_receipt(path: Path, trust: Trust, findings: Findings) -> None:
-    """A tlog-proof whose entry travels with it. Raises Unreadable."""
-    lines = path.read_text(encoding="utf-8").split("\n")
+    """A tlog-proof whose entry travels with it, by itself or in a person's receipt (JSON). Raises Unreadable."""
+    text = path.read_text(encoding="utf-8")
+    said = _receipt_of_a_person(path.name, text) if path.suffix == ".json" else None
+    lines = (said["proof"] if said else text).split("\n")
     blank = lines.index("") if "" in lines else 0
     head, note = lines[:blank], "\n".join(lines[blank + 1 :])
     if len(head) < 3 or head[0] != PROOF_FIRST_LINE or not head[1].startswith("extra "):
@@ -888,6 +890,40 @@ def verify_receipt(path: Path, trust: Trust, findings: Findings) -> None:
     data, steps = from_base64(head[1].removeprefix("extra ")), [from_base64(line) for line in head[3:]]
     checkpoint = Checkpoint.parse(note)
     _check_receipt(path.name, data, int(number), steps, checkpoint, trust, findings)
+    if said:
+        _compare_with_entry(path.name, said, data, findings)
+
+
+def _receipt_of_a_person(name: str, text: str) -> dict[str, Any]:
+    """What a person was given when they said something: a record of ISO/IEC TS 27560 with its proof. Raises Unreadable."""
+    try:
+        said = json.loads(text)
+        proof, events = said["proof"], said["events"]
+    except (ValueError, KeyError, TypeError):
+        raise Unreadable(f"{name} is not a receipt") from None
+    if not isinstance(proof, str) or not events:
+        raise Unreadable(f"{name} has no proof: it was given before the log was sealed. Ask for it again.")
+    return dict(said)
+
+
+def _compare_with_entry(name: str, said: dict[str, Any], data: bytes, findings: Findings) -> None:
+    """The proof is of an entry; the receipt must be about what that entry says, and about nothing more."""
+    entry = json.loads(data)
+    events = said["events"]
+    told = {
+        "the deed": (f"urn:uuid:{entry['decision']}", {event["event_id"] for event in events}),
+        "who it is about": (
+            said["pii_principal_id"],
+            {f"urn:uuid:{subject}" for subject in entry["subjects"]},
+        ),
+        "the purpose": (entry["purpose"], {part["purpose"] for part in said["pii_processing"]}),
+        "how many lines": (entry["count"], {len(events)}),
+    }
+    for what, (one, others) in told.items():
+        if one not in others:
+            findings.problem(name, f"says otherwise than the entry of the log: {what}")
+    if {entry["action"]} != {f"consent.{event['event_type']}" for event in events}:
+        findings.problem(name, "says otherwise than the entry of the log: what was said")
 
 
 def _check_receipt(
@@ -990,7 +1026,7 @@ def _options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=(__doc__ or "").partition("\n")[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
-    parser.add_argument("what", type=Path, help="the folder of an export, or a receipt (.tlog-proof)")
+    parser.add_argument("what", type=Path, help="the folder of an export, or a receipt (.tlog-proof, .json)")
     parser.add_argument("--log-key", help="the log's verifier key, from somewhere else than the export")
     parser.add_argument("--witness-key", help="the witness's verifier key")
     parser.add_argument(

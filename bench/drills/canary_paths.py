@@ -409,6 +409,8 @@ class Walk:
         phone.post(f"{here}people/", {"patient": person.name})
         self._typed_address(phone, f"{here}permissions/{person.phone}/", None)
         self._typed_address(phone, f"{here}stop/{person.phone}/", None)
+        said = json.loads(phone.get(f"{here}history/consents.json").text)["entry"]
+        phone.get(f"{here}history/{said[0]['resource']['id'] if said else uuid4()}/receipt.json")
         phone.post(f"{here}permissions/followup/", {"answer": person.name, "token": person.phone})
         phone.post(f"{here}permissions/followup/", {"answer": "yes", "token": uuid4().hex})
         phone.post(f"{here}sign-out/", {})
