@@ -146,5 +146,5 @@ def _role_rule(role: Role, row: dict[str, Any]) -> RoleRule:
 
 def _data() -> dict[str, Any]:
     text = files("clinics").joinpath("data/roles.yaml").read_text("utf-8")
-    data: dict[str, Any] = yaml.safe_load(text)
+    data: dict[str, Any] = yaml.load(text, Loader=yaml.CSafeLoader)
     return data

@@ -264,5 +264,5 @@ def _files() -> Mapping[str, Mapping[str, Any]]:
 
 
 def _load(path: Path) -> Mapping[str, Any]:
-    loaded: Mapping[str, Any] = yaml.safe_load(path.read_text("utf-8"))
+    loaded: Mapping[str, Any] = yaml.load(path.read_text("utf-8"), Loader=yaml.CSafeLoader)
     return loaded

@@ -100,7 +100,7 @@ def _words(row: Mapping[str, Any], key: str) -> Words:
 
 @cache
 def _file() -> Mapping[str, Any]:
-    loaded: Mapping[str, Any] = yaml.safe_load(_FILE.read_text("utf-8"))
+    loaded: Mapping[str, Any] = yaml.load(_FILE.read_text("utf-8"), Loader=yaml.CSafeLoader)
     return loaded
 
 

@@ -48,7 +48,7 @@ class Fate:
 @cache
 def retention() -> Retention:
     """The periods in force. Raises ValueError where the file says nothing about a scope, or something unknown."""
-    written = yaml.safe_load((DATA / "retention.yaml").read_text(encoding="utf-8"))
+    written = yaml.load((DATA / "retention.yaml").read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
     items = tuple(_item(row) for row in written["items"])
     if {item.scope for item in items} != set(Scope):
         raise ValueError("data/retention.yaml must say what happens to every scope")

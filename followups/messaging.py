@@ -176,5 +176,5 @@ def forbidden_words() -> Iterator[str]:
 
 @cache
 def _file() -> Mapping[str, Any]:
-    written: Mapping[str, Any] = yaml.safe_load(_FILE.read_text("utf-8"))
+    written: Mapping[str, Any] = yaml.load(_FILE.read_text("utf-8"), Loader=yaml.CSafeLoader)
     return written

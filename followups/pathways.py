@@ -81,7 +81,7 @@ class PathwayBook:
 
 @cache
 def pathway_book() -> PathwayBook:
-    written: Mapping[str, Any] = yaml.safe_load(_FILE.read_text("utf-8"))
+    written: Mapping[str, Any] = yaml.load(_FILE.read_text("utf-8"), Loader=yaml.CSafeLoader)
     pathways = [_pathway(row) for row in written["pathways"]]
     newest: dict[str, Pathway] = {}
     for pathway in sorted(pathways, key=lambda p: p.version):

@@ -169,11 +169,11 @@ class Catalogue:
         return self._by_loinc.get(code) if system in LOINC_SYSTEMS else None
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(yaml.CSafeLoader):
     """YAML whose numbers are Decimals: 0.0555 stays 0.0555."""
 
 
-def _decimal(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> Decimal:
+def _decimal(loader: yaml.CSafeLoader, node: yaml.ScalarNode) -> Decimal:
     return Decimal(str(loader.construct_scalar(node)))
 
 

@@ -128,7 +128,9 @@ class World:
 def may(role: str, reach: str) -> frozenset[str]:
     """The permissions of a role that go so far, read from the file by nobody else's code."""
     path = Path(settings.BASE_DIR) / "clinics" / "data" / "roles.yaml"
-    return frozenset(yaml.safe_load(path.read_text("utf-8"))["roles"][role]["may"].get(reach, ()))
+    return frozenset(
+        yaml.load(path.read_text("utf-8"), Loader=yaml.CSafeLoader)["roles"][role]["may"].get(reach, ())
+    )
 
 
 # --- building -----------------------------------------------------------------------------------------------------------

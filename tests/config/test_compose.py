@@ -28,7 +28,7 @@ from deploy import healthy, make_secrets
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = (ROOT / "docker-compose.yml").read_text()
-STACK: dict[str, Any] = yaml.safe_load(COMPOSE)
+STACK: dict[str, Any] = yaml.load(COMPOSE, Loader=yaml.CSafeLoader)
 SERVICES: dict[str, dict[str, Any]] = STACK["services"]
 OURS = ("migrate", "web", "worker", "beat", "sequencer", "witness", "verify")
 DJANGO = ("migrate", "web", "worker", "beat", "sequencer", "verify")
