@@ -29,7 +29,7 @@ from clinics.roles import Role
 from consent.purposes import rule_of
 from patients.choices import RevealReason
 from patients.models import Patient
-from patients.queries import field_words
+from patients.queries import field_words, subjects_of
 
 WINDOW: Final = timedelta(days=30)
 TIES: Final[dict[str, Promise]] = {
@@ -78,11 +78,11 @@ class LooksPage:
 
 
 def looks_page(actor: Actor, patient: Patient, before: date | None, today: date) -> LooksPage:
-    """The looks of the thirty days that end before a day, or with today. Seven statements, however many looks."""
+    """The looks of the thirty days that end before a day, or with today. Eight statements, however many looks."""
     until = before if before and before <= today else today + timedelta(days=1)
     looks = who_looked(
         patient.clinic_id,
-        _subjects(patient),
+        subjects_of(patient),
         since=_begin(until - WINDOW),
         until=_begin(until),
         own=actor.ref,
@@ -109,16 +109,11 @@ def ask_name(actor: Actor, patient: Patient, uid: UUID) -> None:
     """
     if names_told_in(patient.clinic_id) != NamesTold.ON_REQUEST:
         raise NoSuchPage
-    event = look_of(patient.clinic_id, _subjects(patient), uid)
+    subjects = subjects_of(patient)
+    event = look_of(patient.clinic_id, subjects, uid)
     if event is None or event.actor_kind != "staff" or event.actor_id is None:
         raise NoSuchPage
-    record(
-        ASKED, object=("clinics.user", str(event.actor_id)), subjects=_subjects(patient), purpose=Purpose.CARE
-    )
-
-
-def _subjects(patient: Patient) -> list[UUID]:
-    return [patient.subject_id]
+    record(ASKED, object=("clinics.user", str(event.actor_id)), subjects=subjects, purpose=Purpose.CARE)
 
 
 def _begin(day: date) -> datetime:

@@ -10,7 +10,7 @@ from patients.queries.access import (
     relate_all,
     visible_patients,
 )
-from patients.queries.cards import patient_of_form, patient_of_log, service_numbers_of
+from patients.queries.cards import patient_of_form, patient_of_log, service_numbers_of, subjects_of
 from patients.queries.fields import field_words
 from patients.queries.portal import has_portal, portal_accounts_by_phone, portal_patients, proxies_of
 from patients.queries.search import Match, MatchedBy, search_for_log, search_patients
@@ -41,6 +41,7 @@ __all__ = [
     "search_for_log",
     "search_patients",
     "service_numbers_of",
+    "subjects_of",
     "tags_of",
     "tags_to_show",
     "visible_patients",

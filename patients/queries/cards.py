@@ -5,13 +5,19 @@ from uuid import UUID
 
 from audit.actors import Actor
 from patients.errors import PatientNotFound
-from patients.models import Patient
+from patients.models import Patient, PatientSearchPerson
 
 
 def service_numbers_of(clinic_id: UUID, subject_ids: Iterable[UUID]) -> dict[UUID, str]:
     """By subject, the number that names a patient of the clinic without naming the person. Opens nothing."""
     patients = Patient.objects.filter(clinic_id=clinic_id, subject_id__in=set(subject_ids))
     return dict(patients.values_list("subject_id", "service_number"))
+
+
+def subjects_of(patient: Patient) -> list[UUID]:
+    """Every subject under which something of this person was sealed: their own, and those whose cards became theirs. One statement."""
+    joined = PatientSearchPerson.objects.filter(clinic_id=patient.clinic_id, patient=patient)
+    return sorted({patient.subject_id, *joined.values_list("subject_id", flat=True)})
 
 
 def patient_of_log(actor: Actor, clinic_id: UUID, patient_id: UUID) -> Patient:

@@ -19,7 +19,7 @@ from audit.relations import Relation
 from clinics.models import Clinic, User
 from clinics.roles import Role
 from patients.choices import PortalRelation
-from patients.models import Patient
+from patients.models import Patient, PatientSearchPerson
 from patients.services import give_portal_access
 from portal.looks import LooksPage
 from tests.factories.clinics import CareTeamFactory, StaffFactory, StaffRoleFactory, TeamMemberFactory
@@ -159,6 +159,19 @@ def test_thirty_days_are_told_and_the_way_leads_to_earlier_ones(
     assert not earlier.context["page"].is_latest
     assert later.context["page"].is_latest
     assert phone_client.get(PAGE, {"before": "13900001111"}).context["page"].is_latest
+
+
+def test_whoever_had_two_cards_that_became_one_sees_the_looks_at_both(
+    clinic: Clinic, person: Person, nurse: User, phone_client: Client
+) -> None:
+    with acting(system(clinic)):
+        twin = PatientFactory(clinic=clinic, name="陈桂兰")
+    uid = look(twin, nurse)
+    assert told(phone_client) == []
+    with acting(system(clinic)):
+        PatientSearchPerson.objects.filter(subject_id=twin.subject_id).update(patient=person.patient)
+    assert len(told(phone_client)) == 1
+    assert phone_client.post(f"{PAGE}{uid}/who/").status_code == 302
 
 
 # --- attacks ----------------------------------------------------------------------------------------------------------------
