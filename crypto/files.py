@@ -120,6 +120,14 @@ def remove_bytes(file: SealedFile) -> None:
         raise FilesUnavailable(f"file {file.pk}: {error.strerror}") from error
 
 
+def has_bytes(file: SealedFile) -> bool:
+    """Whether the sealed bytes stand at the file's place."""
+    try:
+        return _path(file.place).is_file()
+    except Broken:
+        return False
+
+
 def stray_files(*, before: datetime) -> Iterator[Path]:
     """What stands in the folders of sealed files, was last written before this moment, and belongs to no living file.
 
