@@ -24,9 +24,10 @@ from patients.models import (
     PatientTag,
     PatientUserObjectPermission,
     PortalAccess,
+    PortalInvitation,
     TwinOverride,
 )
-from patients.services.access import end_care
+from patients.services.access import end_care, end_portal_access
 
 
 def on_erased(
@@ -89,13 +90,11 @@ def _close_portal(patient: Patient, at: datetime) -> None:
     own = list(
         User.objects.filter(portal_access__patient=patient, portal_access__relation=PortalRelation.SELF)
     )
+    links = PortalInvitation.objects.filter(access__patient=patient)
+    delete_rows("portal.invitations_ended", links, about=patient.pk, subjects=[patient.subject_id])
     still = Q(valid_until=None) | Q(valid_until__gt=at)
     for access in PortalAccess.objects.filter(still, patient=patient):
-        if access.given_at < at:
-            access.valid_until = at
-            access.save(update_fields=["valid_until"])
-        else:
-            access.delete()
+        end_portal_access(access, at=at)
     for user in own:
         close_account(user)
 

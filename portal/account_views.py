@@ -16,7 +16,7 @@ from clinics.guards import ClinicRequest, portal_entry, portal_page
 from clinics.models import UserKind
 from portal.passkeys import add_passkey, offer_passkey, passkeys_of, remove_passkey
 from portal.people import end_proxy, who_acts_for
-from portal.queries import own_patient
+from portal.queries import on_screen, own_patient
 from portal.reading import choose_reading
 
 
@@ -41,6 +41,7 @@ def end_access(request: ClinicRequest, access_id: UUID) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def passkeys(request: ClinicRequest) -> HttpResponse:
     """The passkeys of this account, and one more."""
+    on_screen(request)  # nobody else's clinic has pages for them
     user: Any = request.user
     if request.method == "POST":
         if add_passkey(user, request.POST.get("credential", "")):
@@ -62,6 +63,7 @@ def passkeys(request: ClinicRequest) -> HttpResponse:
 @require_POST
 def end_passkey(request: ClinicRequest, key_id: int) -> HttpResponse:
     """Take a passkey away. Raises NoSuchPage for anybody else's."""
+    on_screen(request)
     user: Any = request.user
     remove_passkey(request, user, key_id)
     messages.success(request, _("The passkey is gone. You sign in with a code again."))

@@ -3,6 +3,7 @@
 from django.contrib.sessions.backends.base import SessionBase
 from django.utils import timezone
 
+from audit.services import record
 from clinics.models import User
 from patients.models import Patient
 from portal.models import ReadingMode
@@ -22,7 +23,8 @@ def choose_reading(session: SessionBase, user: User | None, *, elder: bool) -> N
     """Remembered for the account, or for this visit where nobody has signed in."""
     session[SESSION_ELDER] = elder
     if user is not None:
-        ReadingMode.objects.update_or_create(user=user, defaults={"elder": elder})
+        mode, _made = ReadingMode.objects.update_or_create(user=user, defaults={"elder": elder})
+        record("account.reading_chosen", object=mode)
 
 
 def reads_large(session: SessionBase) -> bool:

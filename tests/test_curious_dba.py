@@ -19,6 +19,7 @@ import pytest
 from allauth.mfa.models import Authenticator
 from django.apps import apps
 from django.conf import LazySettings, settings
+from django.contrib.sessions.backends.cache import SessionStore
 from django.db import connection
 from django.test import Client
 from django.urls import reverse
@@ -59,8 +60,10 @@ from followups.models import FollowUp
 from followups.services import complete_follow_up
 from patients.choices import GlassReason
 from patients.models import Patient
+from patients.services import invite_to_portal
 from patients.services.glass import Sought, break_glass
 from patients.services.watching import watch
+from portal.reading import choose_reading
 from portal.services import send_code
 from tests.config.test_database_border import TESTS_OWN
 from tests.factories.clinics import (
@@ -256,7 +259,9 @@ def _send_codes(world: World, doctor: Actor) -> None:
     now = timezone.now()
     with access(Purpose.CARE, Kind.COMPUTED):
         send_consent_code(Patient.objects.get(), world.clinic, now)
+        invited = invite_to_portal(Patient.objects.get(), by=doctor, at=now)
     send_code(world.clinic, PHONE, address="203.0.113.9", at=now)
+    choose_reading(SessionStore(), invited.invitation.access.user, elder=True)
 
 
 def _keep_a_file(world: World, doctor: Actor) -> None:

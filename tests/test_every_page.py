@@ -83,7 +83,7 @@ def house(db: None) -> House:
         patient = PatientFactory(clinic=clinic, by=actor, name="陈雅琴")
         for purpose in (Purpose.CARE, Purpose.REPORT, Purpose.FOLLOWUP, Purpose.RISK):
             ConsentFactory(patient, purpose, by=actor, at=now)
-        portal_user = give_portal_access(patient, PortalRelation.SELF, actor, at=now).user
+        own = give_portal_access(patient, PortalRelation.SELF, actor, at=now)
         for report in parse_bundle(fixture("checkup", on=timezone.localdate())).reports:
             file_report(patient, report, by=actor, at=now)
         batch = try_file(fixture("checkup", on=timezone.localdate()), clinic=clinic, by=actor, at=now)
@@ -112,8 +112,9 @@ def house(db: None) -> House:
         "user_id": doctor.pk,
         "uid": newest.uid,
         "event_id": said.pk,
+        "access_id": own.pk,
     }
-    return House(clinic, doctor, patient, portal_user, ids)
+    return House(clinic, doctor, patient, own.user, ids)
 
 
 def addresses(ids: dict[str, UUID], *, audience: str) -> Iterator[tuple[str, str]]:

@@ -35,7 +35,8 @@ from tests.clinics.test_admin_tables import EDITED, OURS
 from tests.factories.followups import HIGH_LDL, file_results
 from tests.factories.records import fixture
 from tests.pressing import forms_on
-from tests.test_every_page import MEANT, House, addresses, house, signed_in  # noqa: F401 (the fixture)
+from tests.test_every_page import House, addresses, house, signed_in  # noqa: F401 (the fixture)
+from tests.test_who_reaches_what import MEANT
 
 pytestmark = pytest.mark.django_db
 SEALED = ("陈雅琴", "13900001234", "7.10")
@@ -43,13 +44,15 @@ SEALED = ("陈雅琴", "13900001234", "7.10")
 UNTOLD: Final = {
     "get": (
         "account accounts alarm_limits auth.group clinics.careteam clinics.chain clinics.clinic clinics.specialday "
-        "clinics.staffabsence clinics.user code emergency evidence history import integration integrations leave locked "
-        "new names_told new_integration_token new_token notice notices panels permission permissions privacy receipt review_glass "
-        "seals session_state sign_in staff team teams tokens unlock_options"
+        "clinics.staffabsence clinics.user code consents_file data emergency evidence history import integration "
+        "integrations leave locked names_told new new_integration_token new_token notice notices panels passkey_options "
+        "passkeys permission permissions privacy proxies receipt receipt_file review_glass seals session_state sign_in "
+        "staff team teams tokens unlock_options"
     ),
     "post": (
         "alarm_limits check claim clinics_careteam_add clinics_specialday_add clinics_staffabsence_add clinics_user_add "
-        "emergency evidence import language log_find new search sign_out still_here unlock"
+        "emergency evidence import language log_find new passkey_sign_in passkeys reading search sign_out still_here "
+        "unlock"
     ),
 }
 

@@ -66,6 +66,8 @@ NO_WINDOW = {
     "patients.patientaccess": "a composite key, kept by triggers",
     "patients.patientsearch": "tokens",
     "patients.patientsearchperson": "would tie tokens to a patient",
+    "patients.portalinvitation": "lives a day",
+    "portal.readingmode": "a person's own choice",
     "portal.signincode": "lives ten minutes",
     "records.recordschange": "a wake-up, gone when it was taken",
 }

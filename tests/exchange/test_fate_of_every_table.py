@@ -27,6 +27,7 @@ GONE = {
     "patients_patientgroupobjectpermission",
     "patients_patienttag",
     "patients_patientuserobjectpermission",
+    "patients_portalinvitation",
     "patients_twinoverride",
     "records_change",
     "records_examreport",
