@@ -1,5 +1,6 @@
 """The test run: databases made by the owner, tests logged in as the application, nothing weakened between them."""
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -47,16 +48,13 @@ def django_db_setup(
 ) -> Iterator[None]:
     """The owner makes and migrates the database; everything after that is the application role."""
     from django.test import TransactionTestCase
-    from django.test.utils import setup_databases, teardown_databases
+    from django.test.utils import teardown_databases
 
     with django_db_blocker.unblock(), as_owner():
-        databases = setup_databases(
-            verbosity=0,
-            interactive=False,
-            aliases={"default": True},
-            serialized_aliases={},
-            keepdb=django_db_keepdb and not django_db_createdb,
-        )
+        if "PYTEST_XDIST_WORKER" in os.environ and not django_db_keepdb:
+            databases = _copied_database()
+        else:
+            databases = _migrated_database(keep=django_db_keepdb and not django_db_createdb)
     patch = pytest.MonkeyPatch()
     patch.setattr(TransactionTestCase, "_fixture_teardown", lambda case: look_and_flush())
     yield
@@ -64,6 +62,31 @@ def django_db_setup(
     with django_db_blocker.unblock(), as_owner():
         if not django_db_keepdb:
             teardown_databases(databases, verbosity=0)
+
+
+def _migrated_database(*, keep: bool = False) -> Any:
+    from django.test.utils import setup_databases
+
+    return setup_databases(
+        verbosity=0, interactive=False, aliases={"default": True}, serialized_aliases={}, keepdb=keep
+    )
+
+
+def _copied_database() -> Any:
+    """The first process of the run migrates a database, and each takes a copy of it: migrating costs more than a hundred tests."""
+    own, model = connection.settings_dict["TEST"]["NAME"], "test_model"
+    with connection._nodb_cursor() as server:  # Django's way to a server whose database is not there yet
+        server.execute("SELECT pg_advisory_lock(hashtext(%s))", [model])  # until this connection ends
+        server.execute("SELECT FROM pg_database WHERE datname = %s", [model])
+        if server.fetchone() is None:
+            connection.settings_dict["TEST"]["NAME"] = model
+            settings_before = connection.settings_dict["NAME"]
+            _migrated_database()
+            connection.close()
+            connection.settings_dict["NAME"] = settings_before
+            connection.settings_dict["TEST"]["NAME"] = own
+        server.execute(f"CREATE DATABASE {own} TEMPLATE {model}")
+    return _migrated_database(keep=True)
 
 
 def look_and_flush() -> None:
