@@ -1,67 +1,75 @@
-"""Revoke: during 1,000 running requests and jobs a team, a role, an account or a session is taken away, and nothing comes after it.
+"""Revoke: during 1,000 running requests and jobs a team, a role, an account, a session, a token or a proxy is taken away, and nothing comes after it.
 
-Each trial has somebody at work: threads ask for a chart over HTTP with the person's own session, and one runs a job that still holds
-the actor it was started with. In the middle of it something is taken away. What began after that was committed must show nothing.
+Each trial has somebody at work: threads ask for a chart over HTTP, one with the person's own session and one with a token of theirs,
+and one runs a job that still holds the actor it was started with. Or somebody looks after another's pages on the phone. In the middle of
+it something is taken away. What began after that was committed must show nothing.
 """
 
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
+from uuid import uuid4
 
+from allauth.mfa.models import Authenticator
 from django.conf import settings
 from django.db import connection
+from django.db.models import Q
 from django.test import Client
 from django.utils import timezone
 
 from audit.acting import acting
 from audit.actors import Actor, system_actor
 from bench.drills.tally import Scale, Tally
-from clinics.models import CareTeam, Chain, Clinic, StaffRole, User
-from clinics.queries import roles_at_work, staff_actor
+from clinics.models import ApiToken, CareTeam, Chain, Clinic, StaffRole, User
+from clinics.queries import patient_actor, roles_at_work, staff_actor
 from clinics.roles import Role
 from clinics.services import close_account, give_role, join_team, open_clinic
 from clinics.sessions import end_sessions
 from clinics.staffing import take_out_of_team
-from patients.choices import Sex
+from clinics.tokens import end_token, make_token
+from patients.choices import PortalRelation, Sex
 from patients.identity import NewIdentity
-from patients.models import Patient
+from patients.models import Patient, PortalAccess
 from patients.queries import page_of_visible
-from patients.services import open_card
+from patients.services import give_portal_access, open_card
+from portal.people import end_proxy
 
 REQUESTS: Final = 1_000  # and jobs
-BROWSERS: Final = 2
-AT_ONCE: Final = BROWSERS + 1
+AT_ONCE: Final = 3  # two that ask, and a job
 ROUNDS: Final = 4  # of each thread in a trial
-FEWEST_TRIALS: Final = 4  # one of each kind
+FEWEST_TRIALS: Final = 6  # one of each kind
 OK: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One request or job: when it began, and whether it showed the patient."""
+    """One request or job: by which way, when it began, and whether it showed the patient."""
 
+    by: str
     began: float
     shown: bool
 
 
 @dataclass(slots=True)
 class Trial:
-    """Somebody at work with a patient of their team, and what the threads saw."""
+    """Somebody with a patient, the ways they look by, and what the threads saw."""
 
     user: User
-    team: CareTeam
     patient: Patient
     actor: Actor
-    browsers: list[Client]
+    looks: Mapping[str, Callable[[], bool]]
+    team: CareTeam | None = None
+    token: ApiToken | None = None
     seen: list[Seen] = field(default_factory=list)
-    jobs: list[Seen] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
 
 
 def from_the_team(trial: Trial) -> None:
+    assert trial.team  # noqa: S101  # every trial at the desk has one
     take_out_of_team(trial.team, trial.user.pk, at=timezone.now())
 
 
@@ -78,12 +86,26 @@ def from_the_session(trial: Trial) -> None:
     end_sessions(trial.user.pk)
 
 
+def from_the_token(trial: Trial) -> None:
+    assert trial.token  # noqa: S101  # every trial at the desk has one
+    end_token(trial.token.pk, Q(user=trial.user), at=timezone.now())
+
+
+def from_the_proxy(trial: Trial) -> None:
+    access = PortalAccess.objects.get(user=trial.user)
+    end_proxy(trial.patient, access.pk, at=timezone.now())
+
+
 WAYS: Final[dict[str, Callable[[Trial], None]]] = {
     "team": from_the_team,
     "role": from_the_role,
     "account": from_the_account,
     "session": from_the_session,
+    "token": from_the_token,
+    "proxy": from_the_proxy,
 }
+# What one of these is taken from; everything else of the person goes on, and team, role, account and proxy end every way.
+ALONE: Final = {"session": "session", "token": "token"}
 
 
 def run(scale: Scale, tally: Tally, *, seed: int) -> None:
@@ -94,19 +116,16 @@ def run(scale: Scale, tally: Tally, *, seed: int) -> None:
     asked, before, after = 0, 0, 0
     for number in range(trials):
         name = list(WAYS)[number % len(WAYS)]
-        trial = _set_up(clinic, number)
+        trial = _on_the_phone(clinic, number) if name == "proxy" else _at_the_desk(clinic, number)
         revoked_at = _play(clinic, trial, WAYS[name], dice)
         for error in trial.errors:
             tally.check(False, f"trial {number}: {error}")
-        asked += len(trial.seen) + len(trial.jobs)
-        before += sum(one.shown for one in trial.seen + trial.jobs)
-        # a session is nothing a job could hold: jobs go on with the account
-        late = [
-            one for one in trial.seen + ([] if name == "session" else trial.jobs) if one.began > revoked_at
-        ]
+        asked += len(trial.seen)
+        before += sum(one.shown for one in trial.seen)
+        late = [one for one in trial.seen if one.began > revoked_at and ALONE.get(name, one.by) == one.by]
         after += len(late)
         for one in late:
-            tally.check(not one.shown, f"trial {number}: shown after the {name} was taken away")
+            tally.check(not one.shown, f"trial {number}: by {one.by} after the {name} was taken away")
     tally.say(
         f"{trials} trials, {asked} requests and jobs, {before} showed the patient, {after} began afterwards"
     )
@@ -114,22 +133,47 @@ def run(scale: Scale, tally: Tally, *, seed: int) -> None:
     tally.check(after >= trials, "too few began after something was taken away")
 
 
-def _set_up(clinic: Clinic, number: int) -> Trial:
+def _at_the_desk(clinic: Clinic, number: int) -> Trial:
+    """A nurse with a patient of their team, a session and a token."""
     by = system_actor("drill", clinic.pk)
     with acting(by):
         user = User.objects.create_user(f"drill{number}", display_name="演练")
         give_role(user, clinic.pk, Role.NURSE)
+        Authenticator.objects.create(user=user, type=Authenticator.Type.TOTP, data={"secret": "drill"})
         team = CareTeam.objects.create(clinic=clinic, name=f"{number}组")
         join_team(user, team)
-        identity = NewIdentity(name="演练者", sex=Sex.FEMALE)
-        patient = open_card(clinic=clinic, identity=identity, by=by, at=timezone.now(), team=team)
-    return Trial(
-        user,
-        team,
-        patient,
-        staff_actor(user, clinic.pk, roles_at_work(user)),
-        [_signed_in(user) for _ in range(BROWSERS)],
-    )
+        patient = _patient(clinic, by, team)
+        made = make_token(
+            uuid4(), user, clinic, label="drill", scopes=["patients:read"], days=1, by=user, at=timezone.now()
+        )
+    browser, program = _signed_in(user), Client(headers={"Authorization": f"Bearer {made.secret}"})
+    actor = staff_actor(user, clinic.pk, roles_at_work(user))
+    looks = {
+        "session": partial(_shows, browser, f"/patients/{patient.pk}/", patient),
+        "token": partial(_shows, program, f"/api/v1/patients/{patient.pk}/", patient),
+        "job": partial(_job, actor, patient),
+    }
+    return Trial(user, patient, actor, looks, team, made.token)
+
+
+def _on_the_phone(clinic: Clinic, number: int) -> Trial:
+    """Somebody who looks after a patient's pages, on two phones."""
+    by = system_actor("drill", clinic.pk)
+    with acting(by):
+        patient = _patient(clinic, by, CareTeam.objects.create(clinic=clinic, name=f"{number}组"))
+        user = give_portal_access(patient, PortalRelation.PROXY, by, at=timezone.now()).user
+    actor = patient_actor(user, clinic.pk)
+    looks = {
+        "session": partial(_shows, _signed_in(user), f"/p/{clinic.code}/permissions/", None),
+        "other session": partial(_shows, _signed_in(user), f"/p/{clinic.code}/results/", None),
+        "job": partial(_job, actor, patient),
+    }
+    return Trial(user, patient, actor, looks)
+
+
+def _patient(clinic: Clinic, by: Actor, team: CareTeam) -> Patient:
+    identity = NewIdentity(name="演练者", sex=Sex.FEMALE)
+    return open_card(clinic=clinic, identity=identity, by=by, at=timezone.now(), team=team)
 
 
 def _signed_in(user: User) -> Client:
@@ -141,8 +185,7 @@ def _signed_in(user: User) -> Client:
 def _play(clinic: Clinic, trial: Trial, revoke: Callable[[Trial], None], dice: random.Random) -> float:
     """Threads at work, and in the middle the deed; answers when it was committed."""
     taken, half = threading.Event(), threading.Barrier(AT_ONCE + 1)
-    crew = [threading.Thread(target=_look, args=(trial, browser, taken, half)) for browser in trial.browsers]
-    crew.append(threading.Thread(target=_work, args=(trial, taken, half)))
+    crew = [threading.Thread(target=_again_and_again, args=(trial, by, taken, half)) for by in trial.looks]
     for thread in crew:
         thread.start()
     half.wait()
@@ -156,21 +199,7 @@ def _play(clinic: Clinic, trial: Trial, revoke: Callable[[Trial], None], dice: r
     return revoked_at
 
 
-def _look(trial: Trial, browser: Client, taken: threading.Event, half: threading.Barrier) -> None:
-    _again_and_again(trial.seen, taken, half, lambda: _chart(trial, browser), trial.errors)
-
-
-def _work(trial: Trial, taken: threading.Event, half: threading.Barrier) -> None:
-    _again_and_again(trial.jobs, taken, half, lambda: _job(trial), trial.errors)
-
-
-def _again_and_again(
-    seen: list[Seen],
-    taken: threading.Event,
-    half: threading.Barrier,
-    look: Callable[[], bool],
-    errors: list[str],
-) -> None:
+def _again_and_again(trial: Trial, by: str, taken: threading.Event, half: threading.Barrier) -> None:
     """Twice before the deed at least, on while it happens, and twice after it."""
     try:
         for turn in range(ROUNDS):
@@ -179,21 +208,22 @@ def _again_and_again(
             if turn == ROUNDS - 1:
                 taken.wait()
             began = time.monotonic()
-            seen.append(Seen(began, look()))
+            trial.seen.append(Seen(by, began, trial.looks[by]()))
     except Exception as error:
         half.abort()
-        errors.append(f"{type(error).__name__}: {error}")
+        trial.errors.append(f"{type(error).__name__}: {error}")
     finally:
         connection.close()
 
 
-def _chart(trial: Trial, browser: Client) -> bool:
-    answer = browser.get(f"/patients/{trial.patient.pk}/")
-    return answer.status_code == OK and trial.patient.service_number in answer.content.decode()
+def _shows(client: Client, address: str, patient: Patient | None) -> bool:
+    """Whether the page is there, with the patient's service number where it says one."""
+    answer = client.get(address)
+    number = patient.service_number if patient else ""
+    return answer.status_code == OK and number in answer.content.decode()
 
 
-def _job(trial: Trial) -> bool:
+def _job(actor: Actor, patient: Patient) -> bool:
     """A job that was started by somebody goes on with the actor it got then."""
-    with acting(trial.actor):
-        clinic_id = trial.patient.clinic_id
-        return trial.patient in page_of_visible(trial.actor, clinic_id).patients
+    with acting(actor):
+        return patient in page_of_visible(actor, patient.clinic_id).patients

@@ -3,7 +3,7 @@
 A world is grants, care relationships, teams and groups, roles, beginnings and ends, emergency openings, closed accounts and restricted
 patients, written to the database and kept beside it as plain rows. The oracle walks over those rows: it uses no code of
 `patients.queries` or `clinics.roles` and no SQL. Asked are the list, its pages, the count, the search, a chart, what each further
-permission reaches, and at times the pages themselves.
+permission reaches, and at times the pages and the API themselves.
 """
 
 import random
@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID, uuid4
@@ -20,7 +21,7 @@ import yaml
 from django.conf import settings
 from django.contrib.auth.models import Group
 from django.contrib.auth.models import Permission as DjangoPermission
-from django.db import transaction
+from django.db import connections, transaction
 from django.test import Client
 from django.utils import timezone
 
@@ -66,6 +67,8 @@ ROLES: Final = (
     "administrator",
 )
 OFTEN, SELDOM = 0.8, 0.05
+CREWS: Final = 2
+OK: Final = 200
 OPENED_AT: Final = datetime(2026, 3, 2, 1, tzinfo=timezone.get_default_timezone())
 
 # --- the world, and what it allows ------------------------------------------------------------------------------------
@@ -147,10 +150,10 @@ class Cast:
     patients: list[Patient]
 
 
-def assemble() -> Cast:
-    chain = Chain.objects.create(name="世界")
+def assemble(crew: str) -> Cast:
+    chain = Chain.objects.create(name=f"世界{crew}")
     clinics = [
-        open_clinic(chain=chain, code=code, name=code, short_name=code, phone="010-5550 0100")
+        open_clinic(chain=chain, code=code + crew, name=code, short_name=code, phone="010-5550 0100")
         for code in ("east", "west")
     ]
     teams = [CareTeam.objects.create(clinic=each, name=name) for each in clinics for name in ("一组", "二组")]
@@ -163,8 +166,8 @@ def assemble() -> Cast:
         with acting(by):
             patients.append(open_card(clinic=clinic, identity=identity, by=by, at=opened_at))
             CareRelationship.objects.all().delete()
-    users = [User.objects.create_user(f"staff{number}") for number in range(STAFF)]
-    groups = [Group.objects.create(name=f"组{number}") for number in range(2)]
+    users = [User.objects.create_user(f"staff{crew}{number}") for number in range(STAFF)]
+    groups = [Group.objects.create(name=f"组{crew}{number}") for number in range(2)]
     return Cast(clinics, users, teams, groups, patients)
 
 
@@ -356,18 +359,47 @@ def by_permission(look: Look) -> bool:
 
 def by_pages_of_the_product(look: Look) -> bool:
     """The list and a chart over HTTP: who is on the page, and whether the chart opens."""
-    if look.dice.random() > SELDOM or not any(
-        who == look.user.pk and where == look.clinic.pk for who, where, _role in look.world.roles
-    ):
+    browser = _at_times(look)
+    if browser is None:
         return True
-    browser = Client()
-    browser.force_login(look.user)
-    browser.post("/clinic/switch/", {"clinic": str(look.clinic.pk)})
     page = browser.get("/patients/").content.decode()
     listed = {patient for patient in look.cast.patients if patient.service_number in page}
     patient = look.dice.choice(look.cast.patients)
     opened = browser.get(f"/patients/{patient.pk}/").status_code == 200
     return listed == set(look.allowed()) and opened == (patient in look.allowed())
+
+
+def by_api(look: Look) -> bool:
+    """The same for machines: every page of the list, so many in all, found by their number, and each opens or does not."""
+    browser = _at_times(look)
+    if browser is None:
+        return True
+    patient, allowed, listed = look.dice.choice(look.cast.patients), look.allowed(), []
+    path = "/api/v1/patients/?limit=4"
+    while path and (answer := browser.get(path)).status_code == OK:
+        listed += [UUID(one["id"]) for one in answer.json()["results"]]
+        path = answer.json()["next"]
+    asked = browser.post(
+        "/api/v1/patients/search/", {"q": patient.service_number}, content_type="application/json"
+    )
+    found = [UUID(one["id"]) for one in asked.json().get("results", ())]
+    opened = browser.get(f"/api/v1/patients/{patient.pk}/").status_code == OK
+    return (
+        listed == [one.pk for one in allowed]
+        and found == [one.pk for one in allowed if one == patient]
+        and opened == (patient in allowed)
+    )
+
+
+def _at_times(look: Look) -> Client | None:
+    """Now and then, for somebody with a role in the clinic: a browser signed in and turned to it."""
+    works_here = any(who == look.user.pk and where == look.clinic.pk for who, where, _ in look.world.roles)
+    if look.dice.random() > SELDOM or not works_here:
+        return None
+    browser = Client()
+    browser.force_login(look.user)
+    browser.post("/clinic/switch/", {"clinic": str(look.clinic.pk)})
+    return browser
 
 
 WAYS: Final[dict[str, Callable[[Look], bool]]] = {
@@ -379,6 +411,7 @@ WAYS: Final[dict[str, Callable[[Look], bool]]] = {
     "search by name": by_name,
     "permission": by_permission,
     "pages of the product": by_pages_of_the_product,
+    "API": by_api,
 }
 """Every way of looking at patients. Whoever adds a way to the product adds it here."""
 
@@ -400,16 +433,43 @@ def undone() -> Iterator[None]:
 
 
 def run(scale: Scale, tally: Tally, *, seed: int) -> None:
-    cast, seen = assemble(), 0
-    for number in range(scale.of(WORLDS)):
+    """In small in this process; in full by two, each with a cast of its own, so that neither waits for the other's rows."""
+    if scale is Scale.SMALL:
+        seen = visit(range(scale.of(WORLDS)), tally, seed, crew="")
+    else:
+        seen = _by_crews(range(scale.of(WORLDS)), tally, seed)
+    tally.check(seen > scale.of(WORLDS), f"the worlds are empty: {seen} patients were seen in all")
+
+
+def visit(numbers: range, tally: Tally, seed: int, *, crew: str) -> int:
+    """Build each of these worlds, look, and take it back; how many patients were seen in all."""
+    cast, seen = assemble(crew), 0
+    for done, number in enumerate(numbers, start=1):
         dice = random.Random(seed + number)
         with acting(system_actor("worlds", None), *(clinic.pk for clinic in cast.clinics)), undone():
             world = build(dice, cast)
             for _ in range(LOOKERS_IN_A_WORLD):
                 seen += _look(dice, world, cast, tally, seed + number)
-        if number % 500 == 499:
-            tally.say(f"{number + 1} worlds, {tally.failed} differences")
-    tally.check(seen > scale.of(WORLDS), f"the worlds are empty: {seen} patients were seen in all")
+        if done % 250 == 0:
+            tally.say(f"{done} worlds{crew and f' by crew {crew}'}, {tally.failed} differences")
+    return seen
+
+
+def _by_crews(numbers: range, tally: Tally, seed: int) -> int:
+    connections.close_all()  # no connection is shared with a child
+    shares = [(numbers[at::CREWS], seed, chr(ord("a") + at)) for at in range(CREWS)]
+    seen = 0
+    with get_context("fork").Pool(CREWS) as crews:
+        for theirs, shown in crews.starmap(_share, shares):
+            tally.passed, tally.failed = tally.passed + theirs.passed, tally.failed + theirs.failed
+            tally.failures += theirs.failures
+            seen += shown
+    return seen
+
+
+def _share(numbers: range, seed: int, crew: str) -> tuple[Tally, int]:
+    tally = Tally()
+    return tally, visit(numbers, tally, seed, crew=crew)
 
 
 def _look(dice: random.Random, world: World, cast: Cast, tally: Tally, seed: int) -> int:
