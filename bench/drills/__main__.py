@@ -18,6 +18,7 @@ DRILLS = (
     "erasure",
     "revoke",
     "worlds",
+    "denials",
     "tamper",
     "sealstorm",
 )
