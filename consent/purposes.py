@@ -65,6 +65,7 @@ class PurposeRule:
     needs_assessment: bool
     withdrawable: bool
     stops: frozenset[str]
+    rests_on: frozenset[Purpose]
     term: timedelta | None
     min_notice_version: int
     asked_at_opening: bool
@@ -152,6 +153,7 @@ def _rule(row: Mapping[str, Any]) -> PurposeRule:
         needs_assessment=row["needs_assessment"],
         withdrawable=row["withdrawable"],
         stops=stops,
+        rests_on=frozenset(map(Purpose, row.get("rests_on", ()))),
         term=timedelta(days=term) if term else None,
         min_notice_version=row.get("min_notice_version", 0),
         asked_at_opening=row.get("asked_at_opening", False),
@@ -178,14 +180,9 @@ def rule_of(purpose: Purpose) -> PurposeRule:
     return rules()[purpose]
 
 
-@cache
 def rests_on(purpose: Purpose) -> frozenset[Purpose]:
-    """The purposes whose withdrawal ends this one too: those that stop everything this one stops, and more.
-
-    Reminders and reports rest on care; nothing rests on reminders.
-    """
-    own = rule_of(purpose).stops
-    return frozenset(other.purpose for other in rules().values() if own and own < other.stops)
+    """The purposes whose withdrawal ends this one too: reminders, reports and risk rest on care."""
+    return rule_of(purpose).rests_on
 
 
 @cache

@@ -46,6 +46,7 @@ def test_reminders_reports_and_risk_rest_on_care_and_nothing_rests_on_reminders(
     assert carries(Purpose.CARE) == {Purpose.FOLLOWUP, Purpose.REPORT, Purpose.RISK}
     assert rests_on(Purpose.FOLLOWUP) == {Purpose.CARE}
     assert carries(Purpose.FOLLOWUP) == frozenset()
+    assert not any(rests_on(p) for p in Purpose if p not in carries(Purpose.CARE))
 
 
 def test_what_the_desk_asks_has_a_notice_in_every_language() -> None:
