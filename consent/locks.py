@@ -11,7 +11,7 @@ from consent.models import ConsentState
 
 
 class Key(NamedTuple):
-    """One permission of one patient. Its order is the order in which rows are locked."""
+    """One permission of one patient."""
 
     patient_id: UUID
     purpose: str
@@ -21,7 +21,9 @@ class Key(NamedTuple):
     channel: str
 
 
-_IN_ORDER = "ORDER BY s.patient_id, s.purpose, s.data_category, s.recipient, s.operation, s.channel, s.id"
+# The general rows of a purpose come before those of one recipient or channel: a writer takes them first, and finds the others then.
+_SPECIAL = "({0}.recipient <> 'self' OR {0}.channel <> 'any')"
+_IN_ORDER = f"ORDER BY s.patient_id, s.purpose, {_SPECIAL.format('s')}, s.data_category, s.recipient, s.operation, s.channel, s.id"
 _LOCK_KEYS = f"""
 SELECT s.patient_id, s.purpose, s.data_category, s.recipient, s.operation, s.channel
 FROM consent_state s
@@ -35,7 +37,7 @@ SELECT s.patient_id, s.purpose, s.data_category, s.recipient, s.operation, s.cha
 FROM consent_state s WHERE s.patient_id = ANY (%s) AND s.purpose = ANY (%s)
 {_IN_ORDER} FOR SHARE
 """  # noqa: S608  # constants; every value is a parameter
-_MAKE = """
+_MAKE = f"""
 INSERT INTO consent_state (id, clinic_id, patient_id, subject_id, purpose, data_category, recipient, operation, channel,
                            state, notice_version, version)
 SELECT gen_random_uuid(), p.clinic_id, p.id, p.subject_id, k.purpose, k.data_category, k.recipient, k.operation, k.channel,
@@ -43,9 +45,9 @@ SELECT gen_random_uuid(), p.clinic_id, p.id, p.subject_id, k.purpose, k.data_cat
 FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[])
   AS k (patient_id, purpose, data_category, recipient, operation, channel)
 JOIN patients_patient p ON p.id = k.patient_id
-ORDER BY k.patient_id, k.purpose, k.data_category, k.recipient, k.operation, k.channel
+ORDER BY k.patient_id, k.purpose, {_SPECIAL.format("k")}, k.data_category, k.recipient, k.operation, k.channel
 ON CONFLICT (subject_id, purpose, data_category, recipient, operation, channel) DO NOTHING
-"""
+"""  # noqa: S608  # constants; every value is a parameter
 _MOVE = """
 UPDATE consent_state s
 SET state = k.state, valid_from = k.valid_from, valid_until = k.valid_until, notice_version = k.notice_version,
