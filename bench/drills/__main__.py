@@ -16,11 +16,13 @@ DRILLS = (
     "damage",
     "rotation",
     "erasure",
+    "fold",
     "revoke",
     "worlds",
     "denials",
     "tamper",
     "sealstorm",
+    "withdraw",
 )
 HERE = Path(__file__).resolve().parent
 SEED = 20261121

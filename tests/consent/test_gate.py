@@ -1,11 +1,9 @@
 """The gate against withdrawals, on real connections: whoever comes second waits, and nothing starts after a withdrawal."""
 
-import random
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from itertools import pairwise
 from typing import Any, TypeVar
 
@@ -16,7 +14,7 @@ from audit.acting import acting
 from audit.actors import Actor
 from audit.purposes import Purpose
 from clinics.models import Clinic
-from consent.choices import EventKind, GivenThrough
+from consent.choices import GivenThrough
 from consent.decisions import Need, Reason
 from consent.errors import ConsentMissing
 from consent.gate import gate, pass_gate
@@ -183,36 +181,3 @@ def test_the_same_deed_in_two_windows_is_one(clinic: Clinic, nurse: Actor) -> No
         list(pool.map(lambda _n: on_its_own_connection(send)(), range(2)))
     with acting(nurse):
         assert ConsentEvent.objects.count() == 2
-
-
-@pytest.mark.django_db(transaction=True)
-def test_in_random_races_nothing_starts_after_a_withdrawal_committed(agreed: Patient, nurse: Actor) -> None:
-    chance = random.Random(7)  # noqa: S311  # delays, not secrets
-    started = 0
-    with ThreadPoolExecutor(3) as pool:
-        for _round in range(40):
-            with acting(nurse):
-                ConsentFactory(agreed, by=nurse)
-            over = threading.Event()
-            delays = [chance.uniform(0, 0.01) for _sender in range(3)]
-
-            def take_back(delay: float, over: threading.Event = over) -> None:
-                time.sleep(delay)
-                withdraw(agreed, nurse)
-                over.set()
-
-            def start(delay: float, over: threading.Event = over) -> tuple[bool, bool]:
-                time.sleep(delay)
-                too_late = over.is_set()
-                return too_late, passes(agreed, nurse)
-
-            withdrawing = pool.submit(on_its_own_connection(partial(take_back, delays[0])))
-            starting = [pool.submit(on_its_own_connection(partial(start, delay))) for delay in delays[1:]]
-            withdrawing.result(timeout=10)
-            for too_late, passed in (one.result(timeout=10) for one in starting):
-                assert not (too_late and passed)
-                started += passed
-    with acting(nurse):
-        assert ConsentEvent.objects.filter(event=EventKind.WITHDRAWN, data_category="attr").count() == 40
-        assert states_equal_their_ledgers()
-    assert 0 < started < 80
