@@ -17,9 +17,12 @@ from uuid import UUID
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from django.conf import settings
+from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.backends import cached_db, db
+from django.contrib.sessions.exceptions import SessionInterrupted
 from django.contrib.sessions.models import Session
 from django.core.cache import caches
+from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
@@ -79,12 +82,23 @@ class SessionStore(cached_db.SessionStore):
             super().delete(kept_key(key))
 
     def cycle_key(self) -> None:
-        """A new key for the same session, as after a change of password: the index follows."""
-        entry = AccountSession.objects.filter(session_key=kept_key(self.session_key or "")).first()
-        super().cycle_key()  # deletes what stands under the old key
-        if entry is not None:
-            entry.session_key = kept_key(self._own_key())
-            entry.save(force_insert=True)
+        """A new key for the same session, as after a change of password: the index follows, and who ends sessions waits for it.
+
+        Raises SessionInterrupted for one that was ended while this request was running: it does not live on under a new key.
+        """
+        data, old = self._get_session(), self.session_key  # type: ignore[attr-defined]  # the stubs leave it out
+        with transaction.atomic():
+            index = AccountSession.objects.select_for_update()
+            entry = index.filter(session_key=kept_key(old or "")).first()
+            if entry is None and SESSION_KEY in data:
+                raise SessionInterrupted
+            self.create()
+            self._session_cache = data
+            if entry is not None:
+                entry.session_key = kept_key(self._own_key())
+                entry.save(update_fields=["session_key"])
+            if old:
+                self.delete(old)
 
     def create_model_instance(self, data: dict[str, Any]) -> Any:
         row = super().create_model_instance(data)
@@ -151,9 +165,12 @@ def end_sessions(user_id: UUID, *, but: str | None = None) -> int:
     ending = AccountSession.objects.filter(user_id=user_id)
     if but is not None:
         ending = ending.exclude(session_key=kept_key(but))
-    sessions = list(ending)
-    for session in sessions:
-        end_session(session)
+    with transaction.atomic():
+        sessions = list(
+            ending.select_for_update().order_by("pk")
+        )  # a key that is being changed is the new one
+        for session in sessions:
+            end_session(session)
     return len(sessions)
 
 
