@@ -1,16 +1,70 @@
 """My data: what a person may ask of the clinic about them, who sees their pages, how they sign in."""
 
+from uuid import UUID
+
+from django.contrib import messages
 from django.http import HttpResponse
-from django.shortcuts import render
-from django.views.decorators.http import require_safe
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from audit.purposes import Purpose
+from clinics.errors import NoSuchPage
 from clinics.guards import ClinicRequest, portal_page
+from consent.choices import GivenThrough, RequestKind
+from consent.requests import ask, take_back
+from patients.choices import PortalRelation
+from portal.asks import ASKED_BY, ASKS, shown_requests
+from portal.forms import AskForm, CorrectionForm
 from portal.queries import on_screen
 
 
 @portal_page(Purpose.CARE)
 @require_safe
 def data(request: ClinicRequest) -> HttpResponse:
-    """What I may ask for, and what I may look into."""
-    return render(request, "portal/data.html", {"screen": on_screen(request), "tab": "data"})
+    """What I may ask for, how what I asked for stands, and what I may look into."""
+    screen = on_screen(request)
+    found = shown_requests(screen.shown.patient, timezone.now())
+    context = {
+        "screen": screen,
+        "asks": ASKS.values(),
+        "waiting": [one for one in found if one.is_open],
+        "answered": [one for one in found if not one.is_open],
+        "tab": "data",
+    }
+    return render(request, "portal/data.html", context)
+
+
+@portal_page(Purpose.CARE)
+@require_http_methods(["GET", "HEAD", "POST"])
+def ask_for(request: ClinicRequest, kind: str) -> HttpResponse:
+    """Ask for one thing. Asked twice while it waits it is one request."""
+    if kind not in RequestKind.values:
+        raise NoSuchPage
+    screen, asked = on_screen(request), ASKS[RequestKind(kind)]
+    form_class = CorrectionForm if asked.kind is RequestKind.CORRECT else AskForm
+    form = form_class(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        ask(
+            screen.shown.patient,
+            asked.kind,
+            asked_by=ASKED_BY[PortalRelation(screen.shown.relation)],
+            asked_through=GivenThrough.PORTAL,
+            words=form.cleaned_data["words"],
+            corrections=form.corrections(),
+            by=request.actor,
+            at=timezone.now(),
+        )
+        messages.success(request, _("Sent. You get an answer within 15 days, and it stands here."))
+        return redirect("portal:data", clinic_code=request.clinic.code)
+    return render(request, "portal/ask.html", {"ask": asked, "form": form, "tab": "data"})
+
+
+@portal_page(Purpose.CARE)
+@require_POST
+def ask_back(request: ClinicRequest, request_id: UUID) -> HttpResponse:
+    """I want it no longer. Raises RequestNotFound for anybody else's, RequestDecided."""
+    take_back(request_id, on_screen(request).shown.patient, by=request.actor, at=timezone.now())
+    messages.success(request, _("Taken back."))
+    return redirect("portal:data", clinic_code=request.clinic.code)

@@ -1,10 +1,11 @@
-"""What a patient types: a phone, a code, a birth date."""
+"""What a patient types: a phone, a code, a birth date, a wish."""
 
 from datetime import date, datetime
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from consent.requests import CORRECTABLE, OTHER
 from patients.errors import PhoneInvalid
 from patients.identity import read_phone
 
@@ -68,3 +69,45 @@ class BirthForm(forms.Form):
             raise forms.ValidationError(
                 _("This is not a whole date. It has eight digits, such as 19580214.")
             ) from None
+
+
+class AskForm(forms.Form):
+    """A wish in the person's own words; they may be left out."""
+
+    words = forms.CharField(
+        label=_("Anything we should know"),
+        max_length=1000,
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 4}),
+    )
+
+    def corrections(self) -> dict[str, str]:
+        """What should stand where, for a correction."""
+        return {}
+
+
+FIELDS = {
+    "name": _("Name"),
+    "birth_date": _("Birth date"),
+    "id_number": _("ID number"),
+    "phone": _("Phone"),
+    "email": _("E-mail address"),
+    OTHER: _("Something else in my record"),
+}
+
+
+class CorrectionForm(AskForm):
+    """Which entry is wrong, and what is right."""
+
+    field = forms.ChoiceField(
+        label=_("What is wrong"), choices=[(name, FIELDS[name]) for name in (*CORRECTABLE, OTHER)]
+    )
+    new = forms.CharField(
+        label=_("What is right"),
+        max_length=200,
+        error_messages={"required": _("Write what should stand there.")},
+    )
+    field_order = ("field", "new", "words")
+
+    def corrections(self) -> dict[str, str]:
+        return {self.cleaned_data["field"]: self.cleaned_data["new"]}

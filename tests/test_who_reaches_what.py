@@ -31,7 +31,9 @@ from clinics.guards import PageGuard
 from clinics.models import CareTeam, Clinic, User
 from clinics.roles import Role
 from clinics.tokens import make_integration, make_token
+from consent.choices import GivenThrough, RequestKind
 from consent.models import ConsentEvent
+from consent.requests import ask as ask_clinic
 from exchange.services import try_file
 from exchange.services.evidence import ask_evidence
 from followups.loop import take_changes
@@ -60,7 +62,7 @@ from tests.walking import WORDS, Route, Walker, comparable, routes
 ROWS = yaml.safe_load(Path(__file__).with_name("routes.yaml").read_text("utf-8"))
 OPEN_TO_ALL = ("public", "visitor", "portal_entry")
 OF_A_PATIENT = {"patient", "follow_up", "observation"}
-ONE_S_OWN = {"own_token", "batch", "look", "decision", "access", "passkey"}
+ONE_S_OWN = {"own_token", "batch", "look", "decision", "access", "passkey", "request"}
 _SAVEPOINT = re.compile(r'"s\d+_x\d+"')
 SIGN_IN, SECOND_FACTOR, REFUSED, NOTHING, REACHED = (
     "sign in",
@@ -257,7 +259,15 @@ def _on_the_phone(made: House, name: str, keeper: Viewer) -> Viewer:
     with acting(system_actor("test", keeper.clinic.pk)):
         seen = EventSubject.objects.filter(subject_id=patient.subject_id).order_by("-event_uid")[0]
         said = ConsentEvent.objects.filter(patient=patient).defer("evidence")[0]
+        asked = ask_clinic(
+            patient,
+            RequestKind.SEE,
+            asked_through=GivenThrough.PORTAL,
+            by=system_actor("test", keeper.clinic.pk),
+            at=timezone.now(),
+        )
         made.things += [
+            Thing("request", asked.pk, keeper.clinic, user),
             Thing("look", seen.event_uid, keeper.clinic, user),
             Thing("decision", said.pk, keeper.clinic, user),
             Thing("access", proxy.pk, keeper.clinic, user),

@@ -20,6 +20,7 @@ WORDS = {
     "version": 1,
     "locale": "en",
     "token": "none",
+    "kind": "copy",
     "clinic_code": "east",
 }
 _ID = re.compile(r"<(?:\w+:)?(\w+)>")

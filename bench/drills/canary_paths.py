@@ -402,11 +402,25 @@ class Walk:
         phone.post(f"{here}sign-in/code/", {"code": person.name})
         signed_in = phone.post(f"{here}sign-in/code/", {"code": self.world.code_for(person.phone)})
         self.expect(signed_in.location.endswith(here), "sign-in by code")
-        for page in ("", "results/", "permissions/", "permissions/followup/"):
+        for page in (
+            "",
+            "results/",
+            "permissions/",
+            "permissions/followup/",
+            "history/",
+            "notices/",
+            "data/",
+            "proxies/",
+            "passkeys/",
+        ):
             self.expect(phone.get(here + page).status == 200, f"portal page {page}")
         look = self.one(f'id="look-{_ID}"', self.opens(phone, f"{here}looked/"))
         self.does(phone, f"{here}looked/{look}/who/", {"before": person.name})
         phone.post(f"{here}people/", {"patient": person.name})
+        for kind in ("copy", "correct"):
+            phone.post(f"{here}data/ask/{kind}/", {"words": person.name, "field": "name", "new": person.name})
+        self._typed_address(phone, f"{here}first/{person.phone}/", None)
+        phone.post(f"{here}reading/", {"elder": person.name})
         self._typed_address(phone, f"{here}permissions/{person.phone}/", None)
         self._typed_address(phone, f"{here}stop/{person.phone}/", None)
         said = json.loads(phone.get(f"{here}history/consents.json").text)["entry"]
