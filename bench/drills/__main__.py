@@ -11,6 +11,7 @@ from pathlib import Path
 from bench.drills.tally import Drill, Scale, Tally
 
 DRILLS = (
+    "alarms",
     "canary",
     "completeness",
     "damage",
