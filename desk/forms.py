@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from audit.alarms import LONGEST_REASON, MOST_COUNTED, SHORTEST_REASON, AlarmDecision
 from audit.errors import LimitsRefused
 from audit.limits import BOUNDS, MOST_OPEN, Limits
+from audit.models import NamesTold
 from clinics.models import User
 from patients.choices import RevealReason
 
@@ -139,3 +140,11 @@ class LimitsForm(forms.Form):
     @classmethod
     def showing(cls, limits: Limits) -> "LimitsForm":
         return cls(initial={name: getattr(limits, name) for name in LIMIT_NAMES})
+
+
+class NamesForm(forms.Form):
+    """When a person is told the name of who looked at their record."""
+
+    names = forms.TypedChoiceField(
+        label=_("Names of who looked"), choices=NamesTold.choices, coerce=NamesTold, widget=forms.RadioSelect
+    )

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from audit.explorer import LogQuestion
 from audit.kinds import Kind
-from audit.models import SYSTEM_LOG, NamesTold
+from audit.models import SYSTEM_LOG
 from audit.purposes import Purpose
 from audit.words import EVERYDAY, KINDS, RELATIONS, RESULTS
 from clinics.models import User
@@ -34,14 +34,6 @@ class LogChoice(TextChoices):
 
     CLINIC = "clinic", _("This clinic")
     SYSTEM = "system", _("The whole installation")
-
-
-class NamesForm(forms.Form):
-    """When a person is told the name of who looked at their record."""
-
-    names = forms.TypedChoiceField(
-        label=_("Names of who looked"), choices=NamesTold.choices, coerce=NamesTold, widget=forms.RadioSelect
-    )
 
 
 def _any(words: Any, choices: list[tuple[str, Any]]) -> list[tuple[str, Any]]:

@@ -40,8 +40,9 @@ from clinics.guards import ClinicRequest, staff_page
 from clinics.queries import answers_for_installation
 from clinics.roles import Permission
 from desk.errors import NotAQuestion, TooManyEntries
+from desk.forms import NamesForm
 from desk.privacy.exports import MOST, Format, written
-from desk.privacy.forms import FindForm, LogForm, NamesForm
+from desk.privacy.forms import FindForm, LogForm
 from desk.privacy.queries import (
     log_board,
     names_of,
