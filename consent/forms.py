@@ -8,7 +8,7 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from audit.purposes import Purpose
-from consent.choices import ExpressedBy, Method
+from consent.choices import ExpressedBy, Method, RefusalReason
 from consent.queries import PurposeStanding
 
 DESK_METHODS = (Method.VERBAL_WITNESSED, Method.PAPER, Method.OTP)
@@ -86,3 +86,14 @@ class RecordForm(forms.Form):
             for standing in self.asked
             if not standing.ask_again_on or self.cleaned_data[f"own_{standing.rule.purpose.value}"]
         }
+
+
+class AnswerForm(forms.Form):
+    """One deed about a request: who asks is checked, a field is decided, or the whole is answered."""
+
+    DEEDS = ("papers", "proof", "accept", "leave", "done", "refuse")
+
+    deed = forms.ChoiceField(choices=[(deed, deed) for deed in DEEDS])
+    correction = forms.UUIDField(required=False)
+    reason = forms.ChoiceField(choices=[("", ""), *RefusalReason.choices], required=False)
+    answer = forms.CharField(label=_("Answer to the person"), max_length=2000, required=False)

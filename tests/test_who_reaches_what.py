@@ -61,7 +61,7 @@ from tests.walking import WORDS, Route, Walker, comparable, routes
 
 ROWS = yaml.safe_load(Path(__file__).with_name("routes.yaml").read_text("utf-8"))
 OPEN_TO_ALL = ("public", "visitor", "portal_entry")
-OF_A_PATIENT = {"patient", "follow_up", "observation"}
+OF_A_PATIENT = {"patient", "follow_up", "observation", "asked"}
 ONE_S_OWN = {"own_token", "batch", "look", "decision", "access", "passkey", "request"}
 _SAVEPOINT = re.compile(r'"s\d+_x\d+"')
 SIGN_IN, SECOND_FACTOR, REFUSED, NOTHING, REACHED = (
@@ -246,7 +246,8 @@ def _on_the_phone(made: House, name: str, keeper: Viewer) -> Viewer:
     """The account of the keeper's patient, whose chart the keeper has looked at."""
     assert keeper.user
     assert keeper.clinic
-    (patient_id,) = [t.id for t in made.of_kind("patient") if t.holder in (keeper.user, keeper.team)][:1]
+    (theirs,) = [t for t in made.of_kind("patient") if t.holder in (keeper.user, keeper.team)][:1]
+    patient_id = theirs.id
     with acting(actor_for(keeper.user, keeper.clinic)):
         patient = Patient.objects.get(pk=patient_id)
         proxy = give_portal_access(
@@ -268,6 +269,7 @@ def _on_the_phone(made: House, name: str, keeper: Viewer) -> Viewer:
         )
         made.things += [
             Thing("request", asked.pk, keeper.clinic, user),
+            Thing("asked", asked.pk, keeper.clinic, theirs.holder),
             Thing("look", seen.event_uid, keeper.clinic, user),
             Thing("decision", said.pk, keeper.clinic, user),
             Thing("access", proxy.pk, keeper.clinic, user),

@@ -92,6 +92,7 @@ def _stops(request: ClinicRequest) -> list[Stop]:
         ("desk:workbench", "desk", _("Workbench"), None),
         ("patients:list", "people", _("Patients"), Permission.SEE_PATIENTS),
         ("patients:new", "card", _("Open a card"), Permission.OPEN_CARD),
+        ("consent:requests", "msg", _("Requests"), Permission.RECORD_CONSENT),
         ("exchange:import", "import", _("Import"), Permission.IMPORT_REPORTS),
         ("desk:alarms", "bell", _("Alarms"), Permission.DECIDE_ALARMS),
         ("patients:review_glass", "clock", _("Emergencies"), Permission.REVIEW_GLASS),
