@@ -17,7 +17,7 @@ from types import FrameType
 from config.embedded.__main__ import run_services
 from config.embedded.places import REPOSITORY
 
-BENCHES = ("access", "audit", "seal", "search")
+BENCHES = ("access", "audit", "consent", "seal", "search")
 DATA = REPOSITORY / ".zhizhi" / "bench"
 
 

@@ -139,7 +139,7 @@ def _fill(clinic: Clinic, people: int, say: Say) -> None:
         "offset": people // 3,
         "number": 50,
     }
-    with as_owner(), _bare_tables(), connection.cursor() as cursor:
+    with as_owner(), bare_tables(LOADED), connection.cursor() as cursor:
         for words, statement in (
             ("patients", PEOPLE),
             ("rights of teams", BY_TEAM),
@@ -199,27 +199,27 @@ def seal_pages(crowd: Crowd, patients: Sequence[Patient]) -> None:
 
 
 @contextmanager
-def _bare_tables() -> Iterator[None]:
-    """Triggers of ours and foreign keys off while loading; all as before afterwards, and checked again."""
+def bare_tables(tables: Sequence[str]) -> Iterator[None]:
+    """Triggers of ours and foreign keys off while loading; all as before afterwards, and checked again. Inside `as_owner`."""
     with connection.cursor() as cursor:
         cursor.execute("SET synchronous_commit = off; SET maintenance_work_mem = '512MB'")
         cursor.execute(
             "SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint"
             " WHERE conrelid = ANY (%s::regclass[]) AND contype = 'f'",
-            [list(LOADED)],
+            [list(tables)],
         )
         keys = cursor.fetchall()
         for table, name, _definition in keys:
             cursor.execute(f'ALTER TABLE {table} DROP CONSTRAINT "{name}"')
-        for table in LOADED:
+        for table in tables:
             cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
     try:
         yield
     finally:
         with connection.cursor() as cursor:
-            for table in LOADED:
+            for table in tables:
                 cursor.execute(f"ALTER TABLE {table} ENABLE TRIGGER USER")
             for table, name, definition in keys:
                 cursor.execute(f'ALTER TABLE {table} ADD CONSTRAINT "{name}" {definition}')
-            for table in LOADED:
+            for table in tables:
                 cursor.execute(f"VACUUM ANALYZE {table}")

@@ -160,8 +160,15 @@ class ConsentState(models.Model):
             models.Index(fields=["patient", "purpose"], name="consent_state_of_patient"),
             models.Index(
                 fields=["clinic", "purpose", "data_category", "operation", "patient"],
-                name="consent_state_granted",
+                include=["recipient", "channel", "valid_from", "valid_until", "notice_version"],
+                name="consent_state_permits",
                 condition=models.Q(state=State.GRANTED),
+            ),
+            models.Index(
+                fields=["clinic", "purpose", "data_category", "operation", "patient"],
+                include=["recipient", "channel"],
+                name="consent_state_denies",
+                condition=models.Q(state__in=[State.REFUSED, State.WITHDRAWN]),
             ),
         ]
 
