@@ -88,7 +88,7 @@ class PanelForm(forms.Form):
         self, *args: Any, givers: Sequence[tuple[User, int]], takers: Sequence[Candidate], **kwargs: Any
     ) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["giver"].choices = [(str(u.pk), f"{u.get_full_name()} ({n})") for u, n in givers]  # type: ignore[attr-defined]
+        self.fields["giver"].choices = [(str(u.pk), f"{u.get_full_name()} · {_load(n)}") for u, n in givers]  # type: ignore[attr-defined]
         self.fields["taker"].choices = [(str(one.user.pk), in_words(one)) for one in takers]  # type: ignore[attr-defined]
 
     def clean(self) -> dict[str, Any]:
@@ -111,15 +111,16 @@ class WatchForm(forms.Form):
 
 def in_words(candidate: Candidate) -> str:
     """A candidate in a list: name, load, and whether they are away or suggested."""
-    load = ngettext("%(number)s patient", "%(number)s patients", candidate.active) % {
-        "number": candidate.active
-    }
-    said = [candidate.user.get_full_name(), load]
+    said = [candidate.user.get_full_name(), _load(candidate.active)]
     if candidate.is_away:
         said.append(str(_("away today")))
     if candidate.is_suggested:
         said.append(str(_("suggested")))
     return " · ".join(said)
+
+
+def _load(number: int) -> str:
+    return ngettext("%(number)s patient", "%(number)s patients", number) % {"number": number}
 
 
 def role_in(text: str) -> CareRole:

@@ -1,6 +1,7 @@
 """What stands around every staff page: the rail, the clinic, the person. `{% frame as frame %}` in base.html only."""
 
 from dataclasses import dataclass, field, replace
+from functools import cache
 
 from django import template
 from django.conf import settings
@@ -16,9 +17,16 @@ from clinics.roles import Permission
 from followups.queries import open_count
 
 register = template.Library()
-PRIVACY_DESK = frozenset(
-    {"desk:privacy", "desk:log", "desk:log_find", "desk:log_entry", "desk:seals", "desk:evidence"}
-)
+BELONG = {
+    "patients:list": (
+        "patients:search", "desk:chart", "followups:panel", "patients:responsible", "patients:watch", "patients:open_portal",
+        "patients:panels", "patients:emergency",
+    ),
+    "desk:staff": ("desk:leave",),
+    "clinics:teams": ("clinics:team",),
+    "clinics:integrations": ("clinics:integration", "clinics:new_integration_token"),
+    "desk:privacy": ("desk:log", "desk:log_find", "desk:log_entry", "desk:seals", "desk:evidence"),
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +86,8 @@ def _at_work(request: ClinicRequest, frame: Frame) -> Frame:
             {role.clinic_id: role.clinic for role in request.roles if role.clinic_id != here.pk}.values()
         ),
         stops=_stops(request),
-        search_url=reverse("patients:search") if Permission.SEE_PATIENTS in may else "",
-        switch_url=reverse("clinics:switch"),
+        search_url=_address("patients:search") if Permission.SEE_PATIENTS in may else "",
+        switch_url=_address("clinics:switch"),
         todo_count=open_count(request.actor, here.pk) if Permission.WORK_FOLLOWUPS in may else None,
         alarm_count=alarm_count(request.actor, here.pk) if Permission.DECIDE_ALARMS in may else None,
     )
@@ -103,18 +111,20 @@ def _stops(request: ClinicRequest) -> list[Stop]:
         ("clinics:integrations", "right", _("Integrations"), Permission.MANAGE_INTEGRATIONS),
     )
     return [
-        Stop(reverse(view), icon, words, current=_leads_to(view, here))
+        Stop(_address(view), icon, words, current=_leads_to(view, here))
         for view, icon, words, permission in ways
         if permission is None or permission in request.permissions
     ]
 
 
+@cache
+def _address(view: str) -> str:
+    """Every page asks for these addresses, and they stay the same."""
+    return reverse(view)
+
+
 def _leads_to(view: str, here: str) -> bool:
     """Whether the page on the screen belongs to this way: a chart and its panels belong to the patients."""
-    if view == "patients:list":
-        return here in {"patients:list", "patients:search", "desk:chart"} or here.startswith(
-            ("consent:", "records:")
-        )
-    if view == "desk:privacy":
-        return here in PRIVACY_DESK
-    return here == view
+    if view == "patients:list" and here.startswith(("consent:", "records:")):
+        return True
+    return here == view or here in BELONG.get(view, ())
