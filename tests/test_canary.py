@@ -201,6 +201,7 @@ def log() -> Iterator[io.StringIO]:
     root.removeHandler(handler)
 
 
+@pytest.mark.requirement("GBT35273-6.3", "HIPAA-312a2iv/e")
 def test_nothing_sealed_stands_in_clear_anywhere(
     staffed: Clinic, at_any_hour: None, log: io.StringIO, owner: Connection, tmp_path: Path
 ) -> None:

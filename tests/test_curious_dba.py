@@ -437,6 +437,7 @@ def test_the_same_value_twice_is_sealed_in_two_ways(lived_in: World) -> None:
 AS_ITS_NOTICE_SAYS = {("risk", "patient.identity.birth_date")}
 
 
+@pytest.mark.requirement("PIPL-06")
 def test_what_was_opened_for_a_purpose_is_what_the_catalogue_says_it_needs(lived_in: World) -> None:
     desk = Client()
     desk.force_login(lived_in.doctor)

@@ -550,6 +550,7 @@ def test_every_route_has_a_row_and_every_row_a_route() -> None:
         assert len(kinds) == len(set(route.ids) - {"clinic_code"}), route.name
 
 
+@pytest.mark.requirement("GBT39725-8", "GBT39725-11.2")
 @pytest.mark.parametrize("name", VIEWERS)
 def test_everybody_reaches_what_is_theirs_and_nothing_else(house: House, name: str) -> None:
     viewer = house.viewers[name]

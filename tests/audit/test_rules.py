@@ -98,6 +98,7 @@ def told(alarms: list[Alarm]) -> list[tuple[str, str, int | None, int | None]]:
 at_once = pytest.mark.usefixtures("clinic")
 
 
+@pytest.mark.requirement("HIPAA-312a2i")
 @at_once
 @pytest.mark.parametrize(
     ("how", "rule"),
@@ -176,6 +177,7 @@ def test_an_alarm_outlives_the_rollback_of_the_page_that_rang(nurse: Actor) -> N
 over_time = pytest.mark.usefixtures("open_clinic")
 
 
+@pytest.mark.requirement("HIPAA-308a1iiD")
 @over_time
 def test_many_patients_within_an_hour_ring_and_one_less_does_not(nurse: Actor) -> None:
     looks(nurse, 20)

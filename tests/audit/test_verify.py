@@ -115,6 +115,7 @@ EDITS = [
 ]
 
 
+@pytest.mark.requirement("HIPAA-312c")
 def test_every_edited_event_is_named_with_what_was_edited(
     written: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -80,6 +80,7 @@ def test_every_role_and_every_permission_has_its_row() -> None:
     assert len({(cell.resource, cell.action) for cell in cells}) == len(Permission)
 
 
+@pytest.mark.requirement("GBT35273-7.1")
 def test_the_administrator_of_the_system_sees_no_patient() -> None:
     cells = cells_of(Role.ADMINISTRATOR)
 
@@ -91,6 +92,7 @@ def test_whoever_reaches_a_whole_clinic_opens_no_person_and_no_result() -> None:
     assert all(not cell.opens & SENSITIVE for cell in matrix() if cell.reach == "clinic")
 
 
+@pytest.mark.requirement("GBT39725-8")
 @pytest.mark.parametrize("role", list(Role))
 def test_a_role_opens_the_field_sets_of_the_document(role: Role) -> None:
     _head, _rule, *rows = tables()[1]

@@ -38,6 +38,7 @@ def guess(times: int, *, address: str) -> None:
         sign_in(Client(), "guess", address=address)
 
 
+@pytest.mark.requirement("HIPAA-308a5iiC")
 def test_five_wrong_passwords_close_the_door_they_came_by_and_no_other() -> None:
     guess(5, address=ELSEWHERE)
 

@@ -54,6 +54,7 @@ def told(clinic: Clinic) -> list[str]:
         )
 
 
+@pytest.mark.requirement("HIPAA-312a2iii")
 def test_after_fifteen_quiet_minutes_a_page_leads_to_the_lock_and_the_password_back_to_it(
     desk: Client, clock: time_machine.Traveller
 ) -> None:

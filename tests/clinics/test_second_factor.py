@@ -46,6 +46,7 @@ def sign_in(client: Client) -> str:
     )
 
 
+@pytest.mark.requirement("HIPAA-312d")
 @override_settings(MFA_REQUIRED=True)
 def test_without_one_there_is_nothing_but_setting_it_up(nurse: User, client: Client) -> None:
     User.objects.filter(pk=nurse.pk).update(is_staff=True, is_superuser=True)

@@ -64,15 +64,18 @@ def said_of(column: dict[str, Any], *, kind: str = "uuid", **model: Any) -> list
     return compare(invented(word=column), {"invented": {"word": kind}}, model)
 
 
+@pytest.mark.requirement("PIPL-51")
 @pytest.mark.django_db
 def test_every_column_of_every_table_is_described_as_it_is() -> None:
     assert defects(without=TESTS_OWN) == []
 
 
+@pytest.mark.requirement("GBT45574")
 def test_the_page_is_the_one_that_is_made_of_the_entries() -> None:
     assert PLACE.read_text("utf-8") == page(), "run `manage.py data_catalogue`"
 
 
+@pytest.mark.requirement("GBT39725-6.2")
 @pytest.mark.django_db
 def test_a_column_that_is_added_to_a_table_is_missed() -> None:
     found = columns_in_database(without=TESTS_OWN)
@@ -140,6 +143,7 @@ def test_a_sealed_field_and_its_entry_agree_on_scope_and_field_set() -> None:
         assert next(iter(wrong)) in defect
 
 
+@pytest.mark.requirement("PIPL-28")
 @pytest.mark.parametrize(
     ("column", "defect"),
     [
@@ -205,6 +209,7 @@ def test_json_names_its_parts() -> None:
     assert said == ["invented.word holds JSON and does not name its parts"]
 
 
+@pytest.mark.requirement("PIPL-26")
 def test_what_no_purpose_needs_has_no_field() -> None:
     table = invented(religion="what they believe", blood_group="found once", party_member="yes or no")[
         "invented"
@@ -258,6 +263,7 @@ def test_every_field_that_somebody_fills_in_or_a_file_brings_says_where_it_ends(
             assert f'"{extra.rstrip("*")}' in made, f"{source}.{extra}"
 
 
+@pytest.mark.requirement("PIPL-06", "HIPAA-502b")
 def test_every_field_that_is_kept_names_its_purpose() -> None:
     nobody_needs = [
         f"{one.source}.{one.field}"
@@ -268,6 +274,7 @@ def test_every_field_that_is_kept_names_its_purpose() -> None:
     assert nobody_needs == []
 
 
+@pytest.mark.requirement("NDR-21")
 def test_the_collection_list_of_a_purpose_leaves_out_what_every_table_has() -> None:
     care = {column.place for column in needed_for(Purpose.CARE)}
 
@@ -313,6 +320,7 @@ def test_every_test_that_is_named_as_proof_is_there() -> None:
         assert f"def {test}(" in (root / path).read_text("utf-8"), proof
 
 
+@pytest.mark.requirement("PIPL-28")
 def test_no_level_5_and_no_identity_stands_outside_a_seal() -> None:
     for column in columns():
         if column.level == Level.L5 or "identity" in {part.field_set for part in column.parts.values()}:

@@ -63,6 +63,7 @@ def test_production_starts_with_a_whole_environment(load: Load) -> None:
     assert settings["MIDDLEWARE"][0] == "config.proxy.VisitorAddress"
 
 
+@pytest.mark.requirement("GBT35273-6.3")
 def test_cookies_travel_over_tls_alone(load: Load) -> None:
     settings = load()
     assert settings["SESSION_COOKIE_SECURE"]
@@ -71,6 +72,7 @@ def test_cookies_travel_over_tls_alone(load: Load) -> None:
     assert settings["SECURE_HSTS_SECONDS"] >= 31_536_000
 
 
+@pytest.mark.requirement("CSL-21")
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [

@@ -42,6 +42,7 @@ def test_a_term_that_is_over_is_written_down_once(
     assert states_equal_their_ledgers()
 
 
+@pytest.mark.requirement("PIPL-14b")
 def test_what_a_new_notice_replaced_is_written_down_and_can_be_agreed_to_anew(
     at_work: Actor, patient: Patient, clinic: Clinic, stopped: list[Purpose]
 ) -> None:

@@ -61,6 +61,7 @@ def test_a_new_version_stands_in_every_language_under_one_number(at_work: Actor,
     assert AuditEvent.objects.get(action="notice.published").count == 2
 
 
+@pytest.mark.requirement("PIPL-17a")
 @pytest.mark.parametrize("gap", ["rights", "title"])
 def test_a_notice_that_leaves_a_word_out_is_not_published(at_work: Actor, clinic: Clinic, gap: str) -> None:
     whole = texts(clinic)
@@ -99,6 +100,7 @@ def test_nobody_is_told_that_they_agree_to_what_rests_on_law(at_work: Actor, cli
         )
 
 
+@pytest.mark.requirement("PIPL-55/56")
 def test_nothing_is_asked_before_somebody_else_approved_what_was_weighed(
     at_work: Actor, clinic: Clinic
 ) -> None:
@@ -136,6 +138,7 @@ def test_a_change_of_words_leaves_permissions_as_they_are(at_work: Actor, patien
     assert check(patient.pk, Purpose.FOLLOWUP, at=MONDAY).allowed
 
 
+@pytest.mark.requirement("PIPL-14b")
 def test_a_material_change_asks_everybody_again_from_its_day_on(at_work: Actor, patient: Patient) -> None:
     ConsentFactory(patient, by=at_work)
     publish(patient.clinic, at_work, material=True, effective_from=TUESDAY.date())

@@ -63,6 +63,7 @@ def standings(patient: Patient, nurse: Actor) -> dict[Purpose, State]:
         return {purpose: standing.state for purpose, standing in states_of(patient, timezone.now()).items()}
 
 
+@pytest.mark.requirement("PIPL-14a", "HIPAA-520")
 def test_the_page_tells_everything_and_nothing_is_on_by_default(desk: Client, patient: Patient) -> None:
     page = desk.get(address(patient)).content.decode()
     assert page.count('role="switch"') == 4
@@ -73,6 +74,7 @@ def test_the_page_tells_everything_and_nothing_is_on_by_default(desk: Client, pa
         assert words.casefold() in page.casefold()
 
 
+@pytest.mark.requirement("PIPL-29", "GBT35273-5.3")
 def test_each_purpose_is_recorded_by_itself(desk: Client, patient: Patient, nurse: Actor) -> None:
     sent = desk.post(address(patient), answers(Purpose.CARE, Purpose.FOLLOWUP))
     assert sent.status_code == 302

@@ -18,6 +18,7 @@ def test_every_purpose_has_a_rule_and_no_rule_is_without_a_purpose() -> None:
     assert set(rules()) == set(Purpose)
 
 
+@pytest.mark.requirement("PIPL-13")
 def test_every_purpose_names_its_basis_article_and_data() -> None:
     for rule in rules().values():
         assert rule.legal_basis
@@ -66,6 +67,7 @@ def test_nothing_sensitive_is_asked_for_without_an_assessment_and_every_purpose_
         assert rule.recipients
 
 
+@pytest.mark.requirement("PIPL-16")
 def test_before_a_withdrawal_the_person_is_told_what_ends_and_what_goes_on() -> None:
     for rule in rules().values():
         if rule.withdrawable:
@@ -76,6 +78,7 @@ def test_before_a_withdrawal_the_person_is_told_what_ends_and_what_goes_on() -> 
             assert rule.term
 
 
+@pytest.mark.requirement("PIPL-17a", "PIPL-52")
 @pytest.mark.parametrize("locale", LOCALES)
 def test_every_notice_says_all_that_the_law_asks_for(locale: str) -> None:
     for purpose in purposes_with_text():
@@ -105,6 +108,7 @@ def test_a_purpose_that_stops_something_unknown_does_not_load(monkeypatch: pytes
         purposes._rule(row)
 
 
+@pytest.mark.requirement("PIPL-30")
 def test_a_notice_that_leaves_an_item_out_does_not_load(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = notices._load
     monkeypatch.setattr(

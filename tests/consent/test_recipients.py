@@ -40,6 +40,7 @@ def referred(clinic: Clinic, patient: Patient, nurse: Actor) -> Recipient:
     return hospital
 
 
+@pytest.mark.requirement("NDR-12", "HIPAA-528")
 def test_each_giving_is_on_the_sharing_log_with_the_line_it_rests_on(
     referred: Recipient, at_work: Actor, patient: Patient
 ) -> None:
@@ -51,6 +52,7 @@ def test_each_giving_is_on_the_sharing_log_with_the_line_it_rests_on(
         Disclosure.objects.all().delete()
 
 
+@pytest.mark.requirement("PIPL-23")
 def test_a_yes_to_one_recipient_is_no_yes_to_another(
     referred: Recipient, at_work: Actor, clinic: Clinic, patient: Patient
 ) -> None:
@@ -70,6 +72,7 @@ def test_a_yes_to_one_recipient_is_no_yes_to_another(
     assert not Disclosure.objects.exists()
 
 
+@pytest.mark.requirement("PIPL-21")
 def test_nothing_is_given_outside_the_agreement_or_after_it(
     referred: Recipient, at_work: Actor, patient: Patient
 ) -> None:
@@ -81,6 +84,7 @@ def test_nothing_is_given_outside_the_agreement_or_after_it(
         hand_over(patient, at_work, data=frozenset({"attr"}))
 
 
+@pytest.mark.requirement("PIPL-38/40")
 @pytest.mark.parametrize(
     "agreed",
     [
@@ -98,11 +102,13 @@ def test_what_does_not_fit_the_purposes_is_not_put_on_the_register(
         RecipientFactory(clinic, by=at_work, **agreed)
 
 
+@pytest.mark.requirement("PIPL-20")
 def test_nobody_is_on_the_register_without_an_assessment(at_work: Actor, clinic: Clinic) -> None:
     with pytest.raises(AssessmentMissing):
         RecipientFactory(clinic, by=at_work, assessment="PIA-0")
 
 
+@pytest.mark.requirement("PIPL-39")
 def test_what_left_the_country_is_asked_back_and_the_answer_is_kept(
     at_work: Actor, clinic: Clinic, patient: Patient
 ) -> None:
@@ -127,6 +133,7 @@ def test_what_left_the_country_is_asked_back_and_the_answer_is_kept(
     assert confirm_recalled(abroad.pk, by=at_work, at=MONDAY).recalled_at == MONDAY
 
 
+@pytest.mark.requirement("PIPL-21", "GBT35273-9.7")
 @pytest.mark.django_db(transaction=True)
 def test_a_cut_off_waits_for_what_is_being_given_and_then_nothing_more_is(
     referred: Recipient, nurse: Actor, patient: Patient

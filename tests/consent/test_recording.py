@@ -61,6 +61,7 @@ def test_a_yes_is_a_line_for_each_kind_of_data_and_permits_at_once(at_work: Acto
     assert states_equal_their_ledgers()
 
 
+@pytest.mark.requirement("PIPL-14a", "HIPAA-508")
 def test_a_line_keeps_what_was_shown_how_it_was_said_and_who_wrote_it(
     at_work: Actor, patient: Patient
 ) -> None:
@@ -81,6 +82,7 @@ def test_each_thing_said_is_an_event_of_the_log(at_work: Actor, patient: Patient
     assert logged.purpose == "followup"
 
 
+@pytest.mark.requirement("NDR-22")
 def test_a_yes_ends_by_itself_and_can_be_renewed(at_work: Actor, patient: Patient) -> None:
     ConsentFactory(patient, by=at_work)
     after_term = MONDAY + timedelta(days=365)
@@ -99,6 +101,7 @@ def test_the_same_deed_twice_is_one(at_work: Actor, patient: Patient) -> None:
     assert AuditEvent.objects.filter(action="consent.granted").count() == 1
 
 
+@pytest.mark.requirement("NDR-22")
 def test_a_no_is_recorded_and_the_clinic_may_not_ask_again_for_ninety_days(
     at_work: Actor, patient: Patient
 ) -> None:
@@ -133,6 +136,7 @@ def test_what_rests_on_law_can_neither_be_agreed_to_nor_withdrawn(at_work: Actor
     assert check(patient.pk, Purpose.SECURITY, at=MONDAY).reason is Reason.BY_LAW
 
 
+@pytest.mark.requirement("PIPL-31")
 def test_for_a_child_under_fourteen_a_guardian_decides(at_work: Actor, clinic: Clinic) -> None:
     child = PatientFactory(clinic=clinic, by=at_work, birth_date=MONDAY.date().replace(year=2012, day=24))
     with pytest.raises(GuardianNeeded):
@@ -143,6 +147,7 @@ def test_for_a_child_under_fourteen_a_guardian_decides(at_work: Actor, clinic: C
     assert {event.legal_basis for event in events} == {LegalBasis.GUARDIAN}
 
 
+@pytest.mark.requirement("PIPL-31")
 def test_from_fourteen_on_nobody_agrees_in_the_young_persons_place(at_work: Actor, clinic: Clinic) -> None:
     young = PatientFactory(clinic=clinic, by=at_work, birth_date=MONDAY.date().replace(year=2012, day=23))
     with pytest.raises(OwnWordNeeded):
@@ -157,6 +162,7 @@ def test_nobody_at_the_desk_agrees_for_a_patient_without_evidence(at_work: Actor
     assert ConsentFactory(patient, by=at_work, evidence="", granted=False)
 
 
+@pytest.mark.requirement("PIPL-15b")
 def test_withdrawing_stops_it_keeps_the_history_and_says_what_goes_on(
     at_work: Actor, patient: Patient
 ) -> None:
@@ -253,6 +259,7 @@ def test_nothing_is_recorded_when_the_log_cannot_be_written(
     assert not ConsentState.objects.exclude(state=State.UNKNOWN).exists()
 
 
+@pytest.mark.requirement("PIPL-15b", "HIPAA-316b2")
 @pytest.mark.usefixtures("at_work")
 def test_the_ledger_and_the_notices_only_grow(at_work: Actor, patient: Patient) -> None:
     ConsentFactory(patient, by=at_work)

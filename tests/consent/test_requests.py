@@ -66,6 +66,7 @@ def at_the_desk(patient: Patient, by: Actor, who: RequestedBy = RequestedBy.SELF
     )
 
 
+@pytest.mark.requirement("PIPL-48", "GBT35273-8.5")
 def test_a_request_has_fifteen_days_and_is_answered_once(at_work: Actor, patient: Patient) -> None:
     request = asked(patient, at_work)
     assert request.due_at == MONDAY + 15 * DAY
@@ -82,6 +83,7 @@ def test_a_request_that_waits_is_not_taken_down_twice(at_work: Actor, patient: P
     assert asked(patient, at_work) == asked(patient, at_work)
 
 
+@pytest.mark.requirement("PIPL-45b", "NDR-23")
 def test_nothing_is_done_before_the_clinic_knows_who_asks(at_work: Actor, patient: Patient) -> None:
     request = at_the_desk(patient, at_work)
     with pytest.raises(IdentityUnknown):
@@ -92,6 +94,7 @@ def test_nothing_is_done_before_the_clinic_knows_who_asks(at_work: Actor, patien
     assert grant_request(request.pk, "给您看了", by=at_work, at=MONDAY).state == RequestState.DONE
 
 
+@pytest.mark.requirement("PIPL-49", "NDR-25")
 @pytest.mark.parametrize("who", [RequestedBy.AGENT, RequestedBy.GUARDIAN, RequestedBy.RELATIVE])
 def test_whoever_asks_for_somebody_else_shows_proof_of_it(
     at_work: Actor, patient: Patient, who: RequestedBy
@@ -102,6 +105,7 @@ def test_whoever_asks_for_somebody_else_shows_proof_of_it(
     assert verify(request.pk, IdentityCheck.PROOF, by=at_work, at=MONDAY).verified_by == at_work.ref
 
 
+@pytest.mark.requirement("PIPL-49")
 def test_a_relative_of_the_dead_asks_for_little(at_work: Actor, patient: Patient) -> None:
     with pytest.raises(NotCorrectable):
         ask(
@@ -114,6 +118,7 @@ def test_a_relative_of_the_dead_asks_for_little(at_work: Actor, patient: Patient
         )
 
 
+@pytest.mark.requirement("PIPL-24c", "PIPL-50")
 def test_a_no_has_its_reason_in_words(at_work: Actor, patient: Patient) -> None:
     request = asked(patient, at_work, RequestKind.EXPLAIN)
     with pytest.raises(ReasonNeeded):
@@ -124,6 +129,7 @@ def test_a_no_has_its_reason_in_words(at_work: Actor, patient: Patient) -> None:
         PersonRequest.objects.filter(pk=request.pk).update(refusal="")
 
 
+@pytest.mark.requirement("PIPL-46")
 def test_a_correction_is_decided_field_by_field_with_old_and_new(at_work: Actor, patient: Patient) -> None:
     request = asked(patient, at_work, RequestKind.CORRECT, name="邓淑瑛", phone="13800009999")
     with access(Purpose.CARE, Kind.VIEWED):
@@ -152,6 +158,7 @@ def test_a_correction_names_fields_that_can_be_corrected(at_work: Actor, patient
     assert not PersonRequest.objects.exists()
 
 
+@pytest.mark.requirement("PIPL-44", "HIPAA-522")
 def test_to_restrict_ends_every_permission_and_leaves_the_record_to_nobody(
     at_work: Actor, patient: Patient
 ) -> None:
@@ -171,6 +178,7 @@ def test_somebody_elses_request_cannot_be_taken_back(at_work: Actor, patient: Pa
     assert take_back(request.pk, patient, by=at_work, at=MONDAY).state == RequestState.TAKEN_BACK
 
 
+@pytest.mark.requirement("GBT35273-8.7", "HIPAA-524/526")
 def test_after_thirty_days_an_alarm_rings(at_work: Actor, patient: Patient) -> None:
     asked(patient, at_work)
     assert raise_overdue(patient.clinic_id, MONDAY + 29 * DAY) == 0

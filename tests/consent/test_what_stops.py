@@ -91,6 +91,7 @@ def test_a_proxy_sees_nothing_from_the_moment_the_person_says_so_and_a_guardian_
     assert PortalAccess.objects.get(patient=patient, relation=PortalRelation.GUARDIAN).valid_until is None
 
 
+@pytest.mark.requirement("PIPL-25")
 def test_what_was_published_is_to_be_taken_down_within_a_day(
     at_work: Actor, clinic: Clinic, patient: Patient
 ) -> None:

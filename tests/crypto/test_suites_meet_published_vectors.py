@@ -120,6 +120,7 @@ def test_sm4_gcm_agrees_with_a_gcm_of_our_own_at_every_length(length: int) -> No
         assert cipher.open(nonce, wanted, aad) == plain
 
 
+@pytest.mark.requirement("GBT39786-8.4")
 def test_sm4_gcm_seals_and_opens_as_rfc_8998_says() -> None:
     (case,) = cases("ciphers/SM4/rfc8998.txt")
     key, iv, aad, plain = (bytes.fromhex(case[name]) for name in ("key", "iv", "aad", "plaintext"))
@@ -218,6 +219,7 @@ def test_keyed_hash_with_sm3_agrees_with_two_other_programs(length: int) -> None
         assert digest == other.finalize()
 
 
+@pytest.mark.requirement("GBT39786-8.4")
 def test_sm3_is_the_published_function() -> None:
     """As hashlib offers it, on which our keyed hash stands."""
     text = (VECTORS / "hashes/SM3/oscca.txt").read_text()

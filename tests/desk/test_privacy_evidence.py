@@ -60,6 +60,7 @@ def pack_of(clinic: Clinic) -> EvidencePack:
         return EvidencePack.objects.get()
 
 
+@pytest.mark.requirement("PIPL-54")
 @pytest.mark.django_db(transaction=True)
 def test_a_pack_is_built_with_progress_verifies_alone_and_holds_no_patient(
     files: Path, monkeypatch: pytest.MonkeyPatch

@@ -71,6 +71,7 @@ def test_only_the_privacy_officer_comes_in(page: str, role: Role, hire: Hire, cl
     assert answer in ((200, 404) if role == Role.PRIVACY_OFFICER else (403,))
 
 
+@pytest.mark.requirement("HIPAA-312b")
 def test_who_saw_this_patient_in_words_and_without_a_name(
     patient: Patient, manager: User, privacy: Client
 ) -> None:
@@ -90,6 +91,7 @@ def test_who_saw_this_patient_in_words_and_without_a_name(
     assert "13900001111" not in text
 
 
+@pytest.mark.requirement("PIPL-57")
 def test_what_this_account_did_leaves_out_everybody_else(
     patient: Patient, manager: User, hire: Hire, privacy: Client
 ) -> None:

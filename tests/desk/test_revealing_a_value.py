@@ -51,6 +51,7 @@ def test_without_a_script_the_whole_chart_comes_and_goes_again_after_a_minute(
     assert "邓淑英" not in answer.content.decode()
 
 
+@pytest.mark.requirement("GBT35273-7.2")
 @pytest.mark.parametrize(
     "asked",
     [

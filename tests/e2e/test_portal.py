@@ -64,6 +64,7 @@ def switch_is_on(visit: Visit) -> bool:
     return switch.get_attribute("aria-checked") == "true"
 
 
+@pytest.mark.requirement("PIPL-15a")
 def test_withdrawing_takes_no_more_taps_than_agreeing_and_every_page_is_sound(visit: Visit) -> None:
     page = visit.page
     page.set_viewport_size({"width": 390, "height": 844})

@@ -59,6 +59,7 @@ from tests.factories.records import bundle
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
+@pytest.mark.requirement("PIPL-47a")
 def test_a_card_without_records_is_destroyed_whole(house: House) -> None:
     patient = house.opened(name="王小芳", phone=PHONE)
     erased = house.erase(patient)
@@ -73,6 +74,7 @@ def test_a_card_without_records_is_destroyed_whole(house: House) -> None:
             left.identity.name  # noqa: B018
 
 
+@pytest.mark.requirement("PIPL-47b")
 def test_a_record_the_law_keeps_is_stored_and_opens_to_nobody_here(house: House, in_care: Patient) -> None:
     erased = house.erase(in_care)
     assert erased.fate.restricted == {Scope.IDENTITY, Scope.RECORD}
@@ -93,6 +95,7 @@ def test_a_record_the_law_keeps_is_stored_and_opens_to_nobody_here(house: House,
         assert ExamReport.objects.filter(patient=in_care).exists()
 
 
+@pytest.mark.requirement("NDR-24")
 def test_whatever_led_to_the_person_is_gone(house: House, in_care: Patient, settings: Any) -> None:
     with acting(house.system):
         account = PortalAccess.objects.get(patient=in_care, relation=PortalRelation.SELF).user
@@ -195,6 +198,7 @@ def test_twice_changes_nothing_more(house: House, in_care: Patient) -> None:
     assert ledger.read().length == 1
 
 
+@pytest.mark.requirement("GBT35273-6.1")
 def test_when_the_time_of_keeping_is_over_the_rest_goes_too(
     house: House, in_care: Patient, settings: Any
 ) -> None:
@@ -292,6 +296,7 @@ def test_inside_another_unit_of_work_it_is_refused(house: House) -> None:
         house.erase(patient)
 
 
+@pytest.mark.requirement("PIPL-47b")
 def test_the_holder_of_the_private_half_opens_the_record_to_one_account_and_to_nobody_else(
     house: House, in_care: Patient, tmp_path: Path
 ) -> None:
@@ -335,6 +340,7 @@ def test_the_plan_changes_nothing(house: House, in_care: Patient) -> None:
         assert cursor.fetchone()[1] == 0
 
 
+@pytest.mark.requirement("PIPL-47a")
 def test_a_person_who_asks_for_it_is_deleted_and_the_answer_says_what_a_law_keeps(
     house: House, in_care: Patient
 ) -> None:

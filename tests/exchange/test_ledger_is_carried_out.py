@@ -81,6 +81,7 @@ def found(house: House, text: str) -> set[Any]:
         return {match.patient.pk for match in search_patients(house.system, house.clinic.pk, text)}
 
 
+@pytest.mark.requirement("HIPAA-308a7")
 def test_a_restored_database_erases_again_before_its_first_request(
     house: House, in_care: Patient, restored: Patient
 ) -> None:

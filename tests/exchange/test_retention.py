@@ -18,6 +18,7 @@ def test_of_a_card_without_records_nothing_is_kept() -> None:
     assert (fate.kept_until, fate.because) == (None, None)
 
 
+@pytest.mark.requirement("PIPL-19")
 @pytest.mark.parametrize(("fact", "code"), [("reports", "checkup"), ("notes", "outpatient")])
 def test_a_record_is_kept_for_fifteen_years_and_who_it_is_of_with_it(fact: str, code: str) -> None:
     end = LAST.replace(year=2041)

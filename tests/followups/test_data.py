@@ -67,6 +67,7 @@ def test_only_pathways_that_rest_on_follow_up_write_to_the_patient() -> None:
         assert pathway.purpose is Purpose.FOLLOWUP or not any(step.reminders for step in pathway.steps)
 
 
+@pytest.mark.requirement("PIPL-24b")
 @pytest.mark.parametrize("locale", ["zh-hans", "en"])
 def test_no_message_says_anything_about_health_and_each_says_how_to_stop_them(locale: str) -> None:
     for template in templates().values():

@@ -53,6 +53,7 @@ def permitted(patient: Patient, channel: str) -> bool:
     return check(patient.pk, Purpose.FOLLOWUP, channel=channel, at=MONDAY).allowed
 
 
+@pytest.mark.requirement("PIPL-15a")
 def test_looking_changes_nothing_and_one_tap_ends_such_messages_and_nothing_else(
     link: str, at_work: Actor, patient: Patient, client: Client
 ) -> None:

@@ -69,6 +69,7 @@ def opened(patient: Patient, by: Actor, *, at: datetime | None = None) -> BreakG
     return found.glass
 
 
+@pytest.mark.requirement("GBT39725-11.1")
 def test_the_chart_opens_for_four_hours_and_closes_by_itself(
     patient: Patient, actor: Actor, clinic: Clinic
 ) -> None:
@@ -81,6 +82,7 @@ def test_the_chart_opens_for_four_hours_and_closes_by_itself(
             assert visible_patients(actor, clinic.pk, at=at).filter(pk=patient.pk).exists() is seen
 
 
+@pytest.mark.requirement("HIPAA-312a2ii")
 def test_it_is_opened_from_the_page_and_the_log_tells_how_the_reader_stands(
     patient: Patient, browser: Client, clinic: Clinic, doctor: User
 ) -> None:
@@ -224,6 +226,7 @@ def test_nobody_reviews_their_own_emergency_and_nobody_another_clinics(
         review_glass(glass.pk, GlassFinding.JUSTIFIED, by=elsewhere, at=timezone.now())
 
 
+@pytest.mark.requirement("PIPL-18")
 def test_it_is_reviewed_by_the_next_working_day(clinic: Clinic) -> None:
     friday = date(2026, 3, 6)
     with acting(system_actor("test", clinic.pk)):

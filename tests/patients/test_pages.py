@@ -53,6 +53,7 @@ def events_of(clinic: Clinic, nurse: Actor, **which: object) -> list[AuditEvent]
 # The list
 
 
+@pytest.mark.requirement("GBT35273-7.2")
 def test_the_list_shows_masked_people_of_ones_care_and_says_so_to_the_log(
     clinic: Clinic, other_team: CareTeam, nurse: Actor, desk: Client
 ) -> None:

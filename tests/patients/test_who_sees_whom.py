@@ -46,6 +46,7 @@ def sees(actor: Actor, patient: Patient) -> bool:
     return listed
 
 
+@pytest.mark.requirement("GBT39725-11.1")
 def test_the_opener_and_their_team_see_the_patient_and_the_other_team_does_not(
     clinic: Clinic, team: CareTeam, other_team: CareTeam, hire: Hire, nurse: Actor
 ) -> None:
@@ -85,6 +86,7 @@ def test_leaving_the_team_acts_at_once(clinic: Clinic, team: CareTeam, hire: Hir
         assert not sees(actor_for(colleague, clinic), patient)
 
 
+@pytest.mark.requirement("HIPAA-308a3iiC")
 def test_an_inactive_account_sees_nobody(clinic: Clinic, nurse: Actor, nurse_account: User) -> None:
     with acting(nurse):
         patient = PatientFactory(clinic=clinic, by=nurse)

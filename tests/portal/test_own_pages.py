@@ -150,6 +150,7 @@ def test_a_proxy_turns_to_the_person_they_look_after(
     assert phone_client.get(HOME).context["screen"].shown.patient == mother.patient
 
 
+@pytest.mark.requirement("GBT39725-11.2")
 def test_nobody_turns_to_a_stranger(
     person: Person, register: Register, clinic: Clinic, phone_client: Client
 ) -> None:

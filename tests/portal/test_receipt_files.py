@@ -37,6 +37,7 @@ def said(person: Person, clinic: Clinic) -> ConsentEvent:
     return events[0]
 
 
+@pytest.mark.requirement("PIPL-69")
 def test_a_receipt_is_verified_outside_and_a_changed_one_is_found(
     person: Person, clinic: Clinic, phone_client: Client, tmp_path: Path
 ) -> None:
@@ -75,6 +76,7 @@ def test_somebody_elses_receipt_is_not_there(
     assert client.get("/p/east/history/consents.json").json()["entry"] == []
 
 
+@pytest.mark.requirement("PIPL-45a")
 def test_everything_said_is_a_bundle_of_fhir_consents(
     person: Person, clinic: Clinic, phone_client: Client
 ) -> None:

@@ -68,6 +68,7 @@ def test_nobody_elses_receipt_opens(
     assert (theirs.status_code, nobodys.status_code) == (404, 404)
 
 
+@pytest.mark.requirement("PIPL-17b")
 @pytest.mark.parametrize("locale", LOCALES)
 def test_anybody_may_read_every_notice_in_each_language(clinic: Clinic, client: Client, locale: str) -> None:
     client.cookies["django_language"] = locale
@@ -81,6 +82,7 @@ def test_anybody_may_read_every_notice_in_each_language(clinic: Clinic, client: 
         assert all(text in shelf.newest.body for _heading, text in notice.context["page"].items)
 
 
+@pytest.mark.requirement("PIPL-17b")
 def test_an_earlier_version_stays_and_says_that_there_is_a_newer_one(clinic: Clinic, client: Client) -> None:
     client.get(NOTICE.format(1, "en"))
     with acting(system(clinic)):

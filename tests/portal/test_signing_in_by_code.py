@@ -43,6 +43,7 @@ def is_signed_in(client: Client) -> bool:
     return "_auth_user_id" in client.session
 
 
+@pytest.mark.requirement("HIPAA-312d")
 def test_the_right_code_opens_the_portal(person: Person, client: Client, ask: Ask) -> None:
     ask()
     answer = client.post(CODE, {"code": code_in(texts()[0])})

@@ -101,6 +101,7 @@ def test_names_are_told_as_the_clinic_says(person: Person, nurse: User, phone_cl
     assert f"{uid}/who/" not in phone_client.get(PAGE).content.decode()
 
 
+@pytest.mark.requirement("PIPL-18")
 def test_views_of_a_day_stand_together_and_what_is_out_of_the_ordinary_stands_alone(
     person: Person, nurse: User, phone_client: Client
 ) -> None:

@@ -157,6 +157,7 @@ def test_a_profile_is_asked_as_far_as_it_is_known(written: Any, person: Person, 
     assert truth(written, facts(person=person)) is expected
 
 
+@pytest.mark.requirement("PIPL-24a")
 def test_the_evidence_of_a_true_condition_is_what_was_true_in_it() -> None:
     high = ldl("4.35")
     evidence: list[Evidence] = []

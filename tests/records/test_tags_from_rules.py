@@ -106,6 +106,7 @@ def test_without_the_permission_nothing_is_looked_at_and_nothing_set(patient: Pa
     assert not AuditEvent.objects.filter(purpose=Purpose.RISK).exists()
 
 
+@pytest.mark.requirement("PIPL-24c")
 def test_withdrawing_the_permission_takes_rule_tags_off_and_says_so(
     permitted: Patient, rules: Actor, nurse: Actor
 ) -> None:
