@@ -184,6 +184,15 @@ class EvidenceMissing(ClinicError):
     message = _("A yes needs its evidence: a witness, a signed form, a code or a signature.")
 
 
+class EvidenceUnreadable(ClinicError):
+    """What should show the signature is no picture or PDF, is too large, or is an empty box."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    message = _(
+        "This shows no signature. Sign in the box, or choose a photograph or PDF of the paper, up to 10 MB."
+    )
+
+
 class CodeWrong(ClinicError):
     """The one-time code is wrong, used, too old or tried too often; nobody is told which."""
 

@@ -9,6 +9,8 @@ from django.utils.translation import gettext_lazy as _
 
 from audit.purposes import Purpose
 from consent.choices import ExpressedBy, Method, RefusalReason
+from consent.errors import EvidenceUnreadable
+from consent.evidence import scan_in, signature_in
 from consent.queries import PurposeStanding
 
 DESK_METHODS = (Method.VERBAL_WITNESSED, Method.PAPER, Method.OTP)
@@ -86,6 +88,45 @@ class RecordForm(forms.Form):
             for standing in self.asked
             if not standing.ask_again_on or self.cleaned_data[f"own_{standing.rule.purpose.value}"]
         }
+
+
+class DeskForm(RecordForm):
+    """The same with what only a page can bring: a signature on the screen, a scan of the paper, the proof of who decides."""
+
+    proof = forms.CharField(
+        label=_("What shows that they may decide"),
+        max_length=120,
+        required=False,
+        help_text=_(
+            "For a guardian or somebody authorised: household register, birth certificate, court paper, written authorisation."
+        ),
+    )
+    signature = forms.CharField(required=False, widget=forms.HiddenInput)
+    scan = forms.FileField(
+        label=_("Photograph or PDF of the signed paper"),
+        required=False,
+        help_text=_("Kept sealed; up to 10 MB."),
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        method = self.fields["method"]
+        method.choices = [(one.value, one.label) for one in (*DESK_METHODS, Method.ESIGN)]  # type: ignore[attr-defined]
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean()
+        method = data.get("method")
+        data["file"] = None
+        try:
+            if method == Method.ESIGN:
+                data["file"] = signature_in(data.get("signature", ""))
+            elif method == Method.PAPER:
+                data["file"] = scan_in(data["scan"].read() if data.get("scan") else b"")
+        except EvidenceUnreadable as error:
+            self.add_error("scan" if method == Method.PAPER else "method", str(error.message))
+        if data.get("expressed_by") not in (ExpressedBy.SELF, None) and not data.get("proof"):
+            self.add_error("proof", _("Name the paper that shows they may decide."))
+        return data
 
 
 class AnswerForm(forms.Form):

@@ -7,6 +7,7 @@ from audit.actors import Actor
 from audit.purposes import Purpose
 from consent.choices import ExpressedBy, GivenThrough, Method, StartedBy
 from consent.codes import redeem_code
+from consent.evidence import keep_evidence
 from consent.forms import RecordForm
 from consent.models import ConsentEvent, ConsentNotice
 from consent.services import record_answers
@@ -23,9 +24,10 @@ def record_said(
 ) -> tuple[ConsentEvent, ...]:
     """Records every answer of the form, or nothing. Raises CodeWrong, and what `record_consent` raises."""
     data = form.cleaned_data
-    evidence = data["witness"] or None
+    words = [word for word in (data["witness"], data.get("proof")) if word]
     if data["method"] == Method.OTP:
-        evidence = f"code {redeem_code(patient, data['code'], at).pk}"
+        words = [f"code {redeem_code(patient, data['code'], at).pk}"]
+    file = data.get("file")
     return record_answers(
         patient,
         form.answers(),
@@ -39,5 +41,6 @@ def record_said(
         by=by,
         at=at,
         idem_key=str(data["form_token"]),
-        evidence=evidence,
+        evidence="; ".join(words) or None,
+        evidence_file=keep_evidence(patient, file) if file else None,
     )

@@ -21,7 +21,7 @@ from clinics.roles import Permission
 from consent.choices import GivenThrough, Method
 from consent.codes import send_code
 from consent.errors import CodeTooSoon, CodeWrong, GuardianNeeded, NoPhone
-from consent.forms import RecordForm
+from consent.forms import DeskForm
 from consent.models import ConsentNotice
 from consent.notices import ITEMS
 from consent.purposes import PurposeRule, rule_of
@@ -60,9 +60,13 @@ def record(request: ClinicRequest, patient_id: UUID) -> HttpResponse:
         request.clinic, [s.rule.purpose for s in asked], get_language() or "zh-hans", at
     )
     asked = [standing for standing in asked if standing.rule.purpose in notices]
-    form = RecordForm(request.POST if request.method == "POST" else None, asked=asked)
+    form = (
+        DeskForm(request.POST, request.FILES, asked=asked)
+        if request.method == "POST"
+        else DeskForm(asked=asked)
+    )
     if "send_code" in request.POST:
-        form = RecordForm(initial=request.POST.dict(), asked=asked)
+        form = DeskForm(initial=request.POST.dict(), asked=asked)
         _send_code(request, patient, at)
     elif request.method == "POST" and was_recorded(patient, request.POST.get("form_token", "")):
         return redirect("consent:record", patient_id=patient.pk)  # the form was sent twice
@@ -154,7 +158,7 @@ def _to_ask(standing: PurposeStanding, at: datetime) -> bool:
 
 
 def _question(
-    form: RecordForm, standing: PurposeStanding, notices: Mapping[Purpose, ConsentNotice]
+    form: DeskForm, standing: PurposeStanding, notices: Mapping[Purpose, ConsentNotice]
 ) -> Question:
     name = standing.rule.purpose.value
     return Question(
@@ -177,7 +181,7 @@ def _send_code(request: ClinicRequest, patient: Patient, at: datetime) -> None:
 def _save(
     request: ClinicRequest,
     patient: Patient,
-    form: RecordForm,
+    form: DeskForm,
     notices: Mapping[Purpose, ConsentNotice],
     at: datetime,
 ) -> bool:

@@ -65,6 +65,7 @@ DEEDS: Final[dict[str, Promise]] = {
     "consent.code_sent": gettext_lazy("sent a code to confirm a permission"),
     "consent.code_used": gettext_lazy("confirmed a permission by code"),
     "consent.code_wrong": gettext_lazy("typed a wrong code"),
+    "consent.evidence_kept": gettext_lazy("kept a signature or a scan"),
     "consent.expired": gettext_lazy("ended a permission whose term was over"),
     "consent.granted": gettext_lazy("recorded an agreement"),
     "consent.invalidated": gettext_lazy("declared a permission invalid"),
