@@ -7,8 +7,13 @@ from decimal import Decimal
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
+from audit.actors import Actor
+from consent.decisions import NO
+from consent.queries import PurposeStanding
+from patients.models import Patient
 from portal.trends import Trend, trend_of
 from records.choices import Flag
+from records.queries import results_table
 from records.shown import Result, ResultsTable, Row, rounded
 from records.values import Comparator
 
@@ -44,7 +49,7 @@ class Concern:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
     """The newest value of every item of the last visits. `set_apart` counts items that are told in person, not shown here;
-    `unreadable` those that are damaged and in no other list."""
+    `unreadable` those that are damaged and in no other list. `stopped`: the person said no to reports, so none is shown."""
 
     taken_on: date | None
     concerns: list[Concern]
@@ -52,6 +57,7 @@ class Summary:
     without_range: list[Result]
     set_apart: int
     unreadable: int
+    stopped: bool = False
 
     @property
     def count(self) -> int:
@@ -72,6 +78,8 @@ class Summary:
     @property
     def headline(self) -> str:
         """The one thing the page says."""
+        if self.stopped:
+            return _("You switched reports off")
         if not self.count and not self.unreadable:
             return _("No results yet")
         if self.critical:
@@ -87,6 +95,10 @@ class Summary:
     @property
     def sentence(self) -> str:
         """What stands behind the headline, without judging more than the ranges do."""
+        if self.stopped:
+            return _(
+                "Your results are told to you in person and on paper. Switch it on under My permissions."
+            )
         if self.critical:
             names = _(", ").join(concern.newest.name for concern in self.critical)
             return _(
@@ -123,6 +135,21 @@ def summary_of(table: ResultsTable) -> Summary:
         set_apart=len(table.rows) - len(own) + len(table.uncatalogued) - len(uncatalogued),
         unreadable=len(own) - len(rows) + sum(result.unreadable is not None for result in uncatalogued),
     )
+
+
+def results_of(actor: Actor, patient: Patient, reports: PurposeStanding) -> Summary:
+    """The person's own results; none is opened where they said no to reports on the phone."""
+    if reports.state in NO:
+        return Summary(
+            taken_on=None,
+            concerns=[],
+            in_range=[],
+            without_range=[],
+            set_apart=0,
+            unreadable=0,
+            stopped=True,
+        )
+    return summary_of(results_table(actor, patient))
 
 
 def _concern(row: Row) -> Concern:

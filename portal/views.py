@@ -27,8 +27,7 @@ from portal.queries import (
     plan_page,
 )
 from portal.reading import is_offered, reads_large
-from portal.summaries import summary_of
-from records.queries import results_table
+from portal.summaries import results_of
 
 
 @portal_page(Purpose.CARE)
@@ -37,13 +36,14 @@ def home(request: ClinicRequest) -> HttpResponse:
     """What comes up, my last results in words, my permissions, my people."""
     at, screen = timezone.now(), on_screen(request)
     patient = screen.shown.patient
+    standings = states_of(patient, at)
     context = {
         "at": at,
         "screen": screen,
         "greeting": _greeting(screen, at),
         "plan": plan_page(patient, at),
-        "summary": summary_of(results_table(request.actor, patient)),
-        "permissions": permissions_page(states_of(patient, at).values(), at),
+        "summary": results_of(request.actor, patient, standings[Purpose.REPORT]),
+        "permissions": permissions_page(standings.values(), at),
         "helpers": helpers_of(patient, at),
         "offers_elder": is_offered(request.session, patient),
         "tab": "home",
@@ -80,7 +80,8 @@ def choose_person(request: ClinicRequest) -> HttpResponse:
 @require_safe
 def results(request: ClinicRequest) -> HttpResponse:
     """My last results in words, then each with its range."""
-    summary = summary_of(results_table(request.actor, on_screen(request).shown.patient))
+    patient = on_screen(request).shown.patient
+    summary = results_of(request.actor, patient, states_of(patient, timezone.now())[Purpose.REPORT])
     return render(request, "portal/results.html", {"summary": summary, "tab": "results"})
 
 

@@ -13,6 +13,8 @@ from audit.models import AuditEvent
 from audit.purposes import Purpose
 from clinics.models import Clinic, User
 from clinics.roles import Role
+from consent.choices import GivenThrough
+from consent.services import withdraw_consent
 from patients.choices import PortalRelation
 from patients.models import PortalAccess
 from patients.services import give_portal_access
@@ -78,6 +80,27 @@ def test_a_person_without_results_is_told_what_will_stand_there(person: Person, 
 
     assert page.status_code == 200
     assert page.context["summary"].count == 0
+
+
+def test_who_said_no_to_reports_on_the_phone_is_shown_none_and_none_is_opened(
+    measured: Person, clinic: Clinic, phone_client: Client
+) -> None:
+    with acting(system(clinic)):
+        withdraw_consent(
+            measured.patient,
+            Purpose.REPORT,
+            by=system(clinic),
+            at=MONDAY,
+            given_through=GivenThrough.PORTAL,
+        )
+    for address in (HOME, RESULTS):
+        page = phone_client.get(address)
+        assert page.context["summary"].stopped
+        assert "4.60" not in page.content.decode()
+    with acting(system(clinic)):
+        looks = AuditEvent.objects.filter(action="access", actor_ref=f"user:{measured.user.pk}")
+        assert looks.exists()
+        assert not [event for event in looks if b"observation.detail" in bytes(event.canon)]
 
 
 def test_a_critical_value_leads_the_page(person: Person, clinic: Clinic, phone_client: Client) -> None:
