@@ -25,7 +25,7 @@ BELONG = {
     "desk:staff": ("desk:leave",),
     "clinics:teams": ("clinics:team",),
     "clinics:integrations": ("clinics:integration", "clinics:new_integration_token"),
-    "desk:privacy": ("desk:log", "desk:log_find", "desk:log_entry", "desk:seals", "desk:evidence"),
+    "desk:privacy": ("desk:log", "desk:log_find", "desk:log_entry", "desk:seals", "desk:names_told", "desk:evidence"),
 }  # fmt: skip
 
 
