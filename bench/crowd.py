@@ -200,7 +200,7 @@ def seal_pages(crowd: Crowd, patients: Sequence[Patient]) -> None:
 
 @contextmanager
 def bare_tables(tables: Sequence[str]) -> Iterator[None]:
-    """Triggers of ours and foreign keys off while loading; all as before afterwards, and checked again. Inside `as_owner`."""
+    """Triggers of ours, foreign keys and plain indexes off while loading; all as before afterwards, and checked again. Inside `as_owner`."""
     with connection.cursor() as cursor:
         cursor.execute("SET synchronous_commit = off; SET maintenance_work_mem = '512MB'")
         cursor.execute(
@@ -209,6 +209,14 @@ def bare_tables(tables: Sequence[str]) -> Iterator[None]:
             [list(tables)],
         )
         keys = cursor.fetchall()
+        cursor.execute(
+            "SELECT indexrelid::regclass::text, pg_get_indexdef(indexrelid) FROM pg_index"
+            " WHERE indrelid = ANY (%s::regclass[]) AND NOT indisunique",
+            [list(tables)],
+        )
+        indexes = cursor.fetchall()
+        for name, _definition in indexes:
+            cursor.execute(f"DROP INDEX {name}")
         for table, name, _definition in keys:
             cursor.execute(f'ALTER TABLE {table} DROP CONSTRAINT "{name}"')
         for table in tables:
@@ -219,6 +227,8 @@ def bare_tables(tables: Sequence[str]) -> Iterator[None]:
         with connection.cursor() as cursor:
             for table in tables:
                 cursor.execute(f"ALTER TABLE {table} ENABLE TRIGGER USER")
+            for _name, definition in indexes:
+                cursor.execute(definition)
             for table, name, definition in keys:
                 cursor.execute(f'ALTER TABLE {table} ADD CONSTRAINT "{name}" {definition}')
             for table in tables:
