@@ -19,7 +19,6 @@ from consent.errors import IdentityUnknown, ReasonNeeded, RequestNotFound
 from consent.forms import AnswerForm
 from consent.models import PersonRequest
 from consent.requests import decide_correction, grant_request, open_requests, refuse_request, verify
-from patients.errors import PatientNotFound
 from patients.queries import patient_for, visible_patients
 
 
@@ -63,13 +62,13 @@ def request_of(request: ClinicRequest, request_id: UUID) -> HttpResponse:
 
 
 def _asked(request: ClinicRequest, request_id: UUID) -> PersonRequest:
-    asked = PersonRequest.objects.filter(pk=request_id, clinic=request.clinic).first()
-    try:
-        if asked is None:
-            raise PatientNotFound
-        patient_for(request.actor, asked.patient_id, Permission.RECORD_CONSENT)
-    except PatientNotFound:
-        raise RequestNotFound(str(request_id)) from None
+    mine = visible_patients(request.actor, request.clinic.pk, Permission.RECORD_CONSENT)
+    asked = PersonRequest.objects.filter(pk=request_id, clinic=request.clinic, patient__in=mine).first()
+    if (
+        asked is None
+    ):  # asked in one statement: a second one would tell what is not theirs from what is not there
+        raise RequestNotFound(str(request_id))
+    patient_for(request.actor, asked.patient_id, Permission.RECORD_CONSENT)
     return asked
 
 
