@@ -57,7 +57,7 @@ def permission(request: ClinicRequest, purpose: str) -> HttpResponse:
         raise NoSuchPage
     answer = request.POST.get("answer")
     if answer == "no":
-        return _withdraw(request, patient, standing.rule, at)
+        return _withdraw(request, access, standing.rule, at)
     if answer == "yes":
         return _agree(request, access, standing.rule, at)
     return _ask(request, patient, standing, at)
@@ -76,14 +76,15 @@ def _ask(request: ClinicRequest, patient: Patient, standing: PurposeStanding, at
     return render(request, "portal/agree.html", context)
 
 
-def _withdraw(request: ClinicRequest, patient: Patient, rule: PurposeRule, at: datetime) -> HttpResponse:
+def _withdraw(request: ClinicRequest, access: PortalAccess, rule: PurposeRule, at: datetime) -> HttpResponse:
     """The answer tells what stopped; sent twice, it withdraws once and says so again."""
     withdrawal = withdraw_consent(
-        patient,
+        access.patient,
         rule.purpose,
         by=request.actor,
         at=at,
         given_through=GivenThrough.PORTAL,
+        expressed_by=EXPRESSED_BY[PortalRelation(access.relation)],
         idem_key=_repeat_key(request),
     )
     receipt = next(iter(withdrawal.events), None)

@@ -142,7 +142,7 @@ def test_the_ledger_says_it_came_from_the_persons_own_phone(
     )
 
 
-def test_a_proxys_yes_says_that_it_is_a_proxys(
+def test_a_proxys_word_says_that_it_is_a_proxys(
     person: Person, register: Register, clinic: Clinic, phone_client: Client
 ) -> None:
     mother = register(clinic, phone="+8613800000002", name="李桂兰")
@@ -152,11 +152,15 @@ def test_a_proxys_yes_says_that_it_is_a_proxys(
         )
     phone_client.post("/p/east/people/", {"patient": str(mother.patient.pk)})
     answer(phone_client, "yes")
+    answer(phone_client, "no")
 
     with acting(system(clinic)):
         events = list(ConsentEvent.objects.filter(patient=mother.patient))
         assert not ConsentEvent.objects.filter(patient=person.patient).exists()
-    assert {event.expressed_by for event in events} == {"agent"}
+    assert {(event.event, event.expressed_by) for event in events} == {
+        ("granted", "agent"),
+        ("withdrawn", "agent"),
+    }
 
 
 def test_what_the_law_requires_has_no_switch(agreed: Person, phone_client: Client) -> None:
