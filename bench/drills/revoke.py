@@ -60,7 +60,6 @@ class Trial:
 
     user: User
     patient: Patient
-    actor: Actor
     looks: Mapping[str, Callable[[], bool]]
     team: CareTeam | None = None
     token: ApiToken | None = None
@@ -153,7 +152,7 @@ def _at_the_desk(clinic: Clinic, number: int) -> Trial:
         "token": partial(_shows, program, f"/api/v1/patients/{patient.pk}/", patient),
         "job": partial(_job, actor, patient),
     }
-    return Trial(user, patient, actor, looks, team, made.token)
+    return Trial(user, patient, looks, team, made.token)
 
 
 def _on_the_phone(clinic: Clinic, number: int) -> Trial:
@@ -168,7 +167,7 @@ def _on_the_phone(clinic: Clinic, number: int) -> Trial:
         "other session": partial(_shows, _signed_in(user), f"/p/{clinic.code}/results/", None),
         "job": partial(_job, actor, patient),
     }
-    return Trial(user, patient, actor, looks)
+    return Trial(user, patient, looks)
 
 
 def _patient(clinic: Clinic, by: Actor, team: CareTeam) -> Patient:
