@@ -27,7 +27,8 @@ from audit.merkle import SHA256, Frontier, inclusion_proof
 from audit.trees import Tree, stored_subtree
 from audit.verification import PAGE
 from bench.drills.owner import owner_of_tables
-from bench.drills.tamper import fill, seal
+from bench.drills.tamper import fill
+from bench.drills.tampering import seal
 from bench.measure import Goal, Measure, Report, race
 from bench.saved import AuditedSave, BareSave, StockSave, create_tables, register_stock
 from clinics.models import User
