@@ -14,6 +14,13 @@ class NoActor(ClinicError):
     message = _("This could not be done, because the system did not know who asked for it.")
 
 
+class PurposeUndeclared(ClinicError):
+    """A job wanted to open sealed data for a purpose it has not named. A mistake of ours, never of who waits for it."""
+
+    status = HTTPStatus.INTERNAL_SERVER_ERROR
+    message = _("This could not be done, because the system did not know who asked for it.")
+
+
 class LogUnavailable(ClinicError):
     """The log cannot be written, so the action does not happen."""
 

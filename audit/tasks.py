@@ -2,22 +2,22 @@
 
 from uuid import UUID
 
-from celery import shared_task
 from django.utils.timezone import now
 
 from audit import checks
 from audit.acting import acting
 from audit.actors import system_actor
 from audit.connections import known_logs
+from audit.jobs import job
 
 
-@shared_task(ignore_result=True)
+@job()
 def carry_out_check(log_id: str, check_id: str) -> None:
     """Safe to call twice: one worker takes a check, and a finished one is left alone."""
     checks.carry_out(UUID(log_id), UUID(check_id))
 
 
-@shared_task(ignore_result=True)
+@job()
 def go_on_with_checks() -> None:
     """Every minute: a check that nobody heard of, or whose worker died, is carried out by this one."""
     for log_id in known_logs():
@@ -25,7 +25,7 @@ def go_on_with_checks() -> None:
             checks.carry_out(log_id, check_id)
 
 
-@shared_task(ignore_result=True)
+@job()
 def check_every_log() -> None:
     """Every night: a log that nobody looks at is looked at."""
     for log_id in known_logs():

@@ -1,17 +1,17 @@
 """What Celery wakes."""
 
-from celery import shared_task
 from django.utils import timezone
 
 from audit.acting import acting
 from audit.actors import system_actor
+from audit.jobs import job
 from clinics.models import Clinic
 from consent.codes import forget_old_codes
 from consent.lapsing import close_lapsed
 from consent.requests import raise_overdue
 
 
-@shared_task(ignore_result=True)
+@job()
 def forget_codes() -> None:
     """Once an hour: codes that ended a day ago leave the table."""
     for clinic in Clinic.objects.order_by("code"):
@@ -19,7 +19,7 @@ def forget_codes() -> None:
             forget_old_codes(clinic, timezone.now())
 
 
-@shared_task(ignore_result=True)
+@job()
 def look_at_clocks() -> None:
     """Once a day: permissions that ended by themselves are written down, and who has waited too long for an answer is told of."""
     for clinic in Clinic.objects.order_by("code"):

@@ -3,12 +3,13 @@
 import logging
 from uuid import UUID
 
-from celery import shared_task
 from django.utils import timezone
 
 from audit.acting import acting
 from audit.actors import system_actor
 from audit.erasures import hand_in_ledger
+from audit.jobs import job
+from audit.purposes import Purpose
 from clinics.models import Clinic
 from exchange.errors import KeysAreChanging
 from exchange.services import evidence
@@ -20,7 +21,7 @@ from exchange.services.keys import keep_keys
 logger = logging.getLogger(__name__)
 
 
-@shared_task(ignore_result=True)
+@job()
 def keep_ledger() -> None:
     """Carry out what a crash left undone, and give the witness what it has not got. Several workers may do it at once."""
     if carry_out_ledger():
@@ -28,7 +29,7 @@ def keep_ledger() -> None:
     hand_in_ledger()
 
 
-@shared_task(ignore_result=True)
+@job(Purpose.SECURITY)
 def keep_keys_task() -> None:
     """Once an hour: a copy of the key tables where today has none, then the changes of keys that are due or were cut off."""
     at = timezone.now()
@@ -40,7 +41,7 @@ def keep_keys_task() -> None:
         logger.info("another run is changing keys")
 
 
-@shared_task(ignore_result=True)
+@job()
 def forget_files() -> None:
     """Once an hour: files that nobody decided about within a day are put aside, in a clinic where nobody uploads too."""
     for clinic in Clinic.objects.order_by("code"):
@@ -48,13 +49,13 @@ def forget_files() -> None:
             forget_old_files(clinic, timezone.now())
 
 
-@shared_task(ignore_result=True)
+@job()
 def build_evidence(clinic_id: str, pack_id: str) -> None:
     """Safe to call twice: one worker takes a pack, and a finished one is left alone."""
     evidence.build(UUID(clinic_id), UUID(pack_id))
 
 
-@shared_task(ignore_result=True)
+@job()
 def keep_evidence() -> None:
     """Every minute: packs that nobody heard of, or whose worker died, are built; those whose week is over are forgotten."""
     at = timezone.now()

@@ -2,9 +2,10 @@
 
 import logging
 
-from celery import shared_task
 from django.utils import timezone
 
+from audit.jobs import job
+from audit.purposes import Purpose
 from clinics.models import Clinic
 from clinics.queries import active_clinics
 from crypto.errors import ClinicError
@@ -15,7 +16,7 @@ logger = logging.getLogger(__name__)
 MOST_BATCHES = 50
 
 
-@shared_task(ignore_result=True)
+@job(Purpose.FOLLOWUP, Purpose.CARE, Purpose.RISK)
 def turn() -> None:
     """One round of the loop over every open clinic. Several workers may run it at once.
 
