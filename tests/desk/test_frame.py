@@ -12,9 +12,9 @@ from tests.factories.clinics import StaffRoleFactory
 @pytest.mark.parametrize(
     ("role", "ways"),
     [
-        (Role.HEALTH_MANAGER, ["/", "/patients/", "/patients/new/", "/import/"]),
-        (Role.NUTRITIONIST, ["/", "/patients/"]),
-        (Role.FRONT_DESK, ["/", "/patients/", "/patients/new/"]),
+        (Role.HEALTH_MANAGER, ["/", "/patients/", "/patients/new/", "/requests/", "/import/"]),
+        (Role.NUTRITIONIST, ["/", "/patients/", "/requests/"]),
+        (Role.FRONT_DESK, ["/", "/patients/", "/patients/new/", "/requests/"]),
         (Role.ADMINISTRATOR, ["/", "/clinic/accounts/"]),
     ],
 )
