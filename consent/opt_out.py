@@ -15,6 +15,7 @@ from django.utils.crypto import salted_hmac
 from audit.actors import Actor
 from audit.participation import call
 from audit.purposes import Purpose
+from audit.removal import delete_rows
 from audit.services import record
 from clinics.models import Clinic
 from consent.choices import EventKind, GivenThrough, Method
@@ -75,6 +76,12 @@ def opt_out(clinic: Clinic, token: str, *, by: Actor, at: datetime) -> OptOutLin
     else:
         _refuse_channel(link, purpose, by, at)
     return link
+
+
+def forget_old_links(clinic: Clinic, before: datetime) -> int:
+    """Links of messages that are forgotten; answers how many."""
+    old = OptOutLink.objects.filter(clinic=clinic, made_at__lt=before)
+    return delete_rows("consent.links_forgotten", old, about=clinic.pk)
 
 
 def _refuse_channel(link: OptOutLink, purpose: Purpose, by: Actor, at: datetime) -> None:

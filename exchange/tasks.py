@@ -11,12 +11,14 @@ from audit.erasures import hand_in_ledger
 from audit.jobs import job
 from audit.purposes import Purpose
 from clinics.models import Clinic
+from crypto.errors import ClinicError
 from exchange.errors import KeysAreChanging
 from exchange.services import evidence
 from exchange.services.batches import forget_old_files
 from exchange.services.erasure import carry_out_ledger, remove_leftover_bytes
 from exchange.services.key_copies import back_up_key_tables, is_backed_up
 from exchange.services.keys import keep_keys
+from exchange.sweeping import sweep
 
 logger = logging.getLogger(__name__)
 
@@ -63,3 +65,13 @@ def keep_evidence() -> None:
         evidence.forget_evidence(clinic.pk, at=at)
         for pack_id in evidence.unfinished_evidence(clinic.pk, at=at):
             evidence.build(clinic.pk, pack_id)
+
+
+@job(Purpose.CARE)
+def sweep_every_clinic() -> None:
+    """Once a night: what no period holds any more is destroyed. A clinic whose sweep fails has it again the next night."""
+    for clinic in Clinic.objects.order_by("code"):
+        try:
+            sweep(clinic, timezone.now())
+        except ClinicError as error:
+            logger.error("the sweep of clinic %s was not finished: %s", clinic.pk, type(error).__name__)

@@ -8,7 +8,9 @@ from django.db import transaction
 
 from audit.actors import Actor
 from audit.purposes import Purpose
+from audit.removal import delete_rows
 from audit.services import record
+from clinics.models import Clinic
 from consent.decisions import Need
 from consent.gate import pass_gate
 from crypto.reading import opens
@@ -21,7 +23,7 @@ from followups.choices import (
     Urgency,
 )
 from followups.errors import AlreadyClosed, AlreadyTaken
-from followups.models import PENDING, Enrolment, FollowUp
+from followups.models import PENDING, Attempt, Enrolment, FollowUp, Message
 from followups.pathways import pathway_of
 from followups.planning import cancel_messages, end, open_steps
 from followups.queries import follow_up_for
@@ -124,3 +126,10 @@ def _locked(seen: FollowUp) -> tuple[Patient, Enrolment, FollowUp]:
     patient = Patient.objects.select_for_update(no_key=True).get(pk=seen.patient_id)
     enrolment = Enrolment.objects.select_for_update().get(pk=seen.enrolment_id)
     return patient, enrolment, FollowUp.objects.select_for_update().get(pk=seen.pk)
+
+
+def forget_old_messages(clinic: Clinic, before: datetime) -> int:
+    """Messages that were settled so long ago, with their attempts; no text of them was ever kept. Answers how many."""
+    old = Message.objects.filter(clinic=clinic, settled_at__lt=before)
+    Attempt.objects.filter(message__in=old).delete()
+    return delete_rows("message.forgotten", old, about=clinic.pk)

@@ -240,6 +240,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": crontab(hour="18", minute="23"),  # UTC: two in the morning in Shanghai
         "options": {"expires": 3000},
     },
+    "sweep what is over": {
+        "task": "exchange.tasks.sweep_every_clinic",
+        "schedule": crontab(hour="18", minute="47"),
+        "options": {"expires": 3000},
+    },
     "keep the evidence packs": {
         "task": "exchange.tasks.keep_evidence",
         "schedule": 60.0,

@@ -38,14 +38,21 @@ def test_every_job_names_its_purposes_and_each_stands_in_the_registry() -> None:
 def test_a_job_opens_for_no_purpose_it_has_not_named() -> None:
     clinic, asked = ClinicFactory("east"), list[Purpose]()
 
-    @app.task(base=Job, purposes=(Purpose.FOLLOWUP,), shared=False)
-    def look(purpose: str) -> None:
-        with acting(system_actor("test", clinic.pk)), access(Purpose(purpose), Kind.COMPUTED):
-            asked.append(Purpose(purpose))
+    class Look(Job):
+        name = "look"
+        purposes = (Purpose.FOLLOWUP,)
 
-    look("followup")
-    with pytest.raises(PurposeUndeclared):
-        look("marketing")
+        def run(self, purpose: str) -> None:
+            with acting(system_actor("test", clinic.pk)), access(Purpose(purpose), Kind.COMPUTED):
+                asked.append(Purpose(purpose))
+
+    look = app.register_task(Look())
+    try:
+        look("followup")
+        with pytest.raises(PurposeUndeclared):
+            look("marketing")
+    finally:
+        app.tasks.unregister("look")
     assert asked == [Purpose.FOLLOWUP]
 
 
