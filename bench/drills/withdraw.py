@@ -55,7 +55,7 @@ from patients.services import open_card
 
 INTERLEAVINGS: Final = 10_000
 PEOPLE: Final = 12  # of a round, and so many interleavings
-ROUNDS_IN_TESTS: Final = 8
+ROUNDS_IN_TESTS: Final = 5
 LISTS: Final = 3  # of a round
 TROUBLES: Final = 100  # withdrawals while the carrier hangs or fails
 LONGEST: Final = 1.0  # seconds a withdrawal may take then
