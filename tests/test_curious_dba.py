@@ -35,6 +35,7 @@ from audit.decoys import mark_decoys
 from audit.kinds import Kind
 from audit.models import Alarm
 from audit.purposes import Purpose
+from audit.services import record
 from clinics.accounts.keys import seal_for
 from clinics.accounts.notices import set_email
 from clinics.accounts.services import issue_reset_link
@@ -43,8 +44,10 @@ from clinics.roles import Role
 from clinics.tokens import make_token
 from config.dbroles.owner import as_owner
 from consent.catalogue import Column, Seal, columns, read_table, tables
-from consent.choices import ExpressedBy, GivenThrough, Method, StartedBy
+from consent.choices import ExpressedBy, GivenThrough, Method, RequestKind, StartedBy
 from consent.codes import send_code as send_consent_code
+from consent.opt_out import add_link
+from consent.requests import ask, grant_request
 from consent.services import current_notices, record_answers
 from crypto import keyring
 from crypto.core import wire
@@ -78,6 +81,7 @@ from tests.factories.patients import PatientFactory, actor_for, id_number
 from tests.factories.records import fixture
 
 NAME, PHONE, EMAIL, BORN = "金雀花·阿不都", "+8613912345679", "curious@birds.example", "1960-12-30"
+OTHER_NAME = "金雀草·阿不都"
 PAPERS = id_number("99010119601230002")
 # A value that no time of day can look like.
 PRINTED, NOTE, WITNESS, RECORDED = "417.35", "鸟语：药已停", "见证人鸟女士", "录音里说的话"
@@ -85,6 +89,7 @@ PASSWORD = "an invented sentence"
 SEED = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 WORDS = [
     NAME,
+    OTHER_NAME,
     PHONE,
     PHONE[3:],
     EMAIL,
@@ -196,7 +201,16 @@ def lived_in(transactional_db: None, settings: LazySettings, tmp_path: Path) -> 
     StaffRoleFactory(user=world.doctor, clinic=world.clinic, role=Role.DOCTOR)
     TeamMemberFactory(team=CareTeamFactory(clinic=world.clinic), user=world.doctor)
     doctor = actor_for(world.doctor, world.clinic)
-    for step in (_bring, _agree, _follow, _send_codes, _keep_a_file, _hide_a_decoy, _take_care):
+    for step in (
+        _bring,
+        _agree,
+        _follow,
+        _send_codes,
+        _ask_the_clinic,
+        _keep_a_file,
+        _hide_a_decoy,
+        _take_care,
+    ):
         with acting(doctor, world.clinic.pk):
             step(world, doctor)
     world.doctor.set_password(PASSWORD)
@@ -262,6 +276,26 @@ def _send_codes(world: World, doctor: Actor) -> None:
         invited = invite_to_portal(Patient.objects.get(), by=doctor, at=now)
     send_code(world.clinic, PHONE, address="203.0.113.9", at=now)
     choose_reading(SessionStore(), invited.invitation.access.user, elder=True)
+
+
+def _ask_the_clinic(world: World, doctor: Actor) -> None:
+    """A correction and a question of the person's, answered; and the link of a message."""
+    now, patient = timezone.now(), Patient.objects.order_by("created_at")[0]
+    with access(Purpose.CARE, Kind.COMPUTED):
+        ask(
+            patient,
+            RequestKind.CORRECT,
+            asked_through=GivenThrough.PORTAL,
+            corrections={"name": OTHER_NAME},
+            by=doctor,
+            at=now,
+        )
+        asked = ask(
+            patient, RequestKind.EXPLAIN, asked_through=GivenThrough.PORTAL, words=NOTE, by=doctor, at=now
+        )
+        grant_request(asked.pk, NOTE, by=doctor, at=now)
+    link, _token = add_link(patient, Purpose.FOLLOWUP, channel="sms", message_id=uuid4(), at=now)
+    record("message.started", object=link, subjects=[patient.subject_id])
 
 
 def _keep_a_file(world: World, doctor: Actor) -> None:

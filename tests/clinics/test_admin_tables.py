@@ -30,7 +30,8 @@ EDITED = {  # what is written here: add, change, delete
 }
 WINDOWS = {
     "admin.logentry", "audit.alarm", "audit.auditevent", "audit.check", "audit.rowchange", "clinics.apitoken", "clinics.integration",
-    "consent.consentevent", "consent.consentnotice", "consent.consentstate", "crypto.kek", "crypto.keyjob", "exchange.evidencepack",
+    "consent.consentevent", "consent.consentnotice", "consent.consentstate", "consent.disclosure", "consent.impactassessment",
+    "consent.personrequest", "consent.recipient", "crypto.kek", "crypto.keyjob", "exchange.evidencepack",
     "exchange.importbatch", "followups.attempt", "followups.enrolment", "followups.followup", "followups.message", "followups.outbox",
     "patients.breakglass", "patients.card", "patients.carerelationship", "patients.patient", "patients.patientgroupobjectpermission",
     "patients.patienttag", "patients.patientuserobjectpermission", "patients.portalaccess", "patients.tag", "patients.twinoverride",
@@ -58,7 +59,10 @@ NO_WINDOW = {
     "clinics.resetlink": "issued on the page of accounts",
     "clinics.staffrole": "edited with the account",
     "clinics.teammember": "edited with the team",
+    "consent.assessmentapproval": "one line beside its assessment",
     "consent.confirmationcode": "lives ten minutes",
+    "consent.optoutlink": "hashes of links in messages",
+    "consent.requestedcorrection": "sealed words, decided on the desk of requests",
     "crypto.cryptoepoch": "one row, moved by the key services",
     "crypto.indexkey": "wrapped keys",
     "crypto.sealedfile": "wrapped keys",

@@ -34,6 +34,8 @@ def unattributed() -> list[tuple[str, str, int]]:
         if model is not None:
             table = model._meta.db_table
             named[event.txid] |= {(table, event.object_pk), (table, event.count)}
+        for part in event.wrote or ():
+            named[event.txid] |= {(part["table"], key) for key in part.get("keys", [part.get("count")])}
     changes = [
         change for change in RowChange.objects.all() if change.tbl.startswith(("consent_", "followups_"))
     ]
