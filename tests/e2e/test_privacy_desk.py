@@ -35,7 +35,7 @@ def test_the_privacy_officer_asks_verifies_and_takes_the_evidence(demo: Demo, vi
         page.locator("[name=format][value=csv]").click()
     assert table.value.path().read_text("utf-8-sig").count(str(number)) > 0
     visit.press(page.locator("a.zz-hash").first)
-    expect(page.locator(".zz-canon")).to_contain_text('"kind": "computed"')
+    expect(page.locator(".zz-sheet-b.zz-canon")).to_contain_text('"kind": "computed"')
     visit.look("an entry")
 
     visit.go("/privacy/seals/")
