@@ -23,7 +23,9 @@ from clinics.queries import teams_of
 from clinics.roles import Role
 from clinics.services import give_role, join_team, open_clinic
 from clinics.tokens import make_integration, make_token
+from consent.choices import GivenThrough, RequestKind
 from consent.models import ConsentEvent
+from consent.requests import ask
 from exchange.fhir import parse_bundle
 from exchange.services import try_file
 from exchange.services.evidence import ask_evidence
@@ -100,6 +102,7 @@ def house(db: None) -> House:
         pack = ask_evidence(clinic_id=clinic.pk, by=actor, at=now)
         newest = AuditEvent.objects.order_by("-uid")[0]
         said = ConsentEvent.objects.filter(patient=patient).defer("evidence")[0]
+        asked = ask(patient, RequestKind.COPY, asked_through=GivenThrough.PORTAL, by=actor, at=now)
     team = teams_of(doctor.pk, clinic.pk)[0]
     ids = {
         "patient_id": patient.pk,
@@ -112,6 +115,7 @@ def house(db: None) -> House:
         "user_id": doctor.pk,
         "uid": newest.uid,
         "event_id": said.pk,
+        "request_id": asked.pk,
         "access_id": own.pk,
     }
     return House(clinic, doctor, patient, own.user, ids)

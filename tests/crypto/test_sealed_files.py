@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import stat
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
@@ -427,6 +428,8 @@ def test_a_process_killed_while_it_writes_leaves_a_stray_under_no_files_name(
     if child == 0:
         try:
             write_file(patient.clinic_id, patient.pk, patient.subject_id, Scope.RECORD, killed())
+        except BaseException:
+            traceback.print_exc()
         finally:
             os._exit(1)  # whatever went wrong, no second test run goes on from here
     _, status = os.waitpid(child, 0)
