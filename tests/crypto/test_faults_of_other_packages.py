@@ -172,7 +172,7 @@ def test_fields_hold_nothing_of_any_row_and_threads_do_not_meet(full: Specimen) 
                 seen.append({name: value_of(row, name) for name in FIELDS})
             row.word = f"{at}-{turn}"
             assert row.word == f"{at}-{turn}"
-            vars(row)["note"] = Sealed(raws["note"][:-1] + b"x")
+            vars(row)["note"] = Sealed(raws["note"][:-1] + bytes([raws["note"][-1] ^ 1]))
             with reading(), pytest.raises(SealBroken):
                 row.note  # noqa: B018
         return seen
