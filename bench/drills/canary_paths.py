@@ -202,7 +202,9 @@ class Walk:
         self._follow_up(desk, patient_id, number)
         self._care(desk, patient_id, number)
         self._read(desk, patient_id)
+        self._invited(desk, patient_id, person)
         self._on_the_phone(person)
+        self._answered(desk, person)
         desk.post(f"/patients/{patient_id}/consent/risk/withdraw/", {})
 
     def _consent(self, desk: Browser, patient_id: str, witness: str) -> None:
@@ -393,6 +395,20 @@ class Walk:
 
     # --- the phone --------------------------------------------------------------------------------------------------------
 
+    def _invited(self, desk: Browser, patient_id: str, person: Person) -> None:
+        """A link from the desk, and somebody who has it and does not know the birth date."""
+        shown = self.does(desk, f"/patients/{patient_id}/portal/invitation/", {"q": person.name}, 200)
+        link = self.one(rf"(/p/{self.world.clinic_code}/first/[\w-]+/)", shown.text)
+        stranger = self.browser()
+        self.opens(stranger, link)
+        self.does(stranger, link, {"born": person.name}, 200)
+
+    def _answered(self, desk: Browser, person: Person) -> None:
+        """What was asked on the phone, at the desk that answers."""
+        request = f"/requests/{self.one(f'/requests/{_ID}/', self.opens(desk, '/requests/'))}/"
+        self.opens(desk, request)
+        desk.post(request, {"answer": person.name, "refusal": person.phone})
+
     def _on_the_phone(self, person: Person) -> None:
         phone, here = self.browser(), f"/p/{self.world.clinic_code}/"
         phone.get(f"{here}sign-in/")
@@ -419,15 +435,24 @@ class Walk:
         phone.post(f"{here}people/", {"patient": person.name})
         for kind in ("copy", "correct"):
             phone.post(f"{here}data/ask/{kind}/", {"words": person.name, "field": "name", "new": person.name})
+        asked = self.one(f"data/requests/{_ID}/back/", self.opens(phone, f"{here}data/"))
+        self.does(phone, f"{here}data/requests/{asked}/back/", {"q": person.name})
+        self.does(phone, f"{here}proxies/{uuid4()}/end/", {"q": person.name}, 404)
+        self.does(phone, f"{here}passkeys/1/end/", {"q": person.name}, 404)
         self._typed_address(phone, f"{here}first/{person.phone}/", None)
         phone.post(f"{here}reading/", {"elder": person.name})
         self._typed_address(phone, f"{here}permissions/{person.phone}/", None)
         self._typed_address(phone, f"{here}stop/{person.phone}/", None)
+        self.does(self.browser(), f"{here}stop/none/", {"q": person.name}, 404)
         said = json.loads(phone.get(f"{here}history/consents.json").text)["entry"]
-        phone.get(f"{here}history/{said[0]['resource']['id'] if said else uuid4()}/receipt.json")
+        receipt = f"{here}history/{said[0]['resource']['id'] if said else uuid4()}/"
+        self.opens(phone, receipt, f"{here}notices/followup/1/en/")
+        phone.get(f"{receipt}receipt.json")
         phone.post(f"{here}permissions/followup/", {"answer": person.name, "token": person.phone})
         phone.post(f"{here}permissions/followup/", {"answer": "yes", "token": uuid4().hex})
         phone.post(f"{here}sign-out/", {})
+        self.opens(phone, f"{here}sign-in/passkey/options/")
+        self.does(phone, f"{here}sign-in/passkey/", {"credential": person.name}, 200)
 
     # --- what goes wrong ----------------------------------------------------------------------------------------------------
 
