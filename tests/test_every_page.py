@@ -102,7 +102,7 @@ def house(db: None) -> House:
         pack = ask_evidence(clinic_id=clinic.pk, by=actor, at=now)
         newest = AuditEvent.objects.order_by("-uid")[0]
         said = ConsentEvent.objects.filter(patient=patient).defer("evidence")[0]
-        asked = ask(patient, RequestKind.COPY, asked_through=GivenThrough.PORTAL, by=actor, at=now)
+        asked = ask(patient, RequestKind.EXPLAIN, asked_through=GivenThrough.PORTAL, by=actor, at=now)
     team = teams_of(doctor.pk, clinic.pk)[0]
     ids = {
         "patient_id": patient.pk,
