@@ -216,11 +216,13 @@ def withdraw_consent(
         for state in lock_purpose(patient, rule, with_dependents=True)
         if state.purpose == purpose and state.state == State.GRANTED and recipient in (None, state.recipient)
     ]
+    # A form sent twice finds nothing standing the second time. Sent again after a new yes it is a new no, under a key of its own.
+    since = max((state.version for state in standing), default=0)
     said = Said(
         event=EventKind.WITHDRAWN,
         by=by,
         at=at,
-        key=idem_key or f"withdraw:{uuid4()}",
+        key=f"{idem_key}-{since}" if idem_key else f"withdraw:{uuid4()}",
         given_through=given_through,
         method=method,
         expressed_by=expressed_by,

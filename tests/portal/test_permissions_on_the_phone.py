@@ -110,6 +110,17 @@ def test_sent_twice_it_withdraws_once(agreed: Person, clinic: Clinic, phone_clie
         )
 
 
+def test_sent_again_after_a_new_yes_it_is_a_new_no(
+    agreed: Person, clinic: Clinic, phone_client: Client
+) -> None:
+    token = uuid4().hex
+    answer(phone_client, "no", token=token)
+    answer(phone_client, "yes")
+    assert allowed(agreed, clinic)
+    assert answer(phone_client, "no", token=token).status_code == 200  # type: ignore[attr-defined]
+    assert not allowed(agreed, clinic)
+
+
 def test_a_form_without_its_token_is_refused(agreed: Person, clinic: Clinic, phone_client: Client) -> None:
     assert phone_client.post(FOLLOWUP, {"answer": "no"}).status_code == 404
     assert allowed(agreed, clinic)
