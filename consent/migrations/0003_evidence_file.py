@@ -14,5 +14,4 @@ class Migration(migrations.Migration):
             name="evidence_file",
             field=models.UUIDField(blank=True, null=True, verbose_name="signature or scan"),
         ),
-        migrations.RunSQL("SELECT audit_watch('consent_event');", migrations.RunSQL.noop),
     ]
