@@ -43,11 +43,12 @@ def patient_list(request: ClinicRequest) -> HttpResponse:
     """The patients in the reader's care, newest first, a page at a time."""
     after = place_in_address(request.GET.get("after", ""))
     chips, through = _chips(request)
-    page = page_of_visible(request.actor, request.clinic.pk, after=after, size=PAGE_SIZE, through=through)
-    is_all = page.next is None and after is None  # the page has counted them
-    count = (
-        len(page.patients) if is_all else count_of_visible(request.actor, request.clinic.pk, through=through)
+    page = page_of_visible(
+        request.actor, request.clinic.pk, after=after, size=PAGE_SIZE, through=through, counted=not after
     )
+    count = page.count
+    if count is None:  # a later page knows of those after it alone
+        count = count_of_visible(request.actor, request.clinic.pk, through=through)
     here = reverse("patients:list") + (f"?through={through}&" if through else "?")
     return render(
         request,

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
+from django.db import connection
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.expressions import RawSQL
 from django.utils import timezone
@@ -27,36 +28,18 @@ OF_ONE_S_OWN: Final = frozenset(
 
 # Whose rights an account may use in one clinic at a moment: its own, its care teams', its groups'. An inactive account, one
 # whose roles in the clinic do not include the action, and a program that works there no longer, have none. Parameters: `_grantees`.
-GRANTEES: Final = """
-WITH me AS MATERIALIZED (
-  SELECT u.id FROM clinics_user u
-   WHERE u.id = %s AND u.is_active AND (
-     (u.kind = 'staff' AND EXISTS (SELECT FROM clinics_staffrole r
-                                    WHERE r.user_id = u.id AND r.clinic_id = %s AND r.role = ANY (%s)))
-     OR (u.kind = 'integration' AND EXISTS (SELECT FROM clinics_integration i
-                                             WHERE i.user_id = u.id AND i.clinic_id = %s AND i.ended_at IS NULL))))
-SELECT me.id AS grantee FROM me
-UNION ALL
-SELECT t.id FROM me
-  JOIN clinics_teammember m ON m.user_id = me.id
-   AND m.valid_from <= %s AND (m.valid_until IS NULL OR m.valid_until > %s)
-  JOIN clinics_careteam t ON t.id = m.team_id AND t.clinic_id = %s
-   AND t.valid_from <= %s AND (t.valid_until IS NULL OR t.valid_until > %s)
-UNION ALL
-SELECT ('00000000-0000-0000-0000-' || lpad(to_hex(g.group_id), 12, '0'))::uuid
-  FROM me JOIN clinics_user_groups g ON g.user_id = me.id
-"""
+GRANTEES: Final = "patients_grantees(%s, %s, %s, %s)"
 
 # Parameters: those of GRANTEES, then clinic, now, now.
 SEEN: Final = f"""
-SELECT a.patient_id FROM patient_access a JOIN ({GRANTEES}) g ON g.grantee = a.grantee
+SELECT a.patient_id FROM patient_access a JOIN {GRANTEES} AS g(grantee) ON g.grantee = a.grantee
  WHERE a.clinic_id = %s AND a.valid_from <= %s AND a.valid_until > %s
 """  # noqa: S608  # constants; every value is a parameter
 
 # The nearest way in which somebody sees the patient of the outer query. Parameters: `tied_by`.
 TIE: Final = f"""
 SELECT min(CASE WHEN a.source = 4 THEN 3 WHEN a.source = 1 AND a.grantee = %s THEN 1 ELSE 2 END)
-  FROM patient_access a JOIN ({GRANTEES}) g ON g.grantee = a.grantee
+  FROM patient_access a JOIN {GRANTEES} AS g(grantee) ON g.grantee = a.grantee
  WHERE a.patient_id = patients_patient.id AND a.clinic_id = %s AND a.valid_from <= %s AND a.valid_until > %s
 """  # noqa: S608  # constants; every value is a parameter
 GLASS_TIE: Final = 3
@@ -67,36 +50,13 @@ TIES: Final = {
     None: Relation.NONE,
 }
 
-FEW_GRANTEES: Final = 8  # so many lists are merged; beyond, the clinic's newest are walked first
-WALKED_FOR_ONE: Final = 12  # rights looked at for each patient wanted, before that walk is given up
-
-# Two ways to the newest patients somebody sees, and which one is taken (docs/adr/0019). Whoever has few rights to look through
-# merges the newest of each grantee. Whoever has many walks the clinic's newest rights: they meet a page of their own soon, and if
-# they do not, the merge is done after all. A patient held by two grantees, or twice by one, counts once before each limit, else the
-# page would come out short. Parameters: `_newest_rights`.
-NEWEST: Final = f"""
-WITH g AS MATERIALIZED (
-  SELECT DISTINCT grantee FROM ({GRANTEES}) mine WHERE %s::uuid IS NULL OR grantee = %s),
-walked AS MATERIALIZED (
-  SELECT DISTINCT w.created_at, w.patient_id
-    FROM (SELECT a.created_at, a.patient_id, a.grantee, a.valid_from, a.valid_until FROM patient_access a
-           WHERE a.clinic_id = %s AND (a.created_at, a.patient_id) < (%s, %s)
-             AND (SELECT count(*) > {FEW_GRANTEES} FROM g)
-           ORDER BY a.created_at DESC, a.patient_id DESC LIMIT %s) w
-   WHERE w.grantee IN (SELECT grantee FROM g) AND w.valid_from <= %s AND w.valid_until > %s
-   ORDER BY w.created_at DESC, w.patient_id DESC LIMIT %s)
-SELECT patient_id FROM walked WHERE (SELECT count(*) FROM walked) = %s
-UNION ALL
-SELECT page.patient_id FROM (
-  SELECT DISTINCT newest.created_at, newest.patient_id
-    FROM g CROSS JOIN LATERAL (
-      SELECT DISTINCT a.created_at, a.patient_id FROM patient_access a
-       WHERE a.clinic_id = %s AND a.grantee = g.grantee AND a.valid_from <= %s AND a.valid_until > %s
-         AND (a.created_at, a.patient_id) < (%s, %s)
-       ORDER BY a.created_at DESC, a.patient_id DESC LIMIT %s) newest
-   WHERE (SELECT count(*) FROM walked) < %s
-   ORDER BY newest.created_at DESC, newest.patient_id DESC LIMIT %s) page
-"""  # noqa: S608  # constants; every value is a parameter
+# A page of them with all it shows, and how many there are, in one statement. Parameters: `_newest_rights`, then clinic.
+NEWEST: Final = """
+SELECT p.*, n.reached
+  FROM patients_newest(%s, %s, %s, %s, %s, %s, %s, %s, %s) n JOIN patients_patient p ON p.id = n.patient_id
+ WHERE p.clinic_id = %s AND p.restricted_at IS NULL ORDER BY p.created_at DESC, p.id DESC
+"""
+COUNTED: Final = "SELECT reached FROM patients_newest(%s, %s, %s, %s, %s, %s, %s, %s, %s)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +72,14 @@ BEFORE_ALL: Final = Place(datetime(9999, 1, 1, tzinfo=UTC), UUID(int=2**128 - 1)
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Patients, newest first, and the place where the next page begins when there is one."""
+    """Patients, newest first, and the place where the next page begins when there is one.
+
+    `count` is how many there are from the page's own place on, no further than COUNT_BOUND + 1; None where nobody asked.
+    """
 
     patients: list[Patient]
     next: Place | None
+    count: int | None = None
 
 
 def visible_patients(
@@ -161,8 +125,7 @@ def seen_by(user_id: UUID, clinic_id: UUID, action: Permission, moment: datetime
 
 
 def _grantees(user_id: UUID, clinic_id: UUID, action: Permission, moment: datetime) -> list[Any]:
-    roles = roles_with(action, Reach.CARE)
-    return [user_id, clinic_id, roles, clinic_id, moment, moment, clinic_id, moment, moment]
+    return [user_id, clinic_id, roles_with(action, Reach.CARE), moment]
 
 
 def open_portal_access(user_id: UUID, *, at: datetime) -> QuerySet[PortalAccess]:
@@ -224,47 +187,65 @@ def page_of_visible(
     after: Place | None = None,
     size: int = PAGE_SIZE,
     through: UUID | None = None,
+    counted: bool = False,
     at: datetime | None = None,
 ) -> Page:
     """One page of the patients the actor sees, newest first. The cost depends on the page, not on the clinic.
 
     `through` is a care team of theirs, or their own account: those alone whom they see by it.
     """
-    moment = at or timezone.now()
-    rows = list(_newest(actor, clinic_id, after or BEFORE_ALL, size + 1, moment, through))
+    place, moment = after or BEFORE_ALL, at or timezone.now()
+    bound = COUNT_BOUND + 1 if counted else 0
+    if _sees_by_rights(actor, clinic_id):
+        asked = _newest_rights(actor, clinic_id, place, moment, through, wanted=size + 1, bound=bound)
+        rows = list(Patient.objects.raw(NEWEST, [*asked, clinic_id]))
+        reached = getattr(rows[0], "reached", 0) if rows else 0
+    else:
+        newest = _newest(actor, clinic_id, place, moment)
+        rows = list(newest[: size + 1])
+        reached = newest[:bound].count() if counted else 0
     shown = rows[:size]
     more = len(rows) > size
-    return Page(shown, Place(shown[-1].created_at, shown[-1].pk) if more else None)
+    return Page(
+        shown, Place(shown[-1].created_at, shown[-1].pk) if more else None, reached if counted else None
+    )
 
 
 def count_of_visible(
     actor: Actor, clinic_id: UUID, *, through: UUID | None = None, bound: int = COUNT_BOUND
 ) -> int:
     """How many patients the actor sees, counted no further than `bound` + 1: lists say “1,000+”."""
-    return _newest(actor, clinic_id, BEFORE_ALL, bound + 1, timezone.now(), through).count()
+    moment = timezone.now()
+    if not _sees_by_rights(actor, clinic_id):
+        return _newest(actor, clinic_id, BEFORE_ALL, moment)[: bound + 1].count()
+    asked = _newest_rights(actor, clinic_id, BEFORE_ALL, moment, through, wanted=1, bound=bound + 1)
+    with connection.cursor() as cursor:
+        cursor.execute(COUNTED, asked)
+        (reached,) = cursor.fetchone() or (0,)
+    return int(reached)
 
 
-def _newest(
-    actor: Actor, clinic_id: UUID, place: Place, limit: int, moment: datetime, through: UUID | None = None
-) -> QuerySet[Patient]:
-    """The newest `limit` patients the actor sees, from a place of the list on."""
-    if actor.is_at_work and actor.user_id is not None and actor.clinic_id in (None, clinic_id):
-        rights = _newest_rights(actor.user_id, clinic_id, place, limit, moment, through)
-        newest = RawSQL(NEWEST, rights)  # noqa: S611  # constant text, values as parameters
-        patients: QuerySet[Patient] = Patient.objects.filter(
-            clinic_id=clinic_id, restricted_at=None, pk__in=newest
-        )
-    else:
-        later = Q(created_at__lt=place.created_at) | Q(created_at=place.created_at, pk__lt=place.patient_id)
-        patients = visible_patients(actor, clinic_id, at=moment).filter(later)
-    return patients.order_by("-created_at", "-pk")[:limit]
+def _sees_by_rights(actor: Actor, clinic_id: UUID) -> bool:
+    return actor.is_at_work and actor.user_id is not None and actor.clinic_id in (None, clinic_id)
+
+
+def _newest(actor: Actor, clinic_id: UUID, place: Place, moment: datetime) -> QuerySet[Patient]:
+    """Whom somebody sees who has no rights of a member of staff, from a place of the list on."""
+    later = Q(created_at__lt=place.created_at) | Q(created_at=place.created_at, pk__lt=place.patient_id)
+    return visible_patients(actor, clinic_id, at=moment).filter(later).order_by("-created_at", "-pk")
 
 
 def _newest_rights(
-    user_id: UUID, clinic_id: UUID, place: Place, limit: int, moment: datetime, through: UUID | None
+    actor: Actor,
+    clinic_id: UUID,
+    place: Place,
+    moment: datetime,
+    through: UUID | None,
+    *,
+    wanted: int,
+    bound: int,
 ) -> list[Any]:
-    """The parameters of NEWEST."""
-    walk = [clinic_id, place.created_at, place.patient_id, WALKED_FOR_ONE * limit, moment, moment, limit]
-    merge = [clinic_id, moment, moment, place.created_at, place.patient_id, limit]
-    who = [*_grantees(user_id, clinic_id, Permission.SEE_PATIENTS, moment), through, through]
-    return [*who, *walk, limit, *merge, limit, limit]
+    """The parameters of NEWEST: `wanted` patients, and a count of them no further than `bound`. Somebody at work asks."""
+    carers = roles_with(Permission.SEE_PATIENTS, Reach.CARE)
+    who = [actor.user_id, clinic_id, carers, moment, through]
+    return [*who, place.created_at, place.patient_id, wanted, bound]
