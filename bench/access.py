@@ -12,8 +12,8 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.conf import settings
-from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.db import connection, transaction
+from django.test import Client
 from django.utils import timezone
 from guardian.shortcuts import get_objects_for_user
 
@@ -21,7 +21,6 @@ from bench.crowd import Crowd, Viewer, crowd_of, seal_pages
 from bench.http import cost_of_pages
 from bench.measure import Goal, Measure, Report, race
 from clinics.models import User
-from clinics.sessions import SessionStore
 from patients.choices import CareRole
 from patients.models import CareRelationship, Patient
 from patients.queries import count_of_visible, page_of_visible
@@ -164,13 +163,10 @@ def _over_http(report: Report, few: Crowd, many: Crowd) -> None:
 
 
 def signed_in(user: User) -> str:
-    """A cookie of a session of this account, as signing in would leave it."""
-    store = SessionStore()
-    store[SESSION_KEY] = str(user.pk)
-    store[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[0]
-    store[HASH_SESSION_KEY] = user.get_session_auth_hash()
-    store.save()
-    return f"{settings.SESSION_COOKIE_NAME}={store.session_key}"
+    """A cookie of a session of this account, as signing in leaves it."""
+    browser = Client()
+    browser.force_login(user)
+    return f"{settings.SESSION_COOKIE_NAME}={browser.cookies[settings.SESSION_COOKIE_NAME].value}"
 
 
 def show(clinic_id: UUID) -> None:
