@@ -1,6 +1,7 @@
 """How times, ages and quantities are said. `{% load saying %}`. What a value means is decided elsewhere."""
 
-from datetime import date, datetime, time
+from dataclasses import dataclass
+from datetime import date, datetime, time, tzinfo
 from decimal import Decimal
 from functools import lru_cache
 
@@ -8,7 +9,7 @@ from django import template
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
 
@@ -45,13 +46,35 @@ def moment_in_words(moment: date | datetime, now: datetime) -> str:
     return f"{words}{NO_BREAK}{local:%H:%M}" if near else words
 
 
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """For whom times and ages are said: their day, language and zone, asked for once where a table says many."""
+
+    today: date
+    language: str
+    zone: tzinfo
+
+    def when(self, moment: date | datetime) -> SafeString:
+        """`<time>` as people say it, with the exact time for those who ask (title) and for machines (datetime)."""
+        on = moment
+        if isinstance(moment, datetime):
+            on = moment.astimezone(self.zone).replace(second=0, microsecond=0)
+        return mark_safe(f'<time datetime="{moment.isoformat()}"{_said(on, self.today, self.language)}')  # noqa: S308
+
+    def years(self, year_of_birth: int | None) -> str:
+        """Age in years."""
+        return _years_in_words(self.today.year - year_of_birth, self.language) if year_of_birth else ""
+
+
+def reader() -> Reader:
+    """Whoever the page is for."""
+    return Reader(timezone.localdate(), get_language() or "", timezone.get_current_timezone())
+
+
 @register.filter
 def when(moment: date | datetime | None) -> SafeString | str:
-    """`<time>` as people say it, with the exact time for those who ask (title) and for machines (datetime)."""
-    if moment is None:
-        return ""
-    words, exact = _said(_to_the_minute(moment), timezone.localdate(), get_language() or "")
-    return format_html('<time datetime="{}" title="{}">{}</time>', moment.isoformat(), exact, words)
+    """A moment as `Reader.when` says it; nothing for none."""
+    return "" if moment is None else reader().when(moment)
 
 
 @register.filter
@@ -67,17 +90,12 @@ def exactly(moment: datetime | None) -> SafeString | str:
     )  # fmt: skip
 
 
-def _to_the_minute(moment: date | datetime) -> date | datetime:
-    if not isinstance(moment, datetime):
-        return moment
-    return timezone.localtime(moment).replace(second=0, microsecond=0)
-
-
 @lru_cache(maxsize=4096)
-def _said(moment: date | datetime, today: date, language: str) -> tuple[str, str]:
-    """A moment as people say it on a day, and exactly; in the active language. Lists say the same moments over and over."""
+def _said(moment: date | datetime, today: date, language: str) -> SafeString:
+    """The end of a `<time>`: a moment exactly and as people say it on a day, in the active language. Lists say the same moments over and over."""
     exact = date_format(moment, _("j F Y, H:i") if isinstance(moment, datetime) else _("j F Y"))
-    return moment_in_words(moment, timezone.make_aware(datetime.combine(today, time(12)))), exact
+    words = moment_in_words(moment, timezone.make_aware(datetime.combine(today, time(12))))
+    return format_html(' title="{}">{}</time>', exact, words)
 
 
 @register.filter
@@ -105,11 +123,11 @@ def time_left(moment: datetime | None) -> str:
 @register.filter
 def age(born: date | int | None) -> str:
     """Age in years; in months below three years, when the day of birth is known. A bare number is a year of birth."""
-    today = timezone.localdate()
     if not born:
         return ""
     if isinstance(born, int):
-        return _years_in_words(today.year - born, get_language() or "")
+        return reader().years(born)
+    today = timezone.localdate()
     months = (today.year - born.year) * 12 + today.month - born.month - (today.day < born.day)
     if months < 36:
         return ngettext("%(months)s month", "%(months)s months", months) % {"months": max(months, 0)}

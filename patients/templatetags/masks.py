@@ -26,7 +26,7 @@ NOT_FOR_THIS_ROLE = Unreadable(
 def shown(parts: Parts | None, name: str) -> str | Unreadable | None:
     """One part of an identity, or the marker in its place: it does not open, or not for this role."""
     try:
-        return None if parts is None else shown_or_marked(partial(parts.read, name))
+        return None if parts is None else shown_or_marked(partial(getattr, parts, name))
     except FieldNotAllowed:
         return NOT_FOR_THIS_ROLE
 
