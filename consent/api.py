@@ -14,7 +14,7 @@ from audit.kinds import Kind
 from audit.purposes import Purpose
 from clinics.api import ApiRequest, ApiView, KeysetPage, Operation, Said, Shown, checked
 from clinics.scopes import ApiScope
-from consent.choices import ExpressedBy, GivenThrough, Method, State
+from consent.choices import SPEAKERS, ExpressedBy, GivenThrough, Method, State
 from consent.errors import NoticeMissing, NotWithdrawable
 from consent.forms import DESK_METHODS, RecordForm
 from consent.models import ConsentNotice
@@ -59,7 +59,7 @@ class NewConsent(Said):
     notice = serializers.UUIDField()
     told = serializers.BooleanField(help_text="The notice was read by the person, or read to them.")
     method = serializers.ChoiceField([method.value for method in DESK_METHODS])
-    expressed_by = serializers.ChoiceField(ExpressedBy.choices, required=False)
+    expressed_by = serializers.ChoiceField([(one.value, one.label) for one in SPEAKERS], required=False)
     witness = serializers.CharField(
         max_length=60, required=False, help_text="Who heard it, or the number of the paper form."
     )

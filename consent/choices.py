@@ -15,6 +15,7 @@ class EventKind(TextChoices):
     EXPIRED = "expired", _("Expired")
     INVALIDATED = "invalidated", _("Found invalid")
     SUPERSEDED = "superseded", _("Replaced by a new notice")
+    INVOKED = "invoked", _("Used in an emergency, without asking")
 
 
 class State(TextChoices):
@@ -28,6 +29,7 @@ class State(TextChoices):
     EXPIRED = "expired", _("Expired")
     INVALIDATED = "invalidated", _("Found invalid")
     SUPERSEDED = "superseded", _("Replaced by a new notice")
+    INVOKED = "invoked", _("Used in an emergency, without asking")
 
 
 class Method(TextChoices):
@@ -52,6 +54,11 @@ class ExpressedBy(TextChoices):
     SELF = "self", _("The person")
     GUARDIAN = "guardian", _("A guardian")
     AGENT = "agent", _("Somebody with a written authorisation")
+    CLINIC = "clinic", _("The clinic, in an emergency")
+
+
+SPEAKERS = (ExpressedBy.SELF, ExpressedBy.GUARDIAN, ExpressedBy.AGENT)
+"""Who can say yes or no. An emergency is nobody's word."""
 
 
 class StartedBy(TextChoices):

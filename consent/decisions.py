@@ -36,6 +36,7 @@ class Reason(StrEnum):
     RESTS_ON_ANOTHER = "rests_on_another"
     OUTSIDE_PURPOSE = "outside_purpose"
     BREAK_GLASS = "break_glass"
+    IN_EMERGENCY = "in_emergency"
     RESTRICTED = "restricted"
 
 
@@ -117,6 +118,7 @@ AFTER: dict[str, State] = {
     EventKind.EXPIRED: State.EXPIRED,
     EventKind.INVALIDATED: State.INVALIDATED,
     EventKind.SUPERSEDED: State.SUPERSEDED,
+    EventKind.INVOKED: State.INVOKED,
 }
 _REASONS = {
     State.UNKNOWN: Reason.NEVER_ASKED,
@@ -126,6 +128,7 @@ _REASONS = {
     State.EXPIRED: Reason.EXPIRED,
     State.INVALIDATED: Reason.INVALIDATED,
     State.SUPERSEDED: Reason.SUPERSEDED,
+    State.INVOKED: Reason.BREAK_GLASS,
 }
 
 
@@ -177,10 +180,10 @@ def decide(need: Need, permissions: Sequence[Permission], at: datetime) -> Decis
     rule = rule_of(need.purpose)
     if not need.categories <= rule.codes or need.op not in rule.operations:
         return Decision(allowed=False, reason=Reason.OUTSIDE_PURPOSE)
-    if rule.legal_basis is LegalBasis.EMERGENCY:  # opens only through break-glass, with a reason and a review
-        return Decision(allowed=False, reason=Reason.BREAK_GLASS)
     if any(permission.restricted for permission in permissions):
         return Decision(allowed=False, reason=Reason.RESTRICTED)
+    if rule.legal_basis is LegalBasis.EMERGENCY:
+        return _in_emergency(need, permissions, at)
     if not rule.needs_consent:
         return Decision(allowed=True, reason=Reason.BY_LAW)
     bases = rests_on(need.purpose)
@@ -192,6 +195,28 @@ def decide(need: Need, permissions: Sequence[Permission], at: datetime) -> Decis
     ]
     denied = [answer for answer in answers if not answer.allowed]
     return (denied or answers)[0]
+
+
+def _in_emergency(need: Need, permissions: Sequence[Permission], at: datetime) -> Decision:
+    """Allowed while an emergency lasts that somebody began with a reason (`consent.emergencies`), towards whoever helps."""
+    running = {
+        permission.data_category: permission.standing
+        for permission in permissions
+        if permission.purpose == need.purpose
+        and permission.operation == need.op
+        and permission.standing.state is State.INVOKED
+        and permission.standing.valid_until is not None
+        and permission.standing.valid_until > at
+    }
+    if not need.categories <= running.keys():
+        return Decision(allowed=False, reason=Reason.BREAK_GLASS)
+    standing = running[min(need.categories)]
+    return Decision(
+        allowed=True,
+        reason=Reason.IN_EMERGENCY,
+        state_version=standing.version,
+        event_uid=standing.last_event_id,
+    )
 
 
 def _concerns(permission: Permission, need: Need, category: str) -> bool:

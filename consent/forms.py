@@ -8,7 +8,7 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from audit.purposes import Purpose
-from consent.choices import ExpressedBy, Method, RefusalReason
+from consent.choices import SPEAKERS, ExpressedBy, Method, RefusalReason
 from consent.errors import EvidenceUnreadable
 from consent.evidence import scan_in, signature_in
 from consent.queries import PurposeStanding
@@ -28,7 +28,7 @@ class RecordForm(forms.Form):
     )
     expressed_by = forms.ChoiceField(
         label=_("Who decides"),
-        choices=ExpressedBy.choices,
+        choices=[(speaker.value, speaker.label) for speaker in SPEAKERS],
         initial=ExpressedBy.SELF,
         widget=forms.RadioSelect,
     )

@@ -1,12 +1,14 @@
-"""What this app does when a permission is withdrawn, and when a person is erased. The ledger's lines stay: they prove what was allowed, under ids alone."""
+"""What this app does when a permission is withdrawn, an emergency begins, and a person is erased. The ledger's lines stay: they prove what was allowed, under ids alone."""
 
 from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
+from audit.actors import current_actor
 from audit.purposes import Purpose
 from audit.removal import delete_rows
 from consent.choices import Operation
+from consent.emergencies import begin_emergency
 from consent.models import ConfirmationCode, OptOutLink
 from consent.purposes import Words, rule_of
 from consent.recipients import ask_back, given_out
@@ -35,6 +37,11 @@ def would_stop(*, patient_id: UUID, purpose: Purpose, at: datetime) -> list[Stop
     proxies = proxies_of(patient, at).count() if "family" in stops else 0
     out = [operation for stop, operation in _ASKED_BACK.items() if stop in stops]
     return _in_words(proxies, given_out(patient, purpose, out).count())
+
+
+def on_emergency(*, patient_id: UUID, emergency_id: UUID, until: datetime, at: datetime) -> None:
+    """A chart was opened in an emergency: until its end data may be used and given to whoever helps."""
+    begin_emergency(Patient.objects.get(pk=patient_id), emergency_id, until=until, by=current_actor(), at=at)
 
 
 _ASKED_BACK = {"takedown": Operation.PUBLISH, "abroad": Operation.CROSSBORDER}

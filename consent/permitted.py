@@ -1,11 +1,10 @@
 """What a function that uses a patient's data rests on, said where it stands."""
 
 from collections.abc import Callable
+from datetime import datetime
 from functools import wraps
 from typing import ParamSpec, TypeVar
 from uuid import UUID
-
-from django.utils import timezone
 
 from audit.purposes import Purpose
 from consent.choices import ANY_CHANNEL, SELF_RECIPIENT, Operation
@@ -19,12 +18,15 @@ def requires_consent(
     purpose: Purpose,
     *,
     patient: Callable[P, UUID],
+    at: Callable[P, datetime],
     data: frozenset[str] = frozenset(),
     recipient: str = SELF_RECIPIENT,
     op: str = Operation.USE,
     channel: str = ANY_CHANNEL,
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """The function runs behind the gate, now, whenever it was asked for; `patient` finds in its arguments whose data it uses.
+    """The function runs behind the gate as it is called, whenever it was asked for.
+
+    `patient` and `at` find in its arguments whose data it uses, and when.
 
     It raises ConsentMissing instead of running, and RuntimeError outside a transaction, where the gate could hold nothing.
     """
@@ -39,7 +41,7 @@ def requires_consent(
                 recipient=recipient,
                 op=op,
                 channel=channel,
-                at=timezone.now(),
+                at=at(*args, **kwargs),
             ):
                 return function(*args, **kwargs)
 

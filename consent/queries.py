@@ -12,8 +12,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import BigIntegerField, Exists, Max, OuterRef, Q, QuerySet, Subquery, Sum, Value
-from django.db.models.functions import Coalesce
+from django.db.models import Exists, Max, OuterRef, Q
 from django.utils.timezone import localdate
 
 from audit.purposes import Purpose
@@ -144,7 +143,10 @@ def consented(
     channel: str = ANY_CHANNEL,
     at: datetime,
 ) -> Q:
-    """A filter for querysets of patients: those whose standing permits this use. For lists, counts and previews."""
+    """A filter for querysets of patients: those whose standing permits this use. For lists, counts and previews.
+
+    A list that leaves passes the gate with each of them (`pass_gate`), and keeps the line each decision rests on.
+    """
     rule = rule_of(purpose)
     categories = data or rule.codes
     if not categories <= rule.codes or op not in rule.operations or rule.legal_basis is LegalBasis.EMERGENCY:
@@ -169,30 +171,6 @@ def consented(
     if bases := rests_on(purpose):
         permitted &= ~Q(Exists(of_patient.filter(purpose__in=bases, state__in=NO)))
     return permitted
-
-
-def consented_patients(
-    patients: QuerySet[Patient],
-    purpose: Purpose,
-    *,
-    recipient: str = SELF_RECIPIENT,
-    op: str = Operation.USE,
-    channel: str = ANY_CHANNEL,
-    at: datetime,
-) -> QuerySet[Patient]:
-    """Those of these patients who permit the use, each with `state_version`, which a list that leaves the house keeps.
-
-    The number moves with every event of the permissions it rests on: equal means that nothing was said since.
-    """
-    concerned = ConsentState.objects.filter(
-        patient_id=OuterRef("pk"),
-        purpose__in=[purpose, *rests_on(purpose)],
-        recipient__in={SELF_RECIPIENT, recipient},
-    )
-    total = concerned.order_by().values("patient_id").annotate(total=Sum("version")).values("total")
-    version = Coalesce(Subquery(total, output_field=BigIntegerField()), Value(0, BigIntegerField()))
-    permitted = consented(purpose, recipient=recipient, op=op, channel=channel, at=at)
-    return patients.filter(permitted).annotate(state_version=version)
 
 
 def _asking_again(purpose: Purpose, at: datetime) -> list[tuple[UUID, int]]:

@@ -32,7 +32,7 @@ from consent.models import ConsentEvent, ConsentNotice, ConsentState
 from consent.publishing import current_notice, current_notices, publish_notice, versions_needed
 from consent.purposes import PurposeRule, Words, rule_of
 from consent.queries import standing_of
-from consent.speaking import check_who_speaks
+from consent.speaking import check_own_word, check_who_speaks
 from consent.stopped import Stopped
 from patients.models import Patient
 
@@ -203,7 +203,7 @@ def withdraw_consent(
     recipient: str | None = None,
     idem_key: str | None = None,
 ) -> Withdrawal:
-    """Ends a permission on every channel, and with it at once whatever depends on it. Raises NotWithdrawable.
+    """Ends a permission on every channel, and with it at once whatever depends on it. Raises NotWithdrawable, OwnWordNeeded.
 
     `recipient` ends it towards one recipient alone. Waits for sends that have started (milliseconds: the gate holds no lock
     while a carrier is asked). When this transaction commits nothing that rests on the permission starts any more.
@@ -211,6 +211,7 @@ def withdraw_consent(
     rule = rule_of(purpose)
     if not rule.withdrawable:
         raise NotWithdrawable(purpose.value)
+    check_own_word(patient, expressed_by, at)
     standing = [
         state
         for state in lock_purpose(patient, rule, with_dependents=True)
@@ -239,7 +240,8 @@ def withdraw_everything(patient: Patient, *, by: Actor, at: datetime) -> tuple[C
     """
     rows = ConsentState.objects.filter(patient=patient)
     lock_states(list(map(key_of, rows)))
-    standing = rows.filter(state=State.GRANTED).order_by("purpose", "data_category", "operation", "channel")
+    in_force = [State.GRANTED, State.INVOKED]
+    standing = rows.filter(state__in=in_force).order_by("purpose", "data_category", "operation", "channel")
     by_purpose: dict[str, list[ConsentState]] = {}
     for state in standing:
         by_purpose.setdefault(state.purpose, []).append(state)

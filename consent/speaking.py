@@ -1,18 +1,21 @@
-"""Who may say yes for a patient: a child's guardian, a young person alone, an adult or whoever holds their authorisation.
+"""Who decides for a patient: a child's guardian, a young person alone, an adult or whoever holds their authorisation.
 
 Below fourteen a guardian decides (PIPL art. 31). From fourteen to seventeen the young person's own word counts, and a guardian
-cannot agree in their place. What the law asks of a guardian all the same (treatment, emergencies) rests on other purposes.
+cannot agree or withdraw in their place; a guardian sees of them what they allow (purpose `family`). What the law asks of a guardian
+all the same (treatment, emergencies) rests on other purposes.
 """
 
 from datetime import datetime
+from enum import StrEnum
 
 from django.utils.timezone import localdate
 
 from audit.access import access
 from audit.kinds import Kind
 from audit.purposes import Purpose
-from consent.choices import ExpressedBy
+from consent.choices import ExpressedBy, Operation
 from consent.errors import GuardianNeeded, OwnWordNeeded
+from consent.queries import check
 from patients.models import Patient
 
 OWN_WORD_FROM = 14
@@ -24,8 +27,36 @@ def check_who_speaks(patient: Patient, expressed_by: ExpressedBy, at: datetime) 
     if is_younger(patient, OWN_WORD_FROM, at):
         if expressed_by is not ExpressedBy.GUARDIAN:
             raise GuardianNeeded(str(patient.pk))
-    elif expressed_by is ExpressedBy.GUARDIAN and is_younger(patient, ADULT_FROM, at):
+    else:
+        check_own_word(patient, expressed_by, at)
+
+
+def check_own_word(patient: Patient, expressed_by: ExpressedBy, at: datetime) -> None:
+    """Raises OwnWordNeeded for a guardian of somebody from fourteen to seventeen: they withdraw nothing in their place either."""
+    if (
+        expressed_by is ExpressedBy.GUARDIAN
+        and not is_younger(patient, OWN_WORD_FROM, at)
+        and is_younger(patient, ADULT_FROM, at)
+    ):
         raise OwnWordNeeded(str(patient.pk))
+
+
+class GuardianSees(StrEnum):
+    """What a guardian sees of a patient's own pages."""
+
+    ALL = "all"  # of a child; of a young person who allows it
+    LAW = "law"  # of a young person who does not: what the law tells a guardian
+    NOTHING = "nothing"  # of an adult
+
+
+def guardian_sees(patient: Patient, at: datetime) -> GuardianSees:
+    """By age, and from fourteen to seventeen by the young person's own word about their family."""
+    if is_younger(patient, OWN_WORD_FROM, at):
+        return GuardianSees.ALL
+    if not is_younger(patient, ADULT_FROM, at):
+        return GuardianSees.NOTHING
+    allowed = check(patient.pk, Purpose.FAMILY, op=Operation.SHARE, at=at).allowed
+    return GuardianSees.ALL if allowed else GuardianSees.LAW
 
 
 def is_younger(patient: Patient, years: int, at: datetime) -> bool:

@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from clinics.models import User
-from patients.choices import ONE_AT_A_TIME, CareRole, GlassFinding, GlassReason
+from patients.choices import ONE_AT_A_TIME, CareRole, GlassFinding, GlassReason, Telling
 from patients.queries.assigning import Candidate
 from patients.services.glass import Sought, sought
 
@@ -64,6 +64,16 @@ class GlassForm(forms.Form):
 class GlassReviewForm(forms.Form):
     glass = forms.UUIDField(widget=forms.HiddenInput)
     finding = forms.ChoiceField(label=_("Finding"), choices=GlassFinding.choices)
+
+
+class GlassToldForm(forms.Form):
+    """That somebody told the person. Reading it on their own page is noted there."""
+
+    glass = forms.UUIDField(widget=forms.HiddenInput)
+    told = forms.ChoiceField(
+        label=_("How they were told"),
+        choices=[(way.value, way.label) for way in Telling if way is not Telling.PORTAL],
+    )
 
 
 class ResponsibleForm(forms.Form):

@@ -1,6 +1,7 @@
 """Pages of care: emergencies and their review, who is responsible, whole panels, watched charts, calls."""
 
 from functools import partial
+from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
@@ -18,14 +19,22 @@ from clinics.guards import ClinicRequest, staff_page
 from clinics.roles import Permission
 from clinics.staffing import staff_of
 from crypto.reading import shown
-from patients.care_forms import GlassForm, GlassReviewForm, PanelForm, ResponsibleForm, WatchForm, role_in
-from patients.choices import CareRole, GlassFinding, GlassReason
+from patients.care_forms import (
+    GlassForm,
+    GlassReviewForm,
+    GlassToldForm,
+    PanelForm,
+    ResponsibleForm,
+    WatchForm,
+    role_in,
+)
+from patients.choices import CareRole, GlassFinding, GlassReason, Telling
 from patients.queries import patient_for
 from patients.queries.assigning import candidates, givers_of, plan_transfer, responsible_for
-from patients.queries.glass import MOST_SHOWN, glass_reviewed, glass_to_review
+from patients.queries.glass import MOST_SHOWN, glass_reviewed, glass_to_review, glass_to_tell
 from patients.services.assigning import assign, move_panel
 from patients.services.calling import call_patient
-from patients.services.glass import LASTS, break_glass, review_glass
+from patients.services.glass import LASTS, break_glass, note_told, review_glass
 from patients.services.watching import watch as watch_chart
 
 
@@ -53,15 +62,11 @@ def emergency(request: ClinicRequest) -> HttpResponse:
 @staff_page(Purpose.SECURITY, Kind.VIEWED, permission=Permission.REVIEW_GLASS)
 @require_http_methods(["GET", "HEAD", "POST"])
 def review(request: ClinicRequest) -> HttpResponse:
-    """Emergencies that wait for a finding, by service number, and the newest findings."""
-    form = GlassReviewForm(request.POST if request.method == "POST" else None)
-    if request.method == "POST" and form.is_valid():
-        review_glass(
-            form.cleaned_data["glass"],
-            GlassFinding(form.cleaned_data["finding"]),
-            by=request.actor,
-            at=timezone.now(),
-        )
+    """Emergencies that wait for a finding or of which the person does not know, by service number, and the newest findings."""
+    posted = request.POST if request.method == "POST" else None
+    form = GlassToldForm(posted) if posted and "told" in posted else GlassReviewForm(posted)
+    if posted and form.is_valid():
+        _note_of_glass(request, form.cleaned_data)
         messages.success(request, _("Written down. It stands on the log with your name."))
         return redirect("patients:review_glass")
     clinic_id = request.clinic.pk
@@ -70,12 +75,23 @@ def review(request: ClinicRequest) -> HttpResponse:
         "form": form,
         "waiting": [(glass, shown(partial(getattr, glass, "note"))) for glass in waiting[:MOST_SHOWN]],
         "count": waiting.count(),
+        "to_tell": glass_to_tell(clinic_id)[:MOST_SHOWN],
+        "tellings": GlassToldForm.base_fields["told"],
         "reviewed": glass_reviewed(clinic_id)[:MOST_SHOWN],
         "findings": GlassFinding,
         "today": timezone.localdate(),
         "me": request.actor.user_id,
     }
     return render(request, "patients/review_glass.html", context)
+
+
+def _note_of_glass(request: ClinicRequest, said: dict[str, Any]) -> None:
+    """What was found, or that the person was told. Raises GlassNotFound, OwnGlass."""
+    by, at = request.actor, timezone.now()
+    if "told" in said:
+        note_told(said["glass"], Telling(said["told"]), by=by, at=at)
+    else:
+        review_glass(said["glass"], GlassFinding(said["finding"]), by=by, at=at)
 
 
 @staff_page(Purpose.CARE, Kind.VIEWED, permission=Permission.ASSIGN_PATIENTS)

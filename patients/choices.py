@@ -67,6 +67,15 @@ class GlassFinding(TextChoices):
     NOT_JUSTIFIED = "not_justified", _("It was not justified")
 
 
+class Telling(TextChoices):
+    """How a person learned that their record was opened in an emergency (PIPL art. 18)."""
+
+    PORTAL = "portal", _("Read on their own page")
+    IN_PERSON = "in_person", _("In person")
+    PHONE = "phone", _("By telephone")
+    LETTER = "letter", _("By letter")
+
+
 class PortalRelation(TextChoices):
     SELF = "self", _("The person")
     PROXY = "proxy", _("Proxy")

@@ -7,6 +7,15 @@ from django.utils.translation import gettext_lazy as _
 from crypto.errors import ClinicError
 
 
+class YoungPersonDecides(ClinicError):
+    """From fourteen to seventeen a guardian sees what the young person allows (PIPL art. 31), and what the law tells a guardian."""
+
+    status = HTTPStatus.FORBIDDEN
+    message = _(
+        "From 14 on young people decide themselves who sees their pages, and this page is not open to you."
+    )
+
+
 class TooManyCodes(ClinicError):
     """More codes were asked for one phone, or from one network address, than a person needs in an hour."""
 

@@ -16,9 +16,12 @@ from clinics.models import StaffRole
 from consent.choices import State
 from consent.purposes import PurposeRule
 from consent.queries import PurposeStanding
+from consent.speaking import GuardianSees, guardian_sees
 from followups.queries import PlanItem, plan_of
+from patients.choices import PortalRelation
 from patients.models import CareRelationship, Patient, PortalAccess
 from patients.queries import portal_patients
+from portal.errors import YoungPersonDecides
 
 SESSION_PERSON = "portal_person"
 ENDS_SOON = timedelta(days=30)
@@ -26,26 +29,49 @@ ENDS_SOON = timedelta(days=30)
 
 @dataclass(frozen=True, slots=True)
 class OnScreen:
-    """The chart that is shown, and the others this account may turn to."""
+    """The chart that is shown, and the others this account may turn to.
+
+    `by_law_alone`: to the guardian of a young person who does not let them look.
+    """
 
     shown: PortalAccess
     others: list[PortalAccess]
+    by_law_alone: bool = False
 
     @property
     def is_own(self) -> bool:
         return self.shown.relation == "self"
 
+    @property
+    def is_told_of_emergencies(self) -> bool:
+        """The person and a guardian; a proxy is not."""
+        return self.shown.relation != PortalRelation.PROXY
 
-def on_screen(request: ClinicRequest) -> OnScreen:
-    """The person whose pages are shown: the one chosen, else oneself. Raises NoSuchPage where the account has none here."""
+
+def on_screen(request: ClinicRequest, *, by_law_too: bool = False) -> OnScreen:
+    """The person whose pages are shown: the one chosen, else oneself. Raises NoSuchPage where the account has none here.
+
+    Raises YoungPersonDecides where the law alone opens something to a guardian, unless the page is one of those (`by_law_too`).
+    """
     if request.actor.user_id is None:
         raise NoSuchPage
-    mine = list(portal_patients(request.actor.user_id, request.clinic.pk))
+    found = portal_patients(request.actor.user_id, request.clinic.pk)
+    sees = {access: _sees(access) for access in found}
+    mine = [access for access, seen in sees.items() if seen is not GuardianSees.NOTHING]
     if not mine:
         raise NoSuchPage
     chosen = request.session.get(SESSION_PERSON)
     shown = next((access for access in mine if str(access.patient_id) == chosen), mine[0])
-    return OnScreen(shown, [access for access in mine if access != shown])
+    by_law_alone = sees[shown] is GuardianSees.LAW
+    if by_law_alone and not by_law_too:
+        raise YoungPersonDecides
+    return OnScreen(shown, [access for access in mine if access != shown], by_law_alone)
+
+
+def _sees(access: PortalAccess) -> GuardianSees:
+    if access.relation != PortalRelation.GUARDIAN:
+        return GuardianSees.ALL
+    return guardian_sees(access.patient, timezone.now())
 
 
 def own_patient(request: ClinicRequest) -> Patient:

@@ -24,6 +24,7 @@ urlpatterns = [
     path("results/", views.results, name="results"),
     path("looked/", views.looked, name="looked"),
     path("looked/<uuid:uid>/who/", views.ask_who, name="ask_who"),
+    path("emergencies/", views.emergencies, name="emergencies"),
     path("permissions/", permission_views.permissions, name="permissions"),
     path("permissions/<slug:purpose>/", permission_views.permission, name="permission"),
     path("history/", permission_views.history, name="history"),

@@ -8,7 +8,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from audit.purposes import Purpose
 from audit.services import record
@@ -16,6 +16,8 @@ from clinics.errors import NoSuchPage
 from clinics.guards import ClinicRequest, portal_page
 from consent.queries import states_of
 from crypto.reading import Unreadable, shown
+from patients.queries.glass import glass_of, untold_glass
+from patients.services.glass import read_emergencies
 from portal.looks import ask_name, looks_page
 from portal.queries import (
     SESSION_PERSON,
@@ -33,14 +35,19 @@ from portal.summaries import results_of
 @portal_page(Purpose.CARE)
 @require_safe
 def home(request: ClinicRequest) -> HttpResponse:
-    """What comes up, my last results in words, my permissions, my people."""
-    at, screen = timezone.now(), on_screen(request)
+    """What comes up, my last results in words, my permissions, my people; to a young person's guardian what the law tells."""
+    at, screen = timezone.now(), on_screen(request, by_law_too=True)
     patient = screen.shown.patient
+    told = screen.is_told_of_emergencies
+    if screen.by_law_alone:
+        context = {"screen": screen, "emergencies": glass_of(patient), "tab": "home"}
+        return render(request, "portal/young.html", context)
     standings = states_of(patient, at)
     context = {
         "at": at,
         "screen": screen,
         "greeting": _greeting(screen, at),
+        "untold": list(untold_glass(patient)) if told else [],
         "plan": plan_page(patient, at),
         "summary": results_of(request.actor, patient, standings[Purpose.REPORT]),
         "permissions": permissions_page(standings.values(), at),
@@ -70,10 +77,27 @@ def _greeting(screen: OnScreen, at: datetime) -> str:
 def choose_person(request: ClinicRequest) -> HttpResponse:
     """Turn to the pages of somebody else one may look after. Raises NoSuchPage for anybody else."""
     chosen = request.POST.get("patient", "")
-    if chosen not in {str(access.patient_id) for access in on_screen(request).others}:
+    others = on_screen(request, by_law_too=True).others
+    if chosen not in {str(access.patient_id) for access in others}:
         raise NoSuchPage
     request.session[SESSION_PERSON] = chosen
     return redirect("portal:home", clinic_code=request.clinic.code)
+
+
+@portal_page(Purpose.CARE)
+@require_http_methods(["GET", "HEAD", "POST"])
+def emergencies(request: ClinicRequest) -> HttpResponse:
+    """When my record was opened in an emergency, and that I have read it. Raises NoSuchPage for a proxy."""
+    screen = on_screen(request, by_law_too=True)
+    if not screen.is_told_of_emergencies:
+        raise NoSuchPage
+    patient = screen.shown.patient
+    if request.method == "POST":
+        read_emergencies(patient, by=request.actor, at=timezone.now())
+        return redirect("portal:home", clinic_code=request.clinic.code)
+    found = list(glass_of(patient))
+    context = {"found": found, "unread": any(not one.told_how for one in found), "tab": "permissions"}
+    return render(request, "portal/emergencies.html", context)
 
 
 @portal_page(Purpose.CARE)

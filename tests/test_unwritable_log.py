@@ -44,8 +44,8 @@ SEALED = ("陈雅琴", "13900001234", "7.10")
 UNTOLD: Final = {
     "get": (
         "account accounts alarm_limits ask_for auth.group clinics.careteam clinics.chain clinics.clinic "
-        "clinics.specialday clinics.staffabsence clinics.user code consents_file data emergency evidence history import "
-        "integration integrations leave locked names_told new new_integration_token new_token notice notices panels "
+        "clinics.specialday clinics.staffabsence clinics.user code consents_file data emergencies emergency evidence "
+        "history import integration integrations leave locked names_told new new_integration_token new_token notice notices panels "
         "passkey_options passkeys permission permissions privacy proxies receipt receipt_file review_glass seals "
         "session_state sign_in staff team teams tokens unlock_options"
     ),

@@ -427,6 +427,7 @@ class Walk:
             "notices/",
             "data/",
             "proxies/",
+            "emergencies/",
             "passkeys/",
         ):
             self.expect(phone.get(here + page).status == 200, f"portal page {page}")

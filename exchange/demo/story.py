@@ -17,21 +17,26 @@ EMERGENCY_AGO = timedelta(days=4, hours=2)
 
 
 def tell(clinic: Clinic, *, at: datetime) -> None:
-    """Two watched charts in the first care team, and an emergency of the other team's doctor, overdue for review."""
+    """Two watched charts in the first care team, and an emergency of the other team's doctor, overdue for review.
+
+    In a team of fewer than three people as much of it as there are people for.
+    """
     first, second = teams_in(clinic)
     by = system_actor("demo", clinic.pk)
     with acting(by):
-        well_known, colleague, found = _patients_of(first)[:3]
-        watch(well_known.pk, well_known=True, colleague_id=None, by=by, at=at)
+        people = _patients_of(first)[:3]
         nutritionist = User.objects.get(staff_roles__clinic=clinic, staff_roles__role=Role.NUTRITIONIST)
-        watch(colleague.pk, well_known=False, colleague_id=nutritionist.pk, by=by, at=at)
+        for person, colleague_id in zip(people, (None, nutritionist.pk), strict=False):
+            watch(person.pk, well_known=colleague_id is None, colleague_id=colleague_id, by=by, at=at)
+    if not people:
+        return
     for doctor in User.objects.filter(
         teams=second, staff_roles__clinic=clinic, staff_roles__role=Role.DOCTOR
     ):
         actor = staff_actor(doctor, clinic.pk, roles_at_work(doctor))
         with acting(actor, clinic.pk):
             break_glass(
-                Sought(service_number=found.service_number),
+                Sought(service_number=people[-1].service_number),
                 reason=GlassReason.PRESENT,
                 note="患者在输液区头晕，所在小组今天外出义诊，需要看用药和近期血压。",
                 by=actor,

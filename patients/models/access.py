@@ -20,6 +20,7 @@ from patients.choices import (
     GlassReason,
     GrantReason,
     PortalRelation,
+    Telling,
 )
 from patients.models.patient import Patient
 
@@ -155,7 +156,7 @@ class PatientGroupObjectPermission(_Grant, GroupObjectPermissionBase):
 class BreakGlass(SealedModel):
     """A chart opened outside its reader's care, for a reason, for four hours; the privacy officer looks at each of them.
 
-    Whoever reviews may open the note and nothing else of the person.
+    The person is told afterwards: `told_how` is empty until they were. Whoever reviews may open the note and nothing else of the person.
     """
 
     clinic = models.ForeignKey(Clinic, models.PROTECT, related_name="+", verbose_name=_("clinic"))
@@ -180,6 +181,16 @@ class BreakGlass(SealedModel):
         related_name="+",
         verbose_name=_("reviewed by"),
     )
+    told_how = models.CharField(_("person told"), max_length=9, choices=Telling.choices, blank=True)
+    told_at = models.DateTimeField(_("person told at"), null=True, blank=True)
+    told_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("person told by"),
+    )
 
     class Meta:
         verbose_name = _("emergency opening")
@@ -195,11 +206,17 @@ class BreakGlass(SealedModel):
                 | Q(finding__in=GlassFinding.values, reviewed_at__isnull=False, reviewed_by__isnull=False),
             ),
             models.CheckConstraint(
+                name="glass_told_whole",
+                condition=Q(told_how="", told_at=None, told_by=None)
+                | Q(told_how__in=Telling.values, told_at__isnull=False, told_by__isnull=False),
+            ),
+            models.CheckConstraint(
                 name="glass_reviewed_by_another", condition=Q(reviewed_by=None) | ~Q(reviewed_by=F("user"))
             ),
         ]
         indexes: ClassVar = [
-            models.Index(fields=["clinic", "review_due_on"], condition=Q(finding=""), name="glass_to_review")
+            models.Index(fields=["clinic", "review_due_on"], condition=Q(finding=""), name="glass_to_review"),
+            models.Index(fields=["patient", "opened_at"], condition=Q(told_how=""), name="glass_to_tell"),
         ]
 
     def __str__(self) -> str:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.db.models import Q, QuerySet
 
-from patients.models import BreakGlass
+from patients.models import BreakGlass, Patient
 
 MOST_SHOWN: Final = 50
 
@@ -23,6 +23,22 @@ def glass_reviewed(clinic_id: UUID) -> QuerySet[BreakGlass]:
     return (
         decided.select_related("user", "patient", "reviewed_by").defer("note").order_by("-reviewed_at", "pk")
     )
+
+
+def glass_to_tell(clinic_id: UUID) -> QuerySet[BreakGlass]:
+    """Emergencies that the person does not know of yet, the oldest first."""
+    waiting = BreakGlass.objects.filter(clinic_id=clinic_id, told_how="", patient__restricted_at=None)
+    return waiting.select_related("patient").defer("note").order_by("opened_at", "pk")
+
+
+def glass_of(patient: Patient) -> QuerySet[BreakGlass]:
+    """Every emergency in which this person's record was opened, newest first; what was noted stays with the privacy officer."""
+    return BreakGlass.objects.filter(patient=patient).defer("note").order_by("-opened_at", "-pk")
+
+
+def untold_glass(patient: Patient) -> QuerySet[BreakGlass]:
+    """Those of them that the person was not told of yet."""
+    return glass_of(patient).filter(told_how="")
 
 
 def overdue_glass(clinic_id: UUID, today: date) -> int:

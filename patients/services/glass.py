@@ -1,4 +1,4 @@
-"""Opening a chart outside one's care in an emergency: for a reason, for four hours, on the log, and reviewed by somebody else.
+"""Opening a chart outside one's care in an emergency: for a reason, for four hours, on the log, reviewed by somebody else, told to the person.
 
 Whoever asks names the person as they would to a colleague: the service number, or the whole name and the phone. Nobody learns
 before the reason is given whether such a person has a card here; after it, both answers are on the log.
@@ -15,17 +15,19 @@ from django.utils import timezone
 from audit.access import access, relate
 from audit.actors import Actor
 from audit.kinds import Kind
+from audit.participation import call
 from audit.purposes import Purpose
 from audit.relations import Relation
 from audit.services import REFUSED, record
 from clinics.calendar import next_working_day
 from crypto.errors import SealBroken
 from crypto.indexes import Index
-from patients.choices import GlassFinding, GlassReason
+from patients.choices import GlassFinding, GlassReason, Telling
 from patients.errors import GlassFindsNobody, GlassNotFound, OwnGlass, PhoneInvalid
 from patients.identity import read_phone, tidy_name
 from patients.models import BreakGlass, Patient
 from patients.queries.access import visible_patients
+from patients.queries.glass import untold_glass
 from patients.queries.search import service_number_in
 from patients.queries.twins import COMPARED
 from patients.search_tokens import few_with
@@ -98,16 +100,14 @@ def break_glass(who: Sought, *, reason: GlassReason, note: str, by: Actor, at: d
         purpose=Purpose.EMERGENCY,
         reason=reason.value,
     )
+    call("on_emergency", patient_id=patient.pk, emergency_id=glass.pk, until=glass.valid_until, at=at)
     return Opened(patient, glass)
 
 
 @transaction.atomic
 def review_glass(glass_id: UUID, finding: GlassFinding, *, by: Actor, at: datetime) -> None:
     """Write down what the privacy officer found. Twice keeps the first. Raises GlassNotFound, and OwnGlass for one's own."""
-    waiting = BreakGlass.objects.select_for_update().filter(pk=glass_id)
-    glass = waiting.filter(clinic_id=by.clinic_id).first() if by.clinic_id else None
-    if glass is None:
-        raise GlassNotFound
+    glass = _glass_of(glass_id, by)
     if glass.user_id == by.user_id:
         raise OwnGlass
     if glass.finding:
@@ -115,6 +115,35 @@ def review_glass(glass_id: UUID, finding: GlassFinding, *, by: Actor, at: dateti
     glass.finding, glass.reviewed_at, glass.reviewed_by_id = finding, at, by.user_id
     glass.save(update_fields=["finding", "reviewed_at", "reviewed_by"])
     record("glass.reviewed", object=glass, subjects=[glass.subject_id], reason=finding.value)
+
+
+@transaction.atomic
+def note_told(glass_id: UUID, how: Telling, *, by: Actor, at: datetime) -> None:
+    """Write down that the person knows of it (PIPL art. 18). Twice keeps the first. Raises GlassNotFound."""
+    _note_told(_glass_of(glass_id, by), how, by, at)
+
+
+@transaction.atomic
+def read_emergencies(patient: Patient, *, by: Actor, at: datetime) -> None:
+    """The person has read on their own page of every emergency until now."""
+    for glass in untold_glass(patient).select_for_update(of=("self",)):
+        _note_told(glass, Telling.PORTAL, by, at)
+
+
+def _note_told(glass: BreakGlass, how: Telling, by: Actor, at: datetime) -> None:
+    if glass.told_how:
+        return
+    glass.told_how, glass.told_at, glass.told_by_id = how, at, by.user_id
+    glass.save(update_fields=["told_how", "told_at", "told_by"])
+    record("glass.told", object=glass, subjects=[glass.subject_id], reason=how.value)
+
+
+def _glass_of(glass_id: UUID, by: Actor) -> BreakGlass:
+    waiting = BreakGlass.objects.select_for_update().filter(pk=glass_id)
+    glass = waiting.filter(clinic_id=by.clinic_id).first() if by.clinic_id else None
+    if glass is None:
+        raise GlassNotFound
+    return glass
 
 
 def _found(clinic_id: UUID, who: Sought) -> list[Patient]:

@@ -16,7 +16,7 @@ from audit.kinds import Kind
 from audit.purposes import Purpose
 from consent.choices import Operation
 from consent.errors import ConsentMissing
-from consent.gate import gate
+from consent.permitted import requires_consent
 from patients.choices import TagSource
 from patients.models import Patient
 from patients.queries import patient_for, tags_of
@@ -45,15 +45,18 @@ def apply_rules(patient_id: UUID, *, at: datetime, by: Actor) -> list[TagChange]
     """
     patient = patient_for(by, patient_id)
     try:
-        with (
-            gate(patient_id, Purpose.RISK, op=Operation.AUTOMATED, at=at),
-            access(Purpose.RISK, Kind.COMPUTED),
-        ):
-            return _apply(patient, rule_book(), at, by)
+        return _apply(patient, rule_book(), at, by)
     except ConsentMissing:
         return []
 
 
+@requires_consent(
+    Purpose.RISK,
+    op=Operation.AUTOMATED,
+    patient=lambda patient, book, at, by: patient.pk,
+    at=lambda patient, book, at, by: at,
+)
+@access(Purpose.RISK, Kind.COMPUTED)
 def _apply(patient: Patient, book: RuleBook, at: datetime, by: Actor) -> list[TagChange]:
     present = {tag.code: tag.id for tag in tags_of(by, patient) if tag.source == TagSource.RULE}
     changes = []

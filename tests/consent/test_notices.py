@@ -22,7 +22,7 @@ from consent.errors import (
 )
 from consent.models import ConsentNotice, ImpactAssessment
 from consent.publishing import current_notice, draft_of, publish_notice
-from consent.queries import check, consented, consented_patients, history_of, states_of
+from consent.queries import check, consented, history_of, states_of
 from patients.models import Patient
 from tests.factories.consent import MONDAY, AssessmentFactory, ConsentFactory, NoticeFactory
 
@@ -160,18 +160,3 @@ def test_nobody_agrees_to_a_notice_that_was_replaced(at_work: Actor, patient: Pa
     publish(patient.clinic, at_work, material=True)
     with pytest.raises(NoticeMissing):
         ConsentFactory(patient, by=at_work, notice=old)
-
-
-def test_a_list_that_leaves_keeps_a_number_that_moves_with_every_word(
-    at_work: Actor, patient: Patient
-) -> None:
-    def version() -> int:
-        patients = consented_patients(Patient.objects.all(), Purpose.FOLLOWUP, at=MONDAY)
-        return int(patients.get().state_version)  # type: ignore[attr-defined]  # annotated
-
-    ConsentFactory(patient, by=at_work)
-    first = version()
-    ConsentFactory(patient, by=at_work)
-    second = version()
-    ConsentFactory(patient, Purpose.CARE, by=at_work)
-    assert first < second < version()

@@ -113,7 +113,7 @@ def test_what_was_published_is_to_be_taken_down_within_a_day(
 
 
 def test_a_function_runs_behind_the_permission_it_names(at_work: Actor, patient: Patient) -> None:
-    @requires_consent(Purpose.FOLLOWUP, patient=lambda person: person.pk)
+    @requires_consent(Purpose.FOLLOWUP, patient=lambda person: person.pk, at=lambda _person: MONDAY)
     def write(person: Patient) -> str:
         return "written"
 

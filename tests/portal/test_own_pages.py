@@ -127,7 +127,7 @@ def test_home_costs_a_fixed_number_of_statements(
     measured: Person, clinic: Clinic, phone_client: Client, django_assert_num_queries: QueryCount
 ) -> None:
     phone_client.get(HOME)
-    with django_assert_num_queries(18):
+    with django_assert_num_queries(19):
         phone_client.get(HOME)
 
 
