@@ -4,7 +4,6 @@ import os
 import threading
 import time
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from uuid import UUID, SafeUUID
 
 from psycopg2 import extensions
@@ -14,7 +13,9 @@ CLOCK_CORRECTED = (
 )  # ten seconds, in the units of `_last`: less is jitter, more is a clock that was put right
 
 UUID_TYPE = 2950  # PostgreSQL's number of the type uuid
-IDS_KEPT = 32  # long enough to find again what comes in every row of a list: its clinic, and the clinic that sealed it
+IDS_KEPT = (
+    256  # enough to find again what comes in every row of a list: its clinic, and the clinic that sealed it
+)
 
 _lock = threading.Lock()
 _last = 0
@@ -61,13 +62,18 @@ _set_int, _set_safe = UUID.int.__set__, UUID.is_safe.__set__  # type: ignore[att
 _UNKNOWN = SafeUUID.unknown
 
 
-@lru_cache(IDS_KEPT)
-def _id_of(text: str) -> UUID:
-    one = _new(UUID)
-    _set_int(one, int(text.replace("-", ""), 16))
-    _set_safe(one, _UNKNOWN)
-    return one
+_kept: dict[str, UUID] = {}  # not an lru_cache, which costs an id that is new more than reading it
 
 
 def _read(text: str | None, cursor: object) -> UUID | None:
-    return None if text is None else _id_of(text)
+    if text is None:
+        return None
+    one = _kept.get(text)
+    if one is None:
+        one = _new(UUID)
+        _set_int(one, int(text.replace("-", ""), 16))
+        _set_safe(one, _UNKNOWN)
+        if len(_kept) >= IDS_KEPT:
+            _kept.clear()
+        _kept[text] = one
+    return one

@@ -2,7 +2,6 @@
 
 import unicodedata
 from collections.abc import Callable, Mapping
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, cast
 
 from django.db import models
@@ -12,7 +11,7 @@ from crypto.core.suites import Broken
 from crypto.errors import FieldNotAllowed
 from crypto.fields.base import GetT, SealedAttribute, SealedField, SetT
 from crypto.scope import AccessScope, current_scope, scope_or_none
-from crypto.seals import Closed, Pending, Sealed, hands_out_seals, seal_of
+from crypto.seals import Closed, Opened, Pending, Sealed, hands_out_seals, seal_of
 
 to_texts = cast("Callable[[bytes], dict[str, str]]", values.to_json)  # encode() wrote texts alone
 _new = object.__new__  # a constructor of ours would be a call more for each part that is read
@@ -46,7 +45,7 @@ class Parts(Closed):
     _field: ClassVar["SealedParts[Any, Any]"]
     _instance: models.Model
     _scope: AccessScope | None
-    _held: tuple[object, ...]
+    _held: Sealed
     _texts: Mapping[str, str]
     _noted: set[str]
 
@@ -75,13 +74,16 @@ class Parts(Closed):
 
 
 def _reader(field: "SealedParts[Any, Any]", name: str) -> property:
-    """The part `name`. The first one that is read opens the seal; the next ones look whether row and scope are still the same."""
-    field_set, noted = field.parts[name], field.noted[name]
-    held_in = field.held_in
+    """The part `name`. The first one that is read opens the seal; the next ones look whether seal and scope are still the same."""
+    field_set, noted, held_as = field.parts[name], field.noted[name], field.attname
 
     def read(parts: Parts) -> str | None:
         scope = scope_or_none()
-        if scope is None or scope is not parts._scope or held_in(parts._instance.__dict__) != parts._held:
+        if (
+            scope is None
+            or scope is not parts._scope
+            or parts._instance.__dict__.get(held_as) is not parts._held
+        ):
             return field.hand_out_part(parts, name)
         if scope.field_sets is not None and field_set not in scope.field_sets:
             raise FieldNotAllowed(noted)
@@ -109,7 +111,6 @@ class SealedParts(SealedField[SetT, GetT]):
 
     def contribute_to_class(self, cls: type[models.Model], name: str, private_only: bool = False) -> None:
         super().contribute_to_class(cls, name, private_only)
-        self.held_in = itemgetter(self.attname, "sealed_by_clinic", "id", "subject_id")
         self.view = Parts.of(self)
 
     def deconstruct(self) -> Any:
@@ -138,11 +139,11 @@ class SealedParts(SealedField[SetT, GetT]):
         scope = current_scope()
         if scope.field_sets is not None and self.parts[name] not in scope.field_sets:
             raise FieldNotAllowed(noted)
-        texts = self.open_parts(held, instance)
+        texts = self._texts(self.opened(held, instance), instance)
         names = scope.names_of(instance.subject_id)  # type: ignore[attr-defined]  # a SealedModel
         names.add(noted)
         parts._scope, parts._texts, parts._noted = scope, texts, names
-        parts._held = self.held_in(instance.__dict__)
+        parts._held = held
         return texts.get(name)
 
     def _hand_out_unsaved(self, pending: Pending | None, instance: models.Model, name: str) -> str | None:
@@ -160,7 +161,9 @@ class SealedParts(SealedField[SetT, GetT]):
         """All parts, checked for the row they stand in. Hands nothing out. Raises SealBroken."""
         if isinstance(held, Pending):
             return self.decode(held.value)
-        opened = self.opened(held, instance)
+        return self._texts(self.opened(held, instance), instance)
+
+    def _texts(self, opened: Opened, instance: models.Model) -> Mapping[str, str]:
         texts = opened.parts
         if texts is None:
             try:

@@ -114,15 +114,17 @@ def test_the_parts_beside_one_that_is_allowed_are_still_refused(row: Specimen) -
 
 
 @pytest.mark.parametrize("column", ["id", "subject_id", "sealed_by_clinic"])
-def test_parts_at_hand_do_not_serve_a_row_that_became_another(row: Specimen, column: str) -> None:
-    other = new_subject(row.clinic_id)
+def test_a_row_that_became_another_does_not_open_what_it_held(row: Specimen, column: str) -> None:
+    """Parts that were opened before are still those of the person they were opened for, and are noted under that person."""
+    subject_id, other = row.subject_id, new_subject(row.clinic_id)
     with reading() as scope:
         parts = row.identity
         assert parts.name == "王小芳"
         setattr(row, column, other)
         with pytest.raises(SealBroken):
-            parts.phone  # noqa: B018
-    assert {name for names in scope.opened.values() for name in names} == {"specimen.identity.name"}
+            row.identity.phone  # noqa: B018
+        assert parts.phone == "+8613800138000"
+    assert scope.opened == {subject_id: {"specimen.identity.name", "specimen.identity.phone"}}
 
 
 def test_parts_at_hand_show_what_was_assigned_since(row: Specimen) -> None:
