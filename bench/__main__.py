@@ -48,11 +48,13 @@ def _run(name: str, *, full: bool, as_json: bool) -> int:
     from django.core.management import call_command
 
     from bench.measure import Bench, Report
+    from config.heap import settle
 
     began = time.monotonic()
     with redirect_stdout(sys.stderr):
         call_command("migrate", verbosity=0)
     module = import_module(f"bench.{name}")
+    settle()  # as every process of the product does
     bench: Bench = module.run
     report = Report(module.GOALS, as_json=as_json)
     bench(report, full=full)

@@ -10,6 +10,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError
 
 from config.dbroles.checks import refuse_privileged_role
+from config.heap import settle
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.demo")
 
@@ -28,6 +29,7 @@ def look_before_work(**kwargs: Any) -> None:
     from config.start import refuse_to_start  # models are loaded by now, and not before
 
     _or_end(refuse_to_start)
+    settle()
 
 
 @beat_init.connect
