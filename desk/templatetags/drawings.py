@@ -23,8 +23,9 @@ def drawing(name: str) -> tuple[str, SafeString]:
     return match["box"], mark_safe(match["inside"].strip())  # noqa: S308 - our own file, no user's text
 
 
+@cache
 def svg(name: str, css: str, label: str = "") -> SafeString:
-    """An inline SVG: decoration when it has no label, an image with a spoken name when it has one."""
+    """An inline SVG: decoration when it has no label, an image with a spoken name when it has one. Labels are our own words."""
     box, inside = drawing(name)
     if label:
         return format_html(

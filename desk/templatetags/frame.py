@@ -1,22 +1,28 @@
 """What stands around every staff page: the rail, the clinic, the person. `{% frame as frame %}` in base.html only."""
 
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, lru_cache
+from secrets import token_hex
+from typing import Final, NamedTuple
+from uuid import UUID
 
 from django import template
 from django.conf import settings
 from django.template import RequestContext
+from django.template.loader import get_template
 from django.urls import reverse
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from audit.alarms import alarm_count
 from clinics.accounts.notices import UNSEEN
 from clinics.guards import ClinicRequest
-from clinics.models import Clinic
 from clinics.roles import Permission
 from followups.queries import open_count
 
 register = template.Library()
+_TOKEN_HERE: Final = token_hex()  # nobody's name can be it
 BELONG = {
     "patients:list": (
         "patients:search", "desk:chart", "followups:panel", "patients:responsible", "patients:watch", "patients:open_portal",
@@ -39,19 +45,29 @@ class Stop:
     current: bool
 
 
+class Workplace(NamedTuple):
+    """A clinic as the frame says it."""
+
+    pk: UUID
+    name: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
+    """Frames are equal whose pieces look the same: what is counted anew for every page is no part of that."""
+
     name: str = ""
-    roles: list[str] = field(default_factory=list)
-    clinic: Clinic | None = None
-    other_clinics: list[Clinic] = field(default_factory=list)
-    stops: list[Stop] = field(default_factory=list)
+    username: str = ""
+    roles: tuple[str, ...] = ()
+    clinic: Workplace | None = None
+    other_clinics: tuple[Workplace, ...] = ()
+    stops: tuple[Stop, ...] = ()
     search_url: str = ""
     switch_url: str = ""
-    todo_count: int | None = None
-    alarm_count: int | None = None
-    notice_count: int = 0
     idle_seconds: int = 0
+    todo_count: int | None = field(default=None, compare=False)
+    alarm_count: int | None = field(default=None, compare=False)
+    notice_count: int = field(default=0, compare=False)
 
     @property
     def initial(self) -> str:
@@ -67,6 +83,7 @@ def frame(context: RequestContext) -> Frame:
         return Frame()
     frame = Frame(
         name=request.user.get_full_name(),
+        username=request.user.username,
         notice_count=request.session.get(UNSEEN, 0),
         idle_seconds=settings.SESSION_IDLE_SECONDS,
     )
@@ -78,14 +95,14 @@ def frame(context: RequestContext) -> Frame:
 def _at_work(request: ClinicRequest, frame: Frame) -> Frame:
     may = request.permissions
     here = request.clinic
+    match = request.resolver_match
+    others = {role.clinic_id: role.clinic for role in request.roles if role.clinic_id != here.pk}
     return replace(
         frame,
-        roles=[role.get_role_display() for role in request.roles if role.clinic_id == here.pk],
-        clinic=here,
-        other_clinics=list(
-            {role.clinic_id: role.clinic for role in request.roles if role.clinic_id != here.pk}.values()
-        ),
-        stops=_stops(request),
+        roles=tuple(role.get_role_display() for role in request.roles if role.clinic_id == here.pk),
+        clinic=Workplace(here.pk, here.name),
+        other_clinics=tuple(Workplace(clinic.pk, clinic.name) for clinic in others.values()),
+        stops=_stops(may, match.view_name if match else "", get_language() or ""),
         search_url=_address("patients:search") if Permission.SEE_PATIENTS in may else "",
         switch_url=_address("clinics:switch"),
         todo_count=open_count(request.actor, here.pk) if Permission.WORK_FOLLOWUPS in may else None,
@@ -93,9 +110,27 @@ def _at_work(request: ClinicRequest, frame: Frame) -> Frame:
     )
 
 
-def _stops(request: ClinicRequest) -> list[Stop]:
-    match = request.resolver_match
-    here = match.view_name if match else ""
+@register.simple_tag(takes_context=True)
+def piece(context: RequestContext, template: str) -> SafeString:
+    """A part of the frame that is the same on every page of a person: rendered once, then with the token of each page's forms.
+
+    The template takes `frame`, without what is counted.
+    """
+    parts = _piece(template, context["frame"], get_language() or "")
+    return mark_safe(str(context["csrf_token"]).join(parts))  # noqa: S308  # rendered by a template; a token has no mark-up
+
+
+@lru_cache(maxsize=1024)
+def _piece(template: str, frame: Frame, language: str) -> tuple[str, ...]:
+    """The template in the active language, cut where the token of a form stands."""
+    uncounted = replace(frame, todo_count=None, alarm_count=None, notice_count=0)
+    page = get_template(template).render({"frame": uncounted, "csrf_token": _TOKEN_HERE})
+    return tuple(page.split(_TOKEN_HERE))
+
+
+@lru_cache(maxsize=1024)
+def _stops(may: frozenset[Permission], here: str, language: str) -> tuple[Stop, ...]:
+    """The ways of somebody who may so much, on the page `here`, in the active language."""
     ways = (
         ("desk:workbench", "desk", _("Workbench"), None),
         ("patients:list", "people", _("Patients"), Permission.SEE_PATIENTS),
@@ -110,11 +145,11 @@ def _stops(request: ClinicRequest) -> list[Stop]:
         ("clinics:accounts", "shield", _("Accounts"), Permission.MANAGE_ACCOUNTS),
         ("clinics:integrations", "right", _("Integrations"), Permission.MANAGE_INTEGRATIONS),
     )
-    return [
+    return tuple(
         Stop(_address(view), icon, words, current=_leads_to(view, here))
         for view, icon, words, permission in ways
-        if permission is None or permission in request.permissions
-    ]
+        if permission is None or permission in may
+    )
 
 
 @cache
