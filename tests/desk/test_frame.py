@@ -1,5 +1,8 @@
 """What stands around every staff page: only the ways a role may go, the clinics a person works in, the way out."""
 
+import re
+from http import HTTPStatus
+
 import pytest
 from django.test import Client
 
@@ -48,11 +51,11 @@ def test_a_person_of_two_clinics_changes_between_them(
 
     desk.post("/clinic/switch/", {"clinic": str(other_clinic.pk)})
 
-    assert desk.get("/").context["frame"].clinic == other_clinic
+    assert desk.get("/").context["frame"].clinic.pk == other_clinic.pk
 
 
 def test_a_person_of_one_clinic_has_nothing_to_change(desk: Client) -> None:
-    assert desk.get("/").context["frame"].other_clinics == []
+    assert desk.get("/").context["frame"].other_clinics == ()
 
 
 def test_no_page_carries_an_inline_style_or_script(desk: Client) -> None:
@@ -67,3 +70,23 @@ def test_no_page_carries_an_inline_style_or_script(desk: Client) -> None:
 def test_no_page_of_a_patient_or_a_clinic_is_kept_by_the_browser(desk: Client, clinic: Clinic) -> None:
     for path in ("/", "/patients/", "/p/east/sign-in/"):
         assert "no-store" in desk.get(path).headers["Cache-Control"]
+
+
+def test_what_is_kept_of_a_frame_is_one_person_s_and_has_no_token(hire: Hire) -> None:
+    people = [hire(Role.NURSE), hire(Role.NURSE)]
+    for name, person in zip(("林晓", "周敏"), people, strict=True):
+        User.objects.filter(pk=person.pk).update(display_name=name)
+    pages, tokens = [], []
+    for person in people:
+        browser = Client(enforce_csrf_checks=True)
+        browser.force_login(person)
+        pages.append(browser.get("/").content.decode())
+        tokens.append(set(re.findall(r'name="csrfmiddlewaretoken" value="(\w+)"', pages[-1])))
+        (token,) = tokens[-1]
+        assert browser.post("/account/lock/", {"csrfmiddlewaretoken": token}).status_code == HTTPStatus.FOUND
+
+    assert not tokens[0] & tokens[1]
+    assert "林晓" in pages[0]
+    assert "周敏" not in pages[0]
+    assert "周敏" in pages[1]
+    assert "林晓" not in pages[1]
