@@ -111,6 +111,9 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     objects: ClassVar[UserManager] = UserManager()
     USERNAME_FIELD = "username"
+    known_roles: "list[StaffRole] | None" = (
+        None  # read with the account of a session; None where nobody asked
+    )
 
     class Meta:
         verbose_name = _("account")

@@ -31,6 +31,8 @@ def roles_at_work(user: User) -> list[StaffRole]:
     """Every role the account may act in now, clinic loaded. Empty for patients and for inactive accounts."""
     if user.kind != UserKind.STAFF:
         return []
+    if user.known_roles is not None:
+        return user.known_roles
     return list(StaffRole.objects.at_work(user.pk).select_related("clinic"))
 
 

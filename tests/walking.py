@@ -13,7 +13,7 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from clinics.guards import PageGuard, guard_of
 from clinics.models import User
 
-BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
+BACKEND = "clinics.accounts.backend.AccountBackend"
 WORDS = {
     "purpose": "followup",
     "indicator": "ldl",

@@ -140,7 +140,7 @@ def machine_for(name: str, doctor: Machine, officer: Machine) -> Machine:
 
 def browser(user: User, *, csrf: bool = False) -> Client:
     client = Client(raise_request_exception=False, enforce_csrf_checks=csrf)
-    client.force_login(user, backend="allauth.account.auth_backends.AuthenticationBackend")
+    client.force_login(user, backend="clinics.accounts.backend.AccountBackend")
     return client
 
 

@@ -28,7 +28,7 @@ def clinic() -> Clinic:
 @pytest.fixture
 def administrator(client: Client) -> Client:
     account = User.objects.create_superuser("administrator", "a-long-password-2026")
-    client.force_login(account, backend="allauth.account.auth_backends.AuthenticationBackend")
+    client.force_login(account, backend="clinics.accounts.backend.AccountBackend")
     return client
 
 
@@ -126,7 +126,7 @@ def test_a_clinic_cannot_be_made_without_its_keys(administrator: Client) -> None
 def test_staff_without_the_right_are_sent_to_the_sign_in_with_lock_out(
     clinic: Clinic, client: Client
 ) -> None:
-    client.force_login(StaffFactory(), backend="allauth.account.auth_backends.AuthenticationBackend")
+    client.force_login(StaffFactory(), backend="clinics.accounts.backend.AccountBackend")
 
     assert client.get("/admin/").status_code == 302
 

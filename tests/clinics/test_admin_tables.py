@@ -128,7 +128,7 @@ def let_look(house: House) -> None:  # noqa: F811
 
 def browser_of(user: User) -> Client:
     client = Client()
-    client.force_login(user, backend="allauth.account.auth_backends.AuthenticationBackend")
+    client.force_login(user, backend="clinics.accounts.backend.AccountBackend")
     return client
 
 

@@ -41,7 +41,7 @@ def hired(clinic: Clinic, role: Role = Role.DOCTOR, *, second_factor: bool = Tru
 
 def desk_of(user: User, *, just_proved: bool = True) -> Client:
     client = Client()
-    client.force_login(user, backend="allauth.account.auth_backends.AuthenticationBackend")
+    client.force_login(user, backend="clinics.accounts.backend.AccountBackend")
     if just_proved:
         session = client.session
         session["account_authentication_methods"] = [
@@ -275,7 +275,7 @@ def test_an_integration_signs_in_nowhere(clinic: Clinic) -> None:
 
     assert answer.status_code == 200
     client = Client()
-    client.force_login(account, backend="allauth.account.auth_backends.AuthenticationBackend")
+    client.force_login(account, backend="clinics.accounts.backend.AccountBackend")
     assert client.get("/").status_code == 404
     assert client.get("/api/v1/patients/").status_code == 404
 

@@ -50,7 +50,7 @@ def place() -> Place:
 
 @pytest.fixture
 def doctor(place: Place, client: Client) -> Client:
-    client.force_login(place.doctor, backend="allauth.account.auth_backends.AuthenticationBackend")
+    client.force_login(place.doctor, backend="clinics.accounts.backend.AccountBackend")
     return client
 
 
@@ -174,7 +174,7 @@ def test_a_clinic_where_one_has_no_role_cannot_be_chosen(place: Place, doctor: C
 
 
 def test_an_account_without_a_role_is_told_so(place: Place, client: Client) -> None:
-    client.force_login(StaffFactory(), backend="allauth.account.auth_backends.AuthenticationBackend")
+    client.force_login(StaffFactory(), backend="clinics.accounts.backend.AccountBackend")
 
     assert client.get("/t/who/").status_code == 403
 
@@ -182,7 +182,7 @@ def test_an_account_without_a_role_is_told_so(place: Place, client: Client) -> N
 def test_a_patient_finds_no_staff_page_and_staff_find_no_portal_page(place: Place, doctor: Client) -> None:
     patient = Client()
     patient.force_login(
-        User.objects.create_patient_account(), backend="allauth.account.auth_backends.AuthenticationBackend"
+        User.objects.create_patient_account(), backend="clinics.accounts.backend.AccountBackend"
     )
 
     assert patient.get("/t/who/").status_code == 404

@@ -1,0 +1,21 @@
+"""Whose session it is, read with what they may do: every page asks for both."""
+
+from typing import Any
+from uuid import UUID
+
+from allauth.account.auth_backends import AuthenticationBackend
+
+from clinics.models import StaffRole, User
+
+
+class AccountBackend(AuthenticationBackend):  # type: ignore[misc]  # allauth is untyped
+    """allauth's. The account of a session comes with its roles at work, clinics loaded, in one statement."""
+
+    def get_user(self, user_id: Any) -> User | None:
+        roles = list(StaffRole.objects.at_work(UUID(str(user_id))).select_related("user", "clinic"))
+        if not roles:
+            found: User | None = super().get_user(user_id)
+            return found
+        user = roles[0].user
+        user.known_roles = roles
+        return user
