@@ -12,8 +12,8 @@ from django.db import DatabaseError, connection, transaction
 from audit import alarms, events, rules
 from audit.actors import Actor, Unit, at_work, unit_or_none
 from audit.errors import LogUnavailable
+from crypto import keyring
 from crypto.scope import noting_broken
-from crypto.services import check_epoch
 
 
 @contextmanager
@@ -31,9 +31,9 @@ def acting(actor: Actor, *clinic_ids: UUID, request_id: str = "", address: str =
         nested = connection.in_atomic_block
         with transaction.atomic():
             before = _read_settings() if nested else None
-            unit.txid = _set_settings(_array(unit.clinic_ids), actor.ref)
+            unit.txid, epoch = _set_settings(_array(unit.clinic_ids), actor.ref)
             if outer is None:
-                check_epoch(connection)
+                keyring.begin_unit(epoch)
             with at_work(unit), noting_broken(unit.broken):
                 yield actor
                 if not connection.needs_rollback:
@@ -67,14 +67,16 @@ def _read_settings() -> tuple[str, str]:
     return clinics, actor
 
 
-def _set_settings(clinics: str, actor: str) -> int:
-    """Answers the transaction's number, which every event of it carries inside its canonical text."""
+def _set_settings(clinics: str, actor: str) -> tuple[int, int | None]:
+    """Answers the transaction's number, which every event of it carries inside its canonical text, and the counter of the keys' epoch."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT set_config('zhizhi.clinics', %s, true), set_config('zhizhi.actor', %s, true), pg_current_xact_id()::text",
+            "SELECT set_config('zhizhi.clinics', %s, true), set_config('zhizhi.actor', %s, true), pg_current_xact_id()::text,"
+            " (SELECT counter FROM crypto_epoch)",
             [clinics, actor],
         )
-        return int(cursor.fetchone()[2])
+        _clinics, _actor, txid, epoch = cursor.fetchone()
+        return int(txid), epoch
 
 
 def _settle(unit: Unit, outer: Unit | None, *, committed: bool) -> None:
@@ -118,5 +120,5 @@ def _write_alone(unit: Unit, drafts: Sequence[events.Draft | alarms.AlarmDraft])
 def _again(unit: Unit) -> Iterator[None]:
     """One more transaction in the name of a unit that is over."""
     with transaction.atomic():
-        unit.txid = _set_settings(_array(unit.clinic_ids), unit.actor.ref)
+        unit.txid, _epoch = _set_settings(_array(unit.clinic_ids), unit.actor.ref)
         yield

@@ -8,7 +8,6 @@ from typing import TypeAlias
 from uuid import UUID
 
 from django.db import connection, transaction
-from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils.timezone import now
 
 from crypto import keyring
@@ -152,11 +151,3 @@ def _typed(value: Committed) -> bytes:
     if isinstance(value, bytes):
         return values.from_bytes(value)
     return values.from_json(value)  # type: ignore[arg-type]  # what is not JSON is refused with TypeError
-
-
-def check_epoch(database: BaseDatabaseWrapper) -> None:
-    """Read the epoch's counter at the start of a transaction; when it moved, this process forgets its keys."""
-    with database.cursor() as cursor:
-        cursor.execute("SELECT counter FROM crypto_epoch")
-        row = cursor.fetchone()
-    keyring.begin_unit(row[0] if row else None)

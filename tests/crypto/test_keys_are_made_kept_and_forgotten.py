@@ -24,7 +24,6 @@ from crypto.models import CryptoEpoch, IndexKey, Kek, SubjectKey
 from crypto.providers import FileProvider
 from crypto.services import (
     Committed,
-    check_epoch,
     check_key_store,
     commitment,
     create_subject_keys,
@@ -171,6 +170,11 @@ def test_a_missing_kek_is_named_when_a_value_is_opened(
 # --- caches -----------------------------------------------------------------------------------------------------------------
 
 
+def begin_unit() -> None:
+    """As `acting` begins every unit of work."""
+    keyring.begin_unit(CryptoEpoch.objects.values_list("counter", flat=True).first())
+
+
 def destroy(subject: UUID) -> None:
     SubjectKey.objects.filter(subject_id=subject).update(wrapped=None, destroyed_at="2026-11-21T00:00Z")
     CryptoEpoch.objects.update(counter=CryptoEpoch.objects.get().counter + 1)
@@ -179,20 +183,20 @@ def destroy(subject: UUID) -> None:
 def test_keys_are_kept_between_units_of_work(
     row: Specimen, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
-    check_epoch(connection)
+    begin_unit()
     with reading():
         Specimen.objects.get(pk=row.pk).word  # noqa: B018
-    check_epoch(connection)
+    begin_unit()
     with reading(), django_assert_num_queries(1):
         assert Specimen.objects.get(pk=row.pk).word == "王小芳"
 
 
 def test_every_process_forgets_a_destroyed_key_when_the_epoch_moves(row: Specimen) -> None:
-    check_epoch(connection)
+    begin_unit()
     with reading():
         assert row.word == "王小芳"
     destroy(row.subject_id)
-    check_epoch(connection)
+    begin_unit()
     with reading(), pytest.raises(KeyDestroyed):
         Specimen.objects.get(pk=row.pk).word  # noqa: B018
 
@@ -227,30 +231,30 @@ def test_a_key_that_nobody_asks_for_leaves_memory_when_its_minute_is_over(
     row: Specimen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keyring.forget_everything()
-    check_epoch(connection)
+    begin_unit()
     with reading():
         Specimen.objects.get(pk=row.pk).word  # noqa: B018
     caches = keyring.unit().caches
     assert len(caches.keys) > 0
     in_a_minute = time.monotonic() + 61
     monkeypatch.setattr(time, "monotonic", lambda: in_a_minute)
-    check_epoch(connection)
+    begin_unit()
     assert keyring.unit().caches is caches
     assert len(caches.keys) == 0
 
 
 def test_a_key_encryption_key_that_is_gone_opens_nothing_once_the_epoch_moved(row: Specimen) -> None:
     """The file of the KEK is gone, and this process has used it: a handle could be kept for a quarter of an hour."""
-    check_epoch(connection)
+    begin_unit()
     with reading():
         assert Specimen.objects.get(pk=row.pk).word == "王小芳"
     (reference,) = Kek.objects.values_list("provider_ref", flat=True)
     (Path(django_settings.KEYS_DIR) / "keks" / f"{reference}.kek").unlink()
-    check_epoch(connection)
+    begin_unit()
     with reading():
         assert Specimen.objects.get(pk=row.pk).word == "王小芳"
     move_counter()
-    check_epoch(connection)
+    begin_unit()
     with reading(), pytest.raises(KeysMissing):
         Specimen.objects.get(pk=row.pk).word  # noqa: B018
 
@@ -274,7 +278,7 @@ def test_a_key_of_a_rolled_back_transaction_seals_nothing_afterwards(clinic: UUI
     with transaction.atomic():
         create_subject_keys(clinic, subject)
         transaction.set_rollback(True)
-    check_epoch(connection)
+    begin_unit()
     with pytest.raises(KeysMissing):
         Specimen.objects.create(clinic_id=clinic, subject_id=subject, word="would be lost")
 
@@ -329,6 +333,6 @@ def test_commitments_tell_types_apart(subject: UUID) -> None:
 def test_a_commitment_dies_with_the_key(subject: UUID) -> None:
     commitment(subject, Scope.RECORD, "a.b", "x")
     destroy(subject)
-    check_epoch(connection)
+    begin_unit()
     with pytest.raises(KeysMissing):
         commitment(subject, Scope.RECORD, "a.b", "x")
