@@ -16,7 +16,6 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from audit.kinds import Kind
 from audit.purposes import Purpose
 from clinics.guards import ClinicRequest, staff_page
-from clinics.queries import teams_of
 from clinics.roles import Permission
 from patients.choices import PhoneOwner, PortalRelation, TwinReason
 from patients.errors import NotTheirPhone, SearchTooShort
@@ -30,6 +29,7 @@ from patients.queries import (
     patient_of_form,
     possible_twins,
     search_patients,
+    teams_seen_through,
 )
 from patients.queries.access import COUNT_BOUND, PAGE_SIZE
 from patients.services import count_search, give_portal_access, invite_to_portal, open_card
@@ -76,9 +76,9 @@ class Chip:
 
 def _chips(request: ClinicRequest) -> tuple[list[Chip], UUID | None]:
     """All, one's own, and each care team one is in; and the one that is chosen. What is none of these shows all."""
-    me, here = request.actor.user_id, reverse("patients:list")
-    teams = list(teams_of(me, request.clinic.pk)) if me else []
-    ways = {str(me): _("Mine"), **{str(team.pk): team.name for team in teams}}
+    here = reverse("patients:list")
+    teams = teams_seen_through(request.actor, request.clinic.pk)
+    ways = {str(request.actor.user_id): _("Mine"), **{str(team_id): name for team_id, name in teams.items()}}
     chosen = request.GET.get("through", "")
     chosen = chosen if chosen in ways else ""
     chips = [Chip(_("All"), here, not chosen)]

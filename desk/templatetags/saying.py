@@ -58,7 +58,7 @@ class Reader:
         """`<time>` as people say it, with the exact time for those who ask (title) and for machines (datetime)."""
         on = moment
         if isinstance(moment, datetime):
-            on = moment.astimezone(self.zone).replace(second=0, microsecond=0)
+            on = moment.astimezone(self.zone).replace(second=0, microsecond=0, tzinfo=None)
         return mark_safe(f'<time datetime="{moment.isoformat()}"{_said(on, self.today, self.language)}')  # noqa: S308
 
     def years(self, year_of_birth: int | None) -> str:
@@ -92,7 +92,12 @@ def exactly(moment: datetime | None) -> SafeString | str:
 
 @lru_cache(maxsize=4096)
 def _said(moment: date | datetime, today: date, language: str) -> SafeString:
-    """The end of a `<time>`: a moment exactly and as people say it on a day, in the active language. Lists say the same moments over and over."""
+    """The end of a `<time>`: a moment, as the reader's clock shows it, exactly and as people say it on a day; in the active language.
+
+    Lists say the same moments over and over.
+    """
+    if isinstance(moment, datetime):
+        moment = timezone.make_aware(moment)
     exact = date_format(moment, _("j F Y, H:i") if isinstance(moment, datetime) else _("j F Y"))
     words = moment_in_words(moment, timezone.make_aware(datetime.combine(today, time(12))))
     return format_html(' title="{}">{}</time>', exact, words)

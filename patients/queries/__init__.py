@@ -8,6 +8,7 @@ from patients.queries.access import (
     page_of_visible,
     patient_for,
     relate_all,
+    teams_seen_through,
     visible_patients,
 )
 from patients.queries.cards import patient_of_form, patient_of_log, service_numbers_of, subjects_of
@@ -44,5 +45,6 @@ __all__ = [
     "subjects_of",
     "tags_of",
     "tags_to_show",
+    "teams_seen_through",
     "visible_patients",
 ]

@@ -56,6 +56,10 @@ SELECT p.*, n.reached
   FROM patients_newest(%s, %s, %s, %s, %s, %s, %s, %s, %s) n JOIN patients_patient p ON p.id = n.patient_id
  WHERE p.clinic_id = %s AND p.restricted_at IS NULL ORDER BY p.created_at DESC, p.id DESC
 """
+# The care teams among whose patients somebody is. Parameters: those of GRANTEES.
+THROUGH: Final = f"""
+SELECT t.id, t.name FROM {GRANTEES} AS g(grantee) JOIN clinics_careteam t ON t.id = g.grantee ORDER BY t.name
+"""  # noqa: S608  # constants; every value is a parameter
 COUNTED: Final = "SELECT reached FROM patients_newest(%s, %s, %s, %s, %s, %s, %s, %s, %s)"
 
 
@@ -223,6 +227,16 @@ def count_of_visible(
         cursor.execute(COUNTED, asked)
         (reached,) = cursor.fetchone() or (0,)
     return int(reached)
+
+
+def teams_seen_through(actor: Actor, clinic_id: UUID) -> dict[UUID, str]:
+    """The names of the care teams through which somebody at work sees patients, in their order."""
+    if not _sees_by_rights(actor, clinic_id):
+        return {}
+    carers = roles_with(Permission.SEE_PATIENTS, Reach.CARE)
+    with connection.cursor() as cursor:
+        cursor.execute(THROUGH, [actor.user_id, clinic_id, carers, timezone.now()])
+        return dict(cursor.fetchall())
 
 
 def _sees_by_rights(actor: Actor, clinic_id: UUID) -> bool:

@@ -90,7 +90,7 @@ def test_the_list_costs_the_same_for_one_patient_and_for_fifty(
         desk.get(reverse("patients:list"))
 
 
-LIST_QUERIES = 12
+LIST_QUERIES = 10
 
 
 def test_pages_of_the_list_follow_each_other_and_their_addresses_say_nothing(

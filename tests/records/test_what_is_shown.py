@@ -31,7 +31,7 @@ from tests.factories.patients import PatientFactory
 from tests.factories.records import NOW, TAKEN_AT, parsed, parsed_report, printed_number, printed_range
 
 pytestmark = pytest.mark.django_db
-PAGE_QUERIES = 13  # however many results a page shows
+PAGE_QUERIES = 11  # however many results a page shows
 NEVER = PrintedCodes((Coding(SNOMED, "266919005", "Never smoker"),), "Never smoker")
 
 
