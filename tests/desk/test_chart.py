@@ -18,7 +18,7 @@ from tests.desk.conftest import Enter, Hire, system
 
 QueryCount = Callable[[int], AbstractContextManager[None]]
 STATEMENTS = (
-    16  # session, account, roles, settings, patient, keys, what stands on the head, and the event of the log
+    14  # account with roles, settings, patient, keys, what stands on the head, and the event of the log
 )
 
 

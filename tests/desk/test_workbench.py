@@ -18,7 +18,7 @@ from tests.factories.followups import HIGH_LDL
 
 QueryCount = Callable[[int], AbstractContextManager[None]]
 STATEMENTS = (
-    14  # however many rows: two for the to-dos, one for all keys, the rest for who acts, where, and the log
+    12  # however many rows: two for the to-dos, one for all keys, the rest for who acts, where, and the log
 )
 
 
