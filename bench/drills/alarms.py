@@ -16,6 +16,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
+from uuid import UUID
 
 from django.db import connection
 from django.utils import timezone
@@ -24,6 +25,7 @@ from psycopg2.extensions import connection as Connection
 from audit.access import relate
 from audit.acting import acting
 from audit.actors import Actor, current_unit, system_actor
+from audit.decoys import mark_decoys
 from audit.kinds import Kind
 from audit.limits import DEFAULTS, set_limits
 from audit.models import Rule
@@ -167,15 +169,25 @@ def _look(
         actor = _somebody(clinic)
         with acting(actor):
             for kind in kinds:
-                subjects = [uuid7() for _ in range(people)]
-                for subject in subjects:
-                    relate(subject, relation, vip=vip)
-                record_access(
-                    current_unit(), dict.fromkeys(subjects, (FIELD,)), kind=kind, purpose=Purpose.CARE
-                )
+                _see([uuid7() for _ in range(people)], kind, relation, vip=vip)
         return Waiting(rule, actor.ref)
 
     return deed
+
+
+def _see(subjects: list[UUID], kind: Kind, relation: Relation = Relation.OWN, *, vip: bool = False) -> None:
+    for subject in subjects:
+        relate(subject, relation, vip=vip)
+    record_access(current_unit(), dict.fromkeys(subjects, (FIELD,)), kind=kind, purpose=Purpose.CARE)
+
+
+def _see_a_decoy(clinic: Clinic, team: CareTeam) -> Waiting:
+    actor, decoy = _somebody(clinic), uuid7()
+    with acting(system_actor("drill", clinic.pk)):
+        mark_decoys(clinic.pk, [decoy])
+    with acting(actor):
+        _see([decoy], Kind.VIEWED)
+    return Waiting(Rule.DECOY_OPENED, actor.ref)
 
 
 def _be_refused(clinic: Clinic, team: CareTeam) -> Waiting:
@@ -212,6 +224,7 @@ DEEDS: Final[tuple[Deed, ...]] = (
     _look(Kind.VIEWED, people=DEFAULTS.opened_per_hour + 1, rule=Rule.MANY_OPENED),
     _look(Kind.VIEWED, people=DEFAULTS.odd_hours + 1, rule=Rule.ODD_HOURS),
     _look(Kind.EXPORTED, Kind.PRINTED, people=DEFAULTS.exported_per_hour * 3 // 5, rule=Rule.LARGE_EXPORT),
+    _see_a_decoy,
     _be_refused,
     _fail_to_sign_in,
     _change_rows_and_say_nothing,
