@@ -46,6 +46,8 @@ class Permission(StrEnum):
     SEE_RESULTS = "see_results"
     IMPORT_REPORTS = "import_reports"
     RECORD_CONSENT = "record_consent"
+    ANSWER_COMPLAINTS = "answer_complaints"
+    PRESERVE_RECORDS = "preserve_records"
     WORK_FOLLOWUPS = "work_followups"
     MANAGE_TEAMS = "manage_teams"
     MANAGE_STAFF = "manage_staff"

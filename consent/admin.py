@@ -3,6 +3,7 @@
 from django.contrib import admin
 
 from consent.models import (
+    Complaint,
     ConsentEvent,
     ConsentNotice,
     ConsentState,
@@ -53,6 +54,12 @@ class RecipientWindow(Window[Recipient]):
 class DisclosureWindow(PatientWindow[Disclosure]):
     list_display = ["patient", "recipient", "purpose", "operation", "what", "given_at", "recalled_at"]
     list_filter = ["purpose", "operation"]
+    search_fields = ["=patient__service_number"]
+
+
+@admin.register(Complaint)
+class ComplaintWindow(PatientWindow[Complaint]):
+    list_display = ["patient", "made_at", "due_at", "answered_at"]
     search_fields = ["=patient__service_number"]
 
 

@@ -212,3 +212,17 @@ class NoPhone(ClinicError):
 
     status = HTTPStatus.CONFLICT
     message = _("There is no phone number of their own to send a code to. Choose another way to confirm.")
+
+
+class ComplaintNotFound(ClinicError):
+    """There is no such complaint in this clinic."""
+
+    status = HTTPStatus.NOT_FOUND
+    message = _("There is no such complaint.")
+
+
+class TooManyComplaints(ClinicError):
+    """Several complaints of this person wait already."""
+
+    status = HTTPStatus.TOO_MANY_REQUESTS
+    message = _("Several of your messages wait for an answer already. Please call us if it is urgent.")

@@ -129,6 +129,17 @@ class DeskForm(RecordForm):
         return data
 
 
+class ComplaintAnswerForm(forms.Form):
+    """What the clinic answers to one complaint."""
+
+    complaint = forms.UUIDField(widget=forms.HiddenInput)
+    answer = forms.CharField(
+        label=_("Answer to the person"),
+        max_length=2000,
+        error_messages={"required": _("Write an answer; it stands on their page.")},
+    )
+
+
 class AnswerForm(forms.Form):
     """One deed about a request: who asks is checked, a field is decided, or the whole is answered."""
 

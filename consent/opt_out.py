@@ -6,6 +6,7 @@ share a phone, the one whose message it was.
 """
 
 from base64 import urlsafe_b64encode
+from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
@@ -78,9 +79,9 @@ def opt_out(clinic: Clinic, token: str, *, by: Actor, at: datetime) -> OptOutLin
     return link
 
 
-def forget_old_links(clinic: Clinic, before: datetime) -> int:
-    """Links of messages that are forgotten; answers how many."""
-    old = OptOutLink.objects.filter(clinic=clinic, made_at__lt=before)
+def forget_old_links(clinic: Clinic, before: datetime, *, but_of: Collection[UUID] = ()) -> int:
+    """Links of messages that are forgotten, but those of some patients; answers how many."""
+    old = OptOutLink.objects.filter(clinic=clinic, made_at__lt=before).exclude(patient_id__in=but_of)
     return delete_rows("consent.links_forgotten", old, about=clinic.pk)
 
 

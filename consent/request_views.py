@@ -1,5 +1,6 @@
 """The desk's pages of what people asked for: which waits longest, who asks, what was done about it and why not."""
 
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -15,10 +16,12 @@ from audit.purposes import Purpose
 from clinics.guards import ClinicRequest, staff_page
 from clinics.roles import Permission
 from consent.choices import IdentityCheck, RefusalReason, RequestKind
+from consent.complaints import answer_complaint, open_complaints
 from consent.errors import IdentityUnknown, ReasonNeeded, RequestNotFound
-from consent.forms import AnswerForm
+from consent.forms import AnswerForm, ComplaintAnswerForm
 from consent.models import PersonRequest
 from consent.requests import decide_correction, grant_request, open_requests, refuse_request, verify
+from crypto.reading import shown
 from patients.queries import patient_for, visible_patients
 
 
@@ -59,6 +62,21 @@ def request_of(request: ClinicRequest, request_id: UUID) -> HttpResponse:
         "days_left": (asked.due_at - timezone.now()).days,
     }
     return render(request, "consent/request.html", context)
+
+
+@staff_page(Purpose.SECURITY, Kind.VIEWED, permission=Permission.ANSWER_COMPLAINTS)
+@require_http_methods(["GET", "HEAD", "POST"])
+def complaints(request: ClinicRequest) -> HttpResponse:
+    """What people complain about, by service number: the privacy officer reads and answers it."""
+    form = ComplaintAnswerForm(request.POST if request.method == "POST" else None)
+    if request.method == "POST" and form.is_valid():
+        said = form.cleaned_data
+        answer_complaint(said["complaint"], said["answer"], by=request.actor, at=timezone.now())
+        messages.success(request, _("Answered. It stands on the person's page."))
+        return redirect("consent:complaints")
+    at, waiting = timezone.now(), open_complaints(request.clinic.pk)
+    rows = [(one, shown(partial(getattr, one, "words")), (one.due_at - at).days) for one in waiting[:50]]
+    return render(request, "consent/complaints.html", {"rows": rows, "count": waiting.count(), "form": form})
 
 
 def _asked(request: ClinicRequest, request_id: UUID) -> PersonRequest:

@@ -7,6 +7,7 @@ from audit.actors import system_actor
 from audit.jobs import job
 from clinics.models import Clinic
 from consent.codes import forget_old_codes
+from consent.complaints import raise_overdue_complaints
 from consent.lapsing import close_lapsed
 from consent.requests import raise_overdue
 
@@ -27,3 +28,4 @@ def look_at_clocks() -> None:
             pass
         with acting(system_actor("consent", clinic.pk)):
             raise_overdue(clinic.pk, timezone.now())
+            raise_overdue_complaints(clinic.pk, timezone.now())

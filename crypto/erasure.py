@@ -105,6 +105,15 @@ def has_usable_keys(subject_ids: Collection[UUID]) -> bool:
     return bool(_run(_HAS_USABLE_KEYS, [_ids(subject_ids), _ids(subject_ids)])[0][0])
 
 
+def whole_subjects(subject_ids: Collection[UUID]) -> set[UUID]:
+    """Those of whom the application can still use every key there ever was: none is destroyed, none held."""
+    return {row[0] for row in _run(_WHOLE, [_ids(subject_ids)])}
+
+
+_WHOLE = """
+SELECT k.subject_id FROM subject_key k JOIN crypto_kek kek ON kek.id = k.kek_id WHERE k.subject_id = ANY (%s)
+GROUP BY k.subject_id HAVING bool_and(k.destroyed_at IS NULL AND kek.state <> 'hold')
+"""
 _HAS_KEYS = """
 SELECT EXISTS (SELECT FROM subject_key WHERE destroyed_at IS NULL AND subject_id = ANY (%s) AND scope = ANY (%s))
     OR EXISTS (SELECT FROM sealed_file WHERE destroyed_at IS NULL AND subject_id = ANY (%s) AND scope = ANY (%s))

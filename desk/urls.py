@@ -1,6 +1,7 @@
 from django.urls import path
 
 from desk import staff_views, views
+from desk.privacy import kept
 from desk.privacy import views as privacy
 
 app_name = "desk"
@@ -14,6 +15,7 @@ urlpatterns = [
     path("privacy/names/", privacy.names, name="names_told"),
     path("privacy/evidence/", privacy.evidence, name="evidence"),
     path("privacy/evidence/<uuid:pack_id>/", privacy.take, name="evidence_take"),
+    path("privacy/kept/", kept.kept, name="kept"),
     path("privacy/log/", privacy.log, name="log"),
     path("privacy/log/export/", privacy.export, name="log_export"),
     path("privacy/log/find/", privacy.find, name="log_find"),

@@ -3,7 +3,8 @@
 from django.contrib import admin
 
 from crypto.windows import Window
-from exchange.models import EvidencePack, ImportBatch
+from exchange.models import EvidencePack, ImportBatch, Preservation
+from patients.windows import PatientWindow
 
 
 @admin.register(ImportBatch)
@@ -16,3 +17,9 @@ class ImportBatchWindow(Window[ImportBatch]):
 class EvidencePackWindow(Window[EvidencePack]):
     list_display = ["asked_at", "asked_by", "done", "total", "finished_at", "expires_at"]
     search_fields = ["=asked_by"]
+
+
+@admin.register(Preservation)
+class PreservationWindow(PatientWindow[Preservation]):
+    list_display = ["patient", "begun_at", "reason", "until", "ended_at"]
+    list_filter = ["reason"]

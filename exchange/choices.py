@@ -12,6 +12,14 @@ class BatchState(TextChoices):
     DISCARDED = "discarded", _("Put aside")
 
 
+class PreservationReason(TextChoices):
+    """Why nothing of a record may be destroyed for now, whatever its periods say."""
+
+    LAWSUIT = "lawsuit", _("A lawsuit")
+    DISPUTE = "dispute", _("A dispute about treatment")
+    AUTHORITY = "authority", _("An authority looks into it")
+
+
 class FileKind(TextChoices):
     """What kind of file it is."""
 

@@ -119,3 +119,17 @@ class EvidenceNotFound(ClinicError):
 
     status = HTTPStatus.NOT_FOUND
     message = _("This evidence pack is not here any more. Ask for a new one.")
+
+
+class PreservationNotFound(ClinicError):
+    """Nobody had this preserved in this clinic."""
+
+    status = HTTPStatus.NOT_FOUND
+    message = _("There is no such preservation.")
+
+
+class NotLiftable(ClinicError):
+    """The person was erased: what is stored of them is under the legal hold, or gone."""
+
+    status = HTTPStatus.CONFLICT
+    message = _("This person was erased. What a law keeps of them stays closed.")

@@ -1,17 +1,19 @@
-"""What was brought in: one row for each file, and the file itself only until somebody decides about it."""
+"""What was brought in, until somebody decides about it; what may not be destroyed; what leaves for those who check a clinic."""
 
 from typing import ClassVar
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
+from audit.registry import audited
 from clinics.models import Clinic
 from crypto.fields import Scope, SealedJSON, SealedText
 from crypto.ids import uuid7
 from crypto.models import SealedModel
-from exchange.choices import BatchState, FileKind
+from exchange.choices import BatchState, FileKind, PreservationReason
+from patients.models import Patient
 
 
 class ImportBatch(SealedModel):
@@ -53,6 +55,55 @@ class ImportBatch(SealedModel):
 
     def __str__(self) -> str:
         return f"import {self.pk}"
+
+
+@audited
+class Preservation(models.Model):
+    """Nothing of this person is destroyed until a day, for a reason somebody answers for. Erasing then only stores it.
+
+    There is no free text: it would name people. A person whose record is only stored can be preserved as well.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    clinic = models.ForeignKey(Clinic, models.PROTECT, related_name="+", verbose_name=_("clinic"))
+    patient = models.ForeignKey(Patient, models.PROTECT, related_name="+", verbose_name=_("patient"))
+    reason = models.CharField(_("reason"), max_length=9, choices=PreservationReason.choices)
+    begun_at = models.DateTimeField(_("begun at"))
+    begun_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", verbose_name=_("begun by")
+    )
+    until = models.DateTimeField(_("until"))
+    ended_at = models.DateTimeField(_("ended at"), null=True, blank=True)
+    ended_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("ended by"),
+    )
+
+    class Meta:
+        verbose_name = _("preservation")
+        verbose_name_plural = _("preservations")
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                name="preservation_reason_known", condition=Q(reason__in=PreservationReason.values)
+            ),
+            models.CheckConstraint(name="preservation_runs_forward", condition=Q(until__gt=F("begun_at"))),
+            models.CheckConstraint(
+                name="preservation_ended_whole",
+                condition=Q(ended_at=None, ended_by=None) | Q(ended_at__isnull=False, ended_by__isnull=False),
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(
+                fields=["patient", "-until"], condition=Q(ended_at=None), name="preservation_running"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.reason} until {self.until:%Y-%m-%d}"
 
 
 class EvidencePack(models.Model):

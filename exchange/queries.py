@@ -1,20 +1,22 @@
-"""What was brought in lately, and how much is known of one person."""
+"""What was brought in lately, how much is known of one person, and what is kept of whom although it could go."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, QuerySet
+from django.db.models import Count, Max, QuerySet
 
 from audit.actors import Actor
 from consent.choices import State
 from consent.models import ConsentState
 from crypto.core.scopes import Scope
+from crypto.erasure import whole_subjects
 from crypto.models import SealedFile, SubjectKey
 from crypto.reading import Unreadable, shown
 from exchange.choices import BatchState
-from exchange.models import ImportBatch
+from exchange.models import ImportBatch, Preservation
 from followups.models import PENDING, FollowUp, Message
 from followups.planning import UNSENT
 from patients.models import Patient, PatientTag
@@ -89,3 +91,39 @@ def weight_of(patient: Patient) -> Weight:
 def _by_scope(rows: QuerySet[Any]) -> dict[Scope, int]:
     counts = rows.order_by("scope").values_list("scope").annotate(Count("pk"))
     return {Scope(scope): number for scope, number in counts}
+
+
+def running_preservations(clinic_id: UUID, at: datetime) -> QuerySet[Preservation]:
+    """What nobody may destroy at the moment, the first to end first."""
+    running = Preservation.objects.filter(clinic_id=clinic_id, ended_at=None, until__gt=at)
+    return running.select_related("patient", "begun_by").order_by("until", "pk")
+
+
+def preserved_until(patient_id: UUID, at: datetime) -> datetime | None:
+    """The day before which nothing of this person is destroyed; None where nobody said so."""
+    running = Preservation.objects.filter(patient_id=patient_id, ended_at=None, until__gt=at)
+    until: datetime | None = running.aggregate(until=Max("until"))["until"]
+    return until
+
+
+def preserved_patients(clinic_id: UUID, at: datetime) -> list[UUID]:
+    """Of whom nothing may be destroyed at the moment."""
+    return list(running_preservations(clinic_id, at).values_list("patient_id", flat=True).distinct())
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRecord:
+    """Somebody whose record is only stored. `liftable`: no key is destroyed or under the legal hold, so the person may end it."""
+
+    patient: Patient
+    liftable: bool
+
+
+def stored_records(clinic_id: UUID, *, limit: int) -> list[StoredRecord]:
+    """The newest records that are only stored. Two statements; opens nothing."""
+    stored = Patient.objects.filter(clinic_id=clinic_id).exclude(restricted_at=None)
+    patients = list(
+        stored.only("pk", "service_number", "restricted_at", "subject_id").order_by("-restricted_at")[:limit]
+    )
+    whole = whole_subjects([patient.subject_id for patient in patients])
+    return [StoredRecord(patient, patient.subject_id in whole) for patient in patients]

@@ -1,6 +1,6 @@
 """What staff do with to-dos: take one from the pool, write down what came of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import date, datetime
 from uuid import UUID
 
@@ -128,8 +128,8 @@ def _locked(seen: FollowUp) -> tuple[Patient, Enrolment, FollowUp]:
     return patient, enrolment, FollowUp.objects.select_for_update().get(pk=seen.pk)
 
 
-def forget_old_messages(clinic: Clinic, before: datetime) -> int:
-    """Messages that were settled so long ago, with their attempts; no text of them was ever kept. Answers how many."""
-    old = Message.objects.filter(clinic=clinic, settled_at__lt=before)
+def forget_old_messages(clinic: Clinic, before: datetime, *, but_of: Collection[UUID] = ()) -> int:
+    """Messages that were settled so long ago, but those of some patients, with their attempts; no text of them was ever kept. Answers how many."""
+    old = Message.objects.filter(clinic=clinic, settled_at__lt=before).exclude(patient_id__in=but_of)
     Attempt.objects.filter(message__in=old).delete()
     return delete_rows("message.forgotten", old, about=clinic.pk)

@@ -58,7 +58,14 @@ def ask_for(request: ClinicRequest, kind: str) -> HttpResponse:
         )
         messages.success(request, _("Sent. You get an answer within 15 days, and it stands here."))
         return redirect("portal:data", clinic_code=request.clinic.code)
-    return render(request, "portal/ask.html", {"ask": asked, "form": form, "tab": "data"})
+    leaves = asked.kind in (RequestKind.COPY, RequestKind.MOVE)
+    context = {
+        "ask": asked,
+        "form": form,
+        "can_download": leaves and screen.shown.relation != PortalRelation.PROXY,
+        "tab": "data",
+    }
+    return render(request, "portal/ask.html", context)
 
 
 @portal_page(Purpose.CARE)

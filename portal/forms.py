@@ -86,6 +86,15 @@ class AskForm(forms.Form):
         return {}
 
 
+class ComplaintForm(forms.Form):
+    words = forms.CharField(
+        label=_("What happened, or what should be better"),
+        max_length=2000,
+        widget=forms.Textarea(attrs={"rows": 6}),
+        error_messages={"required": _("Write a few words, so that somebody can answer.")},
+    )
+
+
 FIELDS = {
     "name": _("Name"),
     "birth_date": _("Birth date"),

@@ -20,6 +20,7 @@ from django.utils.translation import gettext as _
 from audit.services import REFUSED, record
 from clinics.channels import CarrierRefused, CarrierUnavailable, send_sms
 from clinics.models import Clinic, User
+from clinics.sessions import end_sessions
 from patients.queries import portal_accounts_by_phone
 from portal.errors import TooManyCodes
 from portal.models import MOST_TRIES, SignInCode
@@ -126,6 +127,12 @@ def redeem_code(code_id: UUID, clinic: Clinic, typed: str, *, at: datetime) -> R
     row.used_at = at
     row.save(update_fields=["used_at"])
     return Redeemed(Answer.OPENED, user=row.user)
+
+
+def sign_out_everywhere(user: User) -> None:
+    """Every session of the account ends, wherever it is. Raises LogUnavailable; then none ends."""
+    record("account.sessions_ended", object=user, reason="own")
+    end_sessions(user.pk)
 
 
 def _tell_of_refusal(row: SignInCode | None) -> None:

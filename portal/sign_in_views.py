@@ -3,6 +3,7 @@
 Every phone gets the same answer in the same time, every link and passkey that opens nothing the same words.
 """
 
+from typing import Any
 from uuid import UUID
 
 from django.contrib.auth import login, logout
@@ -21,7 +22,7 @@ from patients.services import invitation_of, redeem_invitation
 from portal.forms import BirthForm, CodeForm, PhoneForm
 from portal.passkeys import ask_for_passkey, who_has_passkey
 from portal.reading import begin_reading
-from portal.services import Answer, redeem_code, send_code
+from portal.services import Answer, redeem_code, send_code, sign_out_everywhere
 
 SESSION_CODE = "portal_code"
 SESSION_LASTS = 2 * 60 * 60  # seconds: a phone may be lent to somebody
@@ -108,6 +109,10 @@ def passkey_sign_in(request: ClinicRequest) -> HttpResponse:
 @portal_entry()
 @require_POST
 def sign_out(request: ClinicRequest) -> HttpResponse:
+    """Here, or on every phone and computer: for whoever lost one, or forgot it somewhere."""
+    user: Any = request.user
+    if request.POST.get("everywhere") == "yes" and user.is_authenticated and user.kind == UserKind.PATIENT:
+        sign_out_everywhere(user)
     logout(request)
     return redirect("portal:sign_in", clinic_code=request.clinic.code)
 

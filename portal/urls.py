@@ -2,6 +2,7 @@ from django.urls import path
 
 from portal import (
     account_views,
+    complaint_views,
     data_views,
     file_views,
     notice_views,
@@ -32,8 +33,10 @@ urlpatterns = [
     path("history/<uuid:event_id>/receipt.json", file_views.receipt_file, name="receipt_file"),
     path("history/consents.json", file_views.consents_file, name="consents_file"),
     path("data/", data_views.data, name="data"),
+    path("data/copy/", file_views.copy, name="copy"),
     path("data/ask/<slug:kind>/", data_views.ask_for, name="ask_for"),
     path("data/requests/<uuid:request_id>/back/", data_views.ask_back, name="ask_back"),
+    path("complaint/", complaint_views.complaint, name="complaint"),
     path("proxies/", account_views.proxies, name="proxies"),
     path("proxies/<uuid:access_id>/end/", account_views.end_access, name="end_access"),
     path("passkeys/", account_views.passkeys, name="passkeys"),

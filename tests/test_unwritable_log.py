@@ -44,14 +44,15 @@ SEALED = ("陈雅琴", "13900001234", "7.10")
 UNTOLD: Final = {
     "get": (
         "account accounts alarm_limits ask_for auth.group clinics.careteam clinics.chain clinics.clinic "
-        "clinics.specialday clinics.staffabsence clinics.user code consents_file data emergencies emergency evidence "
-        "history import integration integrations leave locked names_told new new_integration_token new_token notice notices panels "
+        "clinics.specialday clinics.staffabsence clinics.user code complaint complaints consents_file data emergencies "
+        "emergency evidence "
+        "history import integration integrations kept leave locked names_told new new_integration_token new_token notice notices panels "
         "passkey_options passkeys permission permissions privacy proxies receipt receipt_file review_glass seals "
         "session_state sign_in staff team teams tokens unlock_options"
     ),
     "post": (
         "alarm_limits check claim clinics_careteam_add clinics_specialday_add clinics_staffabsence_add clinics_user_add "
-        "emergency evidence import language log_find new passkey_sign_in passkeys reading search sign_out still_here "
+        "emergency evidence import kept language log_find new passkey_sign_in passkeys reading search sign_out still_here "
         "unlock"
     ),
 }

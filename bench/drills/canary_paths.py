@@ -428,6 +428,7 @@ class Walk:
             "data/",
             "proxies/",
             "emergencies/",
+            "complaint/",
             "passkeys/",
         ):
             self.expect(phone.get(here + page).status == 200, f"portal page {page}")
@@ -570,7 +571,9 @@ class Walk:
         self.does(officer, f"{log}export/", {"format": person.name}, 422)
         taken = self.does(officer, f"{log}export/", {"format": "csv"}, 200)
         self.error_pages.append(taken.text)
-        self.opens(officer, "/privacy/names/")
+        self.opens(officer, "/privacy/names/", "/privacy/kept/", "/complaints/")
+        self.does(officer, "/privacy/kept/", {"number": person.name}, 200)
+        self.does(officer, "/complaints/", {"complaint": person.name, "answer": person.name}, 200)
         self.does(officer, "/privacy/names/", {"names": person.name}, 200)
         self.does(officer, "/privacy/seals/verify/", {"q": person.name})
         self.does(officer, "/privacy/evidence/", {"q": person.name})

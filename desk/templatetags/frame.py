@@ -139,14 +139,17 @@ def _stops(may: frozenset[Permission], here: str, language: str) -> tuple[Stop, 
         ("exchange:import", "import", _("Import"), Permission.IMPORT_REPORTS),
         ("desk:alarms", "bell", _("Alarms"), Permission.DECIDE_ALARMS),
         ("patients:review_glass", "clock", _("Emergencies"), Permission.REVIEW_GLASS),
+        ("consent:complaints", "msg", _("Complaints"), Permission.ANSWER_COMPLAINTS),
+        ("desk:kept", "lock", _("Kept records"), Permission.PRESERVE_RECORDS),
         ("desk:staff", "people", _("Staff"), Permission.MANAGE_STAFF),
         ("clinics:teams", "people", _("Care teams"), Permission.MANAGE_TEAMS),
         ("desk:privacy", "shield", _("Privacy"), Permission.SEE_LOG),
         ("clinics:accounts", "shield", _("Accounts"), Permission.MANAGE_ACCOUNTS),
         ("clinics:integrations", "right", _("Integrations"), Permission.MANAGE_INTEGRATIONS),
     )
+    own = here in {view for view, *_rest in ways}
     return tuple(
-        Stop(_address(view), icon, words, current=_leads_to(view, here))
+        Stop(_address(view), icon, words, current=view == here if own else _leads_to(view, here))
         for view, icon, words, permission in ways
         if permission is None or permission in may
     )

@@ -51,6 +51,7 @@ from exchange.errors import ErasureNotAllowed, NotHeld
 from exchange.fhir import parse_bundle
 from exchange.identity import card_of, told_by
 from exchange.models import ImportBatch
+from exchange.queries import preserved_until
 from exchange.retention import Fate, fate_of_scopes
 from exchange.services.batches import put_aside, undecided
 from followups.queries import last_contact_at
@@ -88,7 +89,11 @@ class Erased:
 
 def plan_erasure(patient: Patient, *, at: datetime) -> Fate:
     """What an erasure now would destroy and what it would only restrict. Opens and changes nothing."""
-    seen = {"reports": last_report_at(patient.pk), "notes": last_contact_at(patient.pk)}
+    seen = {
+        "reports": last_report_at(patient.pk),
+        "notes": last_contact_at(patient.pk),
+        "preserved": preserved_until(patient.pk, at),
+    }
     return fate_of_scopes({fact: last for fact, last in seen.items() if last is not None}, at)
 
 

@@ -30,9 +30,9 @@ EDITED = {  # what is written here: add, change, delete
 }
 WINDOWS = {
     "admin.logentry", "audit.alarm", "audit.auditevent", "audit.check", "audit.rowchange", "clinics.apitoken", "clinics.integration",
-    "consent.consentevent", "consent.consentnotice", "consent.consentstate", "consent.disclosure", "consent.impactassessment",
+    "consent.complaint", "consent.consentevent", "consent.consentnotice", "consent.consentstate", "consent.disclosure", "consent.impactassessment",
     "consent.personrequest", "consent.recipient", "crypto.kek", "crypto.keyjob", "exchange.evidencepack",
-    "exchange.importbatch", "followups.attempt", "followups.enrolment", "followups.followup", "followups.message", "followups.outbox",
+    "exchange.importbatch", "exchange.preservation", "followups.attempt", "followups.enrolment", "followups.followup", "followups.message", "followups.outbox",
     "patients.breakglass", "patients.card", "patients.carerelationship", "patients.patient", "patients.patientgroupobjectpermission",
     "patients.patienttag", "patients.patientuserobjectpermission", "patients.portalaccess", "patients.tag", "patients.twinoverride",
     "records.examreport", "records.observation",

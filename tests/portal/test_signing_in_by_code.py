@@ -286,6 +286,19 @@ def test_signing_out_ends_the_session(person: Person, phone_client: Client) -> N
     assert not is_signed_in(phone_client)
 
 
+def test_signing_out_everywhere_ends_a_phone_that_was_lost(
+    person: Person, clinic: Clinic, phone_client: Client
+) -> None:
+    lost = Client()
+    lost.force_login(person.user)
+    assert lost.get("/p/east/data/").status_code == 200
+    phone_client.post("/p/east/sign-out/", {"everywhere": "yes"})
+    for phone in (lost, phone_client):
+        assert phone.get("/p/east/data/").status_code == 302
+    with acting(system(clinic)):
+        assert AuditEvent.objects.get(action="account.sessions_ended").reason == "own"
+
+
 def test_a_password_never_opens_a_patients_account(person: Person, client: Client) -> None:
     person.user.set_password("a long enough sentence")
     person.user.save()

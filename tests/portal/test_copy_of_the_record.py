@@ -1,0 +1,72 @@
+"""Everything the clinic holds of a person leaves as one archive for them: to read, and for programs that read it in again."""
+
+import io
+import zipfile
+from decimal import Decimal
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from audit.acting import acting
+from audit.models import AuditEvent
+from audit.purposes import Purpose
+from clinics.models import Clinic
+from exchange.fhir import parse_bundle
+from patients.choices import PortalRelation
+from patients.services import give_portal_access
+from records.parsed import PrintedNumber
+from tests.factories.consent import ConsentFactory
+from tests.factories.followups import file_results
+from tests.factories.patients import OPENED_AT
+from tests.portal.conftest import Person, Register, system
+
+pytestmark = pytest.mark.django_db
+COPY = "/p/east/data/copy/"
+
+
+@pytest.fixture
+def measured(person: Person, clinic: Clinic) -> Person:
+    with acting(system(clinic)) as by:
+        ConsentFactory(person.patient, Purpose.CARE, by=by, at=OPENED_AT)
+        file_results(person.patient, by=by, at=timezone.now(), k="7.10", ldl="4.60")
+    return person
+
+
+@pytest.mark.requirement("PIPL-45a", "HIPAA-524/526")
+def test_a_page_to_read_and_a_bundle_that_is_read_in_again_digit_for_digit(
+    measured: Person, clinic: Clinic, phone_client: Client
+) -> None:
+    assert "Download my record" in phone_client.get("/p/east/data/ask/copy/").content.decode()
+    answer = phone_client.post(COPY)
+    files = zipfile.ZipFile(io.BytesIO(answer.content))
+    page, bundle = files.read("record.html").decode(), files.read("record.json")
+
+    assert "邓淑英" in page
+    assert "<script" not in page
+    found = parse_bundle(bundle)
+    assert (found.person.name, found.person.phone) == ("邓淑英", "+8613800000001")
+    values = [one.value for report in found.reports for one in report.observations]
+    printed = {value.text: value for value in values if isinstance(value, PrintedNumber)}
+    assert {"7.10", "4.60"} <= printed.keys()
+    assert printed["7.10"].number == Decimal("7.10")
+    assert b'"Consent"' in bundle
+    with acting(system(clinic)):
+        events = AuditEvent.objects.filter(
+            action="access", kind="exported", actor_ref=f"user:{measured.user.pk}"
+        )
+        assert {event.purpose for event in events} == {"care"}
+
+
+def test_looking_exports_nothing_and_a_proxy_takes_nothing_along(
+    measured: Person, clinic: Clinic, register: Register
+) -> None:
+    daughter = register(clinic, phone="+8613800000002", name="邓小雨")
+    with acting(system(clinic)) as by:
+        give_portal_access(measured.patient, PortalRelation.PROXY, by, at=OPENED_AT, user=daughter.user)
+    phone = Client()
+    phone.force_login(daughter.user)
+    phone.post("/p/east/people/", {"patient": str(measured.patient.pk)})
+    assert phone.get(COPY).status_code == 405
+    assert phone.post(COPY).status_code == 404
+    assert "Download my record" not in phone.get("/p/east/data/ask/copy/").content.decode()
