@@ -1,12 +1,14 @@
 """What staff choose on the pages that show several apps at once."""
 
 from collections.abc import Iterable
+from datetime import datetime, time, timedelta
 from typing import Any, Final
 from uuid import UUID
 from zoneinfo import available_timezones
 
 from django import forms
 from django.db import models
+from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -15,7 +17,10 @@ from audit.errors import LimitsRefused
 from audit.limits import BOUNDS, MOST_OPEN, Limits
 from audit.models import NamesTold
 from clinics.models import User
+from consent.choices import IdentityCheck
+from exchange.choices import PreservationReason
 from patients.choices import RevealReason
+from patients.queries.search import service_number_in
 
 
 class RevealPart(models.TextChoices):
@@ -147,4 +152,45 @@ class NamesForm(forms.Form):
 
     names = forms.TypedChoiceField(
         label=_("Names of who looked"), choices=NamesTold.choices, coerce=NamesTold, widget=forms.RadioSelect
+    )
+
+
+class PreserveForm(forms.Form):
+    """Whose record may not be destroyed, why, and the last day of it."""
+
+    number = forms.CharField(
+        label=_("Service number"),
+        max_length=14,
+        widget=forms.TextInput(
+            attrs={"autocomplete": "off", "class": "zz-num", "placeholder": "ZZ-0000-0000"}
+        ),
+    )
+    reason = forms.ChoiceField(label=_("Why"), choices=PreservationReason.choices)
+    until = forms.DateField(label=_("Until and with"), widget=forms.DateInput(attrs={"type": "date"}))
+
+    def clean_number(self) -> str:
+        """The number as it is kept."""
+        number = service_number_in(self.cleaned_data["number"])
+        if number is None:
+            raise forms.ValidationError(_("This is not a whole service number, such as ZZ-1234-5678."))
+        return number
+
+    def clean_until(self) -> datetime:
+        """The moment after the day."""
+        day = self.cleaned_data["until"]
+        if day < timezone.localdate():
+            raise forms.ValidationError(_("This day is over."))
+        return timezone.make_aware(datetime.combine(day + timedelta(days=1), time.min))
+
+
+class EndPreservationForm(forms.Form):
+    preservation = forms.UUIDField()
+
+
+class LiftForm(forms.Form):
+    """Whose record is used again, and what showed who asks."""
+
+    patient = forms.UUIDField()
+    how = forms.ChoiceField(
+        choices=[(way.value, way.label) for way in (IdentityCheck.PAPERS, IdentityCheck.PROOF)]
     )

@@ -46,6 +46,7 @@ from config.dbroles.owner import as_owner
 from consent.catalogue import Column, Seal, columns, read_table, tables
 from consent.choices import ExpressedBy, GivenThrough, Method, RequestKind, StartedBy
 from consent.codes import send_code as send_consent_code
+from consent.complaints import answer_complaint, complain
 from consent.opt_out import add_link
 from consent.requests import ask, grant_request
 from consent.services import current_notices, record_answers
@@ -294,6 +295,8 @@ def _ask_the_clinic(world: World, doctor: Actor) -> None:
             patient, RequestKind.EXPLAIN, asked_through=GivenThrough.PORTAL, words=NOTE, by=doctor, at=now
         )
         grant_request(asked.pk, NOTE, by=doctor, at=now)
+        complaint = complain(patient, NOTE, by=doctor, at=now)
+        answer_complaint(complaint.pk, NOTE, by=doctor, at=now)
     link, _token = add_link(patient, Purpose.FOLLOWUP, channel="sms", message_id=uuid4(), at=now)
     record("message.started", object=link, subjects=[patient.subject_id])
 

@@ -437,6 +437,8 @@ class Walk:
         phone.post(f"{here}people/", {"patient": person.name})
         for kind in ("copy", "correct"):
             phone.post(f"{here}data/ask/{kind}/", {"words": person.name, "field": "name", "new": person.name})
+        phone.post(f"{here}data/copy/", {"q": person.name})
+        phone.post(f"{here}complaint/", {"words": person.name})
         asked = self.one(f"data/requests/{_ID}/back/", self.opens(phone, f"{here}data/"))
         self.does(phone, f"{here}data/requests/{asked}/back/", {"q": person.name})
         self.does(phone, f"{here}proxies/{uuid4()}/end/", {"q": person.name}, 404)

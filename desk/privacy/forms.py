@@ -18,12 +18,9 @@ from audit.models import SYSTEM_LOG
 from audit.purposes import Purpose
 from audit.words import EVERYDAY, KINDS, RELATIONS, RESULTS
 from clinics.models import User
-from consent.choices import IdentityCheck
 from consent.purposes import rule_of
 from desk.privacy.words import DEEDS
-from exchange.choices import PreservationReason
 from patients.models import Patient
-from patients.queries.search import service_number_in
 
 USUAL_DAYS: Final = 7
 MOST_DAYS: Final = 92  # without a patient, an account or a record
@@ -165,44 +162,3 @@ class FindForm(forms.Form):
     """Whom the question is about, posted: a service number, or what the officer was told on the telephone."""
 
     q = forms.CharField(label=_("Patient"), max_length=40)
-
-
-class PreserveForm(forms.Form):
-    """Whose record may not be destroyed, why, and the last day of it."""
-
-    number = forms.CharField(
-        label=_("Service number"),
-        max_length=14,
-        widget=forms.TextInput(
-            attrs={"autocomplete": "off", "class": "zz-num", "placeholder": "ZZ-0000-0000"}
-        ),
-    )
-    reason = forms.ChoiceField(label=_("Why"), choices=PreservationReason.choices)
-    until = forms.DateField(label=_("Until and with"), widget=forms.DateInput(attrs={"type": "date"}))
-
-    def clean_number(self) -> str:
-        """The number as it is kept."""
-        number = service_number_in(self.cleaned_data["number"])
-        if number is None:
-            raise forms.ValidationError(_("This is not a whole service number, such as ZZ-1234-5678."))
-        return number
-
-    def clean_until(self) -> datetime:
-        """The moment after the day."""
-        day = self.cleaned_data["until"]
-        if day < timezone.localdate():
-            raise forms.ValidationError(_("This day is over."))
-        return timezone.make_aware(datetime.combine(day + timedelta(days=1), time.min))
-
-
-class EndPreservationForm(forms.Form):
-    preservation = forms.UUIDField()
-
-
-class LiftForm(forms.Form):
-    """Whose record is used again, and what showed who asks."""
-
-    patient = forms.UUIDField()
-    how = forms.ChoiceField(
-        choices=[(way.value, way.label) for way in (IdentityCheck.PAPERS, IdentityCheck.PROOF)]
-    )

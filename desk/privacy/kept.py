@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods
 from clinics.guards import ClinicRequest, staff_page
 from clinics.roles import Permission
 from consent.choices import IdentityCheck
-from desk.privacy.forms import EndPreservationForm, LiftForm, PreserveForm
+from desk.forms import EndPreservationForm, LiftForm, PreserveForm
 from exchange.choices import PreservationReason
 from exchange.queries import running_preservations, stored_records
 from exchange.services.preserving import end_preservation, lift_restriction, preserve

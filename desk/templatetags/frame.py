@@ -31,7 +31,7 @@ BELONG = {
     "desk:staff": ("desk:leave",),
     "clinics:teams": ("clinics:team",),
     "clinics:integrations": ("clinics:integration", "clinics:new_integration_token"),
-    "desk:privacy": ("desk:log", "desk:log_find", "desk:log_entry", "desk:seals", "desk:names_told", "desk:evidence"),
+    "desk:privacy": ("desk:log", "desk:log_find", "desk:log_entry", "desk:seals", "desk:names_told", "desk:evidence", "desk:kept"),
 }  # fmt: skip
 
 
@@ -140,7 +140,6 @@ def _stops(may: frozenset[Permission], here: str, language: str) -> tuple[Stop, 
         ("desk:alarms", "bell", _("Alarms"), Permission.DECIDE_ALARMS),
         ("patients:review_glass", "clock", _("Emergencies"), Permission.REVIEW_GLASS),
         ("consent:complaints", "msg", _("Complaints"), Permission.ANSWER_COMPLAINTS),
-        ("desk:kept", "lock", _("Kept records"), Permission.PRESERVE_RECORDS),
         ("desk:staff", "people", _("Staff"), Permission.MANAGE_STAFF),
         ("clinics:teams", "people", _("Care teams"), Permission.MANAGE_TEAMS),
         ("desk:privacy", "shield", _("Privacy"), Permission.SEE_LOG),
