@@ -37,7 +37,7 @@ def measured(person: Person, clinic: Clinic) -> Person:
 def test_a_page_to_read_and_a_bundle_that_is_read_in_again_digit_for_digit(
     measured: Person, clinic: Clinic, phone_client: Client
 ) -> None:
-    assert "Download my record" in phone_client.get("/p/east/data/ask/copy/").content.decode()
+    assert COPY in phone_client.get("/p/east/data/ask/copy/").content.decode()
     answer = phone_client.post(COPY)
     files = zipfile.ZipFile(io.BytesIO(answer.content))
     page, bundle = files.read("record.html").decode(), files.read("record.json")
@@ -69,4 +69,4 @@ def test_looking_exports_nothing_and_a_proxy_takes_nothing_along(
     phone.post("/p/east/people/", {"patient": str(measured.patient.pk)})
     assert phone.get(COPY).status_code == 405
     assert phone.post(COPY).status_code == 404
-    assert "Download my record" not in phone.get("/p/east/data/ask/copy/").content.decode()
+    assert COPY not in phone.get("/p/east/data/ask/copy/").content.decode()
