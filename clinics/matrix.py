@@ -18,6 +18,9 @@ Made from `clinics/data/roles.yaml` by `manage.py access_matrix`; tests hold fil
 A cell says how far the permission goes and which field sets it opens there: **care** means the patients in the person's care, **clinic** every
 patient of the clinic, by service number. — means that the page is refused. A patient's own account opens identity, contact, clinical, psychological
 and genetic data of the person it belongs to; of this table it has nothing. Nobody sees the patients of a clinic they are not at work in.
+
+The field sets finance (payments, insurance) and marketing (preferences, satisfaction) are opened by no role: Zhizhi keeps nothing in them yet.
+A test refuses the first sealed field of a set that no role opens, so whoever adds one says here who may read it.
 """
 
 

@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
+from django.apps import apps
 
 from audit.acting import acting
 from audit.actors import system_actor
 from clinics.matrix import PLACE, page
 from clinics.models import Clinic
-from clinics.roles import PERSON, Permission, Role, field_sets_of, opened_by, role_rules
+from clinics.roles import PATIENT_FIELD_SETS, PERSON, Permission, Role, field_sets_of, opened_by, role_rules
+from crypto.fields import SealedField
 from patients.queries import visible_patients
 from tests.factories.clinics import (
     CareTeamFactory,
@@ -102,6 +104,20 @@ def test_a_role_opens_the_field_sets_of_the_document(role: Role) -> None:
     for cell in cells_of(role):
         if cell.reach:
             assert opened_by(cell.permission, field_sets_of([role])) == cell.opens
+
+
+def test_nothing_is_sealed_for_a_field_set_that_nobody_opens() -> None:
+    opened = PATIENT_FIELD_SETS.union(*(field_sets_of([role]) for role in Role))
+    held = {
+        field_set
+        for model in apps.get_models()
+        for field in model._meta.concrete_fields
+        if isinstance(field, SealedField) and not model.__module__.startswith("tests.")
+        for field_set in getattr(field, "parts", {"": field.field_set}).values()
+    }
+
+    assert held
+    assert held <= opened
 
 
 def test_by_service_number_alone_is_stronger_than_any_other_role() -> None:
