@@ -1,6 +1,7 @@
 """What stands around every staff page: the rail, the clinic, the person. `{% frame as frame %}` in base.html only."""
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Hashable
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from secrets import token_hex
 from typing import Final, NamedTuple
@@ -54,8 +55,6 @@ class Workplace(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
-    """Frames are equal whose pieces look the same: what is counted anew for every page is no part of that."""
-
     name: str = ""
     username: str = ""
     roles: tuple[str, ...] = ()
@@ -65,9 +64,9 @@ class Frame:
     search_url: str = ""
     switch_url: str = ""
     idle_seconds: int = 0
-    todo_count: int | None = field(default=None, compare=False)
-    alarm_count: int | None = field(default=None, compare=False)
-    notice_count: int = field(default=0, compare=False)
+    todo_count: int | None = None
+    alarm_count: int | None = None
+    notice_count: int = 0
 
     @property
     def initial(self) -> str:
@@ -111,20 +110,19 @@ def _at_work(request: ClinicRequest, frame: Frame) -> Frame:
 
 
 @register.simple_tag(takes_context=True)
-def piece(context: RequestContext, template: str) -> SafeString:
-    """A part of the frame that is the same on every page of a person: rendered once, then with the token of each page's forms.
+def piece(context: RequestContext, template: str, **takes: Hashable) -> SafeString:
+    """A part of the frame that depends on the language and on what it takes, and on nothing else: rendered once, and kept.
 
-    The template takes `frame`, without what is counted.
+    The forms in it get the token of each page.
     """
-    parts = _piece(template, context["frame"], get_language() or "")
+    parts = _piece(template, get_language() or "", **takes)
     return mark_safe(str(context["csrf_token"]).join(parts))  # noqa: S308  # rendered by a template; a token has no mark-up
 
 
-@lru_cache(maxsize=1024)
-def _piece(template: str, frame: Frame, language: str) -> tuple[str, ...]:
+@lru_cache(maxsize=4096)
+def _piece(template: str, language: str, **takes: Hashable) -> tuple[str, ...]:
     """The template in the active language, cut where the token of a form stands."""
-    uncounted = replace(frame, todo_count=None, alarm_count=None, notice_count=0)
-    page = get_template(template).render({"frame": uncounted, "csrf_token": _TOKEN_HERE})
+    page = get_template(template).render({**takes, "csrf_token": _TOKEN_HERE})
     return tuple(page.split(_TOKEN_HERE))
 
 
