@@ -131,7 +131,7 @@ def test_the_person_reads_of_it_on_their_own_page_and_that_is_written_down(
     home, page = client.get("/p/east/"), client.get("/p/east/emergencies/")
     assert home.context["untold"] == page.context["found"] == [glass]
     for answer in (home, page):
-        assert GlassReason.EMERGENCY.label in answer.content.decode()
+        assert 'action="/p/east/emergencies/"' in answer.content.decode()
         assert "晕倒在前台" not in answer.content.decode()
     assert client.post("/p/east/emergencies/").status_code == 302
     assert client.get("/p/east/").context["untold"] == []
