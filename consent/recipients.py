@@ -83,6 +83,13 @@ def add_recipient(clinic: Clinic, new: NewRecipient, *, by: Actor, at: datetime)
     return recipient
 
 
+def recipients_for(clinic: Clinic, purpose: Purpose, at: datetime) -> QuerySet[Recipient]:
+    """Whom data may be given to for this purpose at the moment, by name."""
+    today = localdate(at)
+    found = Recipient.objects.filter(clinic=clinic, purposes__contains=[purpose.value], cut_off_at=None)
+    return found.filter(begins_on__lte=today, ends_on__gt=today).order_by("name", "pk")
+
+
 @transaction.atomic
 def cut_off(recipient_id: UUID, *, by: Actor, at: datetime) -> Recipient:
     """Nothing is given to them any more, from the moment this commits. Raises NotARecipient."""

@@ -44,7 +44,8 @@ def check_own_word(patient: Patient, expressed_by: ExpressedBy, at: datetime) ->
 class GuardianSees(StrEnum):
     """What a guardian sees of a patient's own pages."""
 
-    ALL = "all"  # of a child; of a young person who allows it
+    ALL = "all"  # of a child, for whom they speak
+    ALLOWED = "allowed"  # all as well, of a young person who allows it
     LAW = "law"  # of a young person who does not: what the law tells a guardian
     NOTHING = "nothing"  # of an adult
 
@@ -56,7 +57,7 @@ def guardian_sees(patient: Patient, at: datetime) -> GuardianSees:
     if not is_younger(patient, ADULT_FROM, at):
         return GuardianSees.NOTHING
     allowed = check(patient.pk, Purpose.FAMILY, op=Operation.SHARE, at=at).allowed
-    return GuardianSees.ALL if allowed else GuardianSees.LAW
+    return GuardianSees.ALLOWED if allowed else GuardianSees.LAW
 
 
 def is_younger(patient: Patient, years: int, at: datetime) -> bool:

@@ -13,8 +13,12 @@ from audit.purposes import Purpose
 from clinics.errors import NoSuchPage
 from clinics.guards import ClinicRequest, portal_page
 from consent.choices import GivenThrough, RequestKind
+from consent.models import Recipient
+from consent.queries import states_of
+from consent.recipients import recipients_for
 from consent.requests import ask, take_back
 from patients.choices import PortalRelation
+from patients.models import Patient
 from portal.asks import ASKED_BY, ASKS, shown_requests
 from portal.forms import AskForm, CorrectionForm
 from portal.queries import on_screen
@@ -62,10 +66,18 @@ def ask_for(request: ClinicRequest, kind: str) -> HttpResponse:
     context = {
         "ask": asked,
         "form": form,
+        "recipients": _recipients(request, screen.shown.patient) if asked.kind is RequestKind.MOVE else [],
         "can_download": leaves and screen.shown.relation != PortalRelation.PROXY,
         "tab": "data",
     }
     return render(request, "portal/ask.html", context)
+
+
+def _recipients(request: ClinicRequest, patient: Patient) -> list[Recipient]:
+    """Where a record can be taken to: providers of the register, once the clinic asks for this at all."""
+    at = timezone.now()
+    offered = states_of(patient, at)[Purpose.REFERRAL].offered
+    return list(recipients_for(request.clinic, Purpose.REFERRAL, at)) if offered else []
 
 
 @portal_page(Purpose.CARE)

@@ -14,10 +14,12 @@ from django.views.decorators.http import require_http_methods, require_safe
 from audit.purposes import Purpose
 from clinics.errors import NoSuchPage
 from clinics.guards import ClinicRequest, portal_page
-from consent.choices import ExpressedBy, GivenThrough, Method
+from consent.choices import SELF_RECIPIENT, ExpressedBy, GivenThrough, Method
+from consent.models import Recipient
 from consent.notices import ITEMS
 from consent.purposes import PurposeRule
-from consent.queries import PurposeStanding, history_of, states_of
+from consent.queries import PurposeStanding, check, history_of, states_of
+from consent.recipients import recipients_for
 from consent.services import current_notice, record_consent, withdraw_consent, would_stop
 from patients.choices import PortalRelation
 from patients.models import Patient, PortalAccess
@@ -46,7 +48,10 @@ def permissions(request: ClinicRequest) -> HttpResponse:
 @portal_page(Purpose.CARE)
 @require_http_methods(["GET", "HEAD", "POST"])
 def permission(request: ClinicRequest, purpose: str) -> HttpResponse:
-    """One permission: the question before the deed, then the deed. Withdrawing takes no more taps than agreeing."""
+    """One permission: the question before the deed, then the deed. Withdrawing takes no more taps than agreeing.
+
+    `to` names somebody outside: each is a permission of its own.
+    """
     at = timezone.now()
     access = on_screen(request).shown
     patient = access.patient
@@ -55,28 +60,60 @@ def permission(request: ClinicRequest, purpose: str) -> HttpResponse:
     )
     if standing is None:
         raise NoSuchPage
+    to = _recipient(request, standing.rule, at)
     answer = request.POST.get("answer")
     if answer == "no":
-        return _withdraw(request, access, standing.rule, at)
+        return _withdraw(request, access, standing.rule, to, at)
     if answer == "yes":
-        return _agree(request, access, standing.rule, at)
-    return _ask(request, patient, standing, at)
+        return _agree(request, access, standing.rule, to, at)
+    return _ask(request, patient, standing, to, at)
 
 
-def _ask(request: ClinicRequest, patient: Patient, standing: PurposeStanding, at: datetime) -> HttpResponse:
+def _recipient(request: ClinicRequest, rule: PurposeRule, at: datetime) -> Recipient | None:
+    """Whom the permission is for; None is the clinic itself. Raises NoSuchPage for who is not on the register for it."""
+    code = request.POST.get("to") or request.GET.get("to")
+    if not code:
+        return None
+    found = recipients_for(request.clinic, rule.purpose, at).filter(code=code).first()
+    if found is None:
+        raise NoSuchPage
+    return found
+
+
+def _stands(patient: Patient, standing: PurposeStanding, to: Recipient | None, at: datetime) -> bool:
+    rule = standing.rule
+    if to is None:
+        return standing.granted
+    return all(
+        check(patient.pk, rule.purpose, recipient=to.code, op=operation, at=at).allowed
+        for operation in rule.operations
+    )
+
+
+def _ask(
+    request: ClinicRequest, patient: Patient, standing: PurposeStanding, to: Recipient | None, at: datetime
+) -> HttpResponse:
     token = uuid4().hex
-    if standing.granted:
+    if _stands(patient, standing, to, at):
         will_stop = would_stop(patient, standing.rule.purpose, at)
-        return render(
-            request, "portal/withdraw.html", {"standing": standing, "will_stop": will_stop, "token": token}
-        )
+        context = {"standing": standing, "will_stop": will_stop, "to": to, "token": token}
+        return render(request, "portal/withdraw.html", context)
     notice = current_notice(request.clinic, standing.rule.purpose, get_language() or "", at)
     items = [{"title": title, "text": notice.items[code]} for code, title in ITEMS.items()]
-    context = {"standing": standing, "notice": notice, "items": items, "token": token, "tab": "permissions"}
+    context = {
+        "standing": standing,
+        "notice": notice,
+        "items": items,
+        "to": to,
+        "token": token,
+        "tab": "permissions",
+    }
     return render(request, "portal/agree.html", context)
 
 
-def _withdraw(request: ClinicRequest, access: PortalAccess, rule: PurposeRule, at: datetime) -> HttpResponse:
+def _withdraw(
+    request: ClinicRequest, access: PortalAccess, rule: PurposeRule, to: Recipient | None, at: datetime
+) -> HttpResponse:
     """The answer tells what stopped; sent twice, it withdraws once and says so again."""
     withdrawal = withdraw_consent(
         access.patient,
@@ -85,6 +122,7 @@ def _withdraw(request: ClinicRequest, access: PortalAccess, rule: PurposeRule, a
         at=at,
         given_through=GivenThrough.PORTAL,
         expressed_by=EXPRESSED_BY[PortalRelation(access.relation)],
+        recipient=to.code if to else None,
         idem_key=_repeat_key(request),
     )
     receipt = next(iter(withdrawal.events), None)
@@ -92,7 +130,9 @@ def _withdraw(request: ClinicRequest, access: PortalAccess, rule: PurposeRule, a
     return render(request, "portal/stopped.html", context)
 
 
-def _agree(request: ClinicRequest, access: PortalAccess, rule: PurposeRule, at: datetime) -> HttpResponse:
+def _agree(
+    request: ClinicRequest, access: PortalAccess, rule: PurposeRule, to: Recipient | None, at: datetime
+) -> HttpResponse:
     record_consent(
         access.patient,
         rule.purpose,
@@ -101,6 +141,7 @@ def _agree(request: ClinicRequest, access: PortalAccess, rule: PurposeRule, at: 
         method=Method.TAP,
         expressed_by=EXPRESSED_BY[PortalRelation(access.relation)],
         given_through=GivenThrough.PORTAL,
+        recipient=to.code if to else SELF_RECIPIENT,
         by=request.actor,
         at=at,
         idem_key=_repeat_key(request),

@@ -29,18 +29,25 @@ ENDS_SOON = timedelta(days=30)
 
 @dataclass(frozen=True, slots=True)
 class OnScreen:
-    """The chart that is shown, and the others this account may turn to.
-
-    `by_law_alone`: to the guardian of a young person who does not let them look.
-    """
+    """The chart that is shown, the others this account may turn to, and how much of it a guardian sees."""
 
     shown: PortalAccess
     others: list[PortalAccess]
-    by_law_alone: bool = False
+    sees: GuardianSees
 
     @property
     def is_own(self) -> bool:
         return self.shown.relation == "self"
+
+    @property
+    def by_law_alone(self) -> bool:
+        """Shown to the guardian of a young person who does not let them look."""
+        return self.sees is GuardianSees.LAW
+
+    @property
+    def reads_for_them(self) -> bool:
+        """The person, and the guardian of a child: what they have read, the person was told."""
+        return self.is_own or (self.is_told_of_emergencies and self.sees is GuardianSees.ALL)
 
     @property
     def is_told_of_emergencies(self) -> bool:
@@ -62,10 +69,9 @@ def on_screen(request: ClinicRequest, *, by_law_too: bool = False) -> OnScreen:
         raise NoSuchPage
     chosen = request.session.get(SESSION_PERSON)
     shown = next((access for access in mine if str(access.patient_id) == chosen), mine[0])
-    by_law_alone = sees[shown] is GuardianSees.LAW
-    if by_law_alone and not by_law_too:
+    if sees[shown] is GuardianSees.LAW and not by_law_too:
         raise YoungPersonDecides
-    return OnScreen(shown, [access for access in mine if access != shown], by_law_alone)
+    return OnScreen(shown, [access for access in mine if access != shown], sees[shown])
 
 
 def _sees(access: PortalAccess) -> GuardianSees:

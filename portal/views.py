@@ -38,7 +38,6 @@ def home(request: ClinicRequest) -> HttpResponse:
     """What comes up, my last results in words, my permissions, my people; to a young person's guardian what the law tells."""
     at, screen = timezone.now(), on_screen(request, by_law_too=True)
     patient = screen.shown.patient
-    told = screen.is_told_of_emergencies
     if screen.by_law_alone:
         context = {"screen": screen, "emergencies": glass_of(patient), "tab": "home"}
         return render(request, "portal/young.html", context)
@@ -47,7 +46,7 @@ def home(request: ClinicRequest) -> HttpResponse:
         "at": at,
         "screen": screen,
         "greeting": _greeting(screen, at),
-        "untold": list(untold_glass(patient)) if told else [],
+        "untold": list(untold_glass(patient)) if screen.reads_for_them else [],
         "plan": plan_page(patient, at),
         "summary": results_of(request.actor, patient, standings[Purpose.REPORT]),
         "permissions": permissions_page(standings.values(), at),
@@ -87,16 +86,22 @@ def choose_person(request: ClinicRequest) -> HttpResponse:
 @portal_page(Purpose.CARE)
 @require_http_methods(["GET", "HEAD", "POST"])
 def emergencies(request: ClinicRequest) -> HttpResponse:
-    """When my record was opened in an emergency, and that I have read it. Raises NoSuchPage for a proxy."""
+    """When my record was opened in an emergency, and that I have read it.
+
+    Raises NoSuchPage for a proxy, and for a guardian who says that a young person has read it.
+    """
     screen = on_screen(request, by_law_too=True)
     if not screen.is_told_of_emergencies:
         raise NoSuchPage
     patient = screen.shown.patient
     if request.method == "POST":
+        if not screen.reads_for_them:
+            raise NoSuchPage
         read_emergencies(patient, by=request.actor, at=timezone.now())
         return redirect("portal:home", clinic_code=request.clinic.code)
     found = list(glass_of(patient))
-    context = {"found": found, "unread": any(not one.told_how for one in found), "tab": "permissions"}
+    unread = screen.reads_for_them and any(not one.told_how for one in found)
+    context = {"found": found, "unread": unread, "tab": "permissions"}
     return render(request, "portal/emergencies.html", context)
 
 

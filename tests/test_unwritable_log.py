@@ -46,7 +46,7 @@ UNTOLD: Final = {
         "account accounts alarm_limits ask_for auth.group clinics.careteam clinics.chain clinics.clinic "
         "clinics.specialday clinics.staffabsence clinics.user code complaint complaints consents_file data emergencies "
         "emergency evidence "
-        "history import integration integrations kept leave locked names_told new new_integration_token new_token notice notices panels "
+        "hand_over history import integration integrations kept leave locked names_told new new_integration_token new_token notice notices panels "
         "passkey_options passkeys permission permissions privacy proxies receipt receipt_file review_glass seals "
         "session_state sign_in staff team teams tokens unlock_options"
     ),

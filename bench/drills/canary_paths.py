@@ -407,6 +407,7 @@ class Walk:
         """What was asked on the phone, at the desk that answers."""
         request = f"/requests/{self.one(f'/requests/{_ID}/', self.opens(desk, '/requests/'))}/"
         self.opens(desk, request)
+        desk.post(f"/import/hand-over{request.removeprefix('/requests')}", {"to": person.name})
         desk.post(request, {"answer": person.name, "refusal": person.phone})
 
     def _on_the_phone(self, person: Person) -> None:

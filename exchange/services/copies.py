@@ -1,16 +1,23 @@
-"""The copy of a record for the person themselves: one archive, a page to read and a FHIR bundle for programs."""
+"""Copies of a record: for the person themselves, to read and for programs; and for the provider they move to, with their own yes."""
 
 import io
 import zipfile
 from collections.abc import Sequence
 from datetime import datetime
 from itertools import groupby
+from uuid import UUID
 
+from django.db import transaction
 from django.template.loader import render_to_string
 
 from audit.actors import Actor
+from audit.purposes import Purpose
 from clinics.models import Clinic
+from consent.choices import Operation, RequestKind
+from consent.purposes import rule_of
 from consent.queries import history_of
+from consent.recipients import give
+from consent.requests import grant_request, known_request
 from exchange.fhir.record import as_json, record_of
 from patients.models import Patient
 from records.models import Observation
@@ -34,3 +41,19 @@ def _page(clinic: Clinic, patient: Patient, results: Sequence[Result], at: datet
     days = [(day, list(found)) for day, found in groupby(results, lambda result: result.day)]
     context = {"clinic": clinic, "patient": patient, "days": days, "said": history_of(patient), "at": at}
     return render_to_string("exchange/copy.html", context)
+
+
+@transaction.atomic
+def hand_over(request_id: UUID, code: str, *, by: Actor, at: datetime) -> str:
+    """The FHIR bundle for the recipient somebody moves to; the request is answered. Inside an access scope of kind EXPORTED.
+
+    Raises RequestNotFound, RequestDecided, IdentityUnknown; ConsentMissing without the person's own yes to this recipient, NotARecipient,
+    OutsideAgreement. What stays here keeps its own rules.
+    """
+    patient = known_request(request_id, RequestKind.MOVE).patient
+    codes = rule_of(Purpose.REFERRAL).codes
+    given = give(patient, code, Purpose.REFERRAL, op=Operation.SHARE, data=codes, what="record", by=by, at=at)
+    results = opened_results(by, patient, Observation.objects.of(patient.pk))
+    text = as_json(record_of(patient.clinic, patient, results, at))
+    grant_request(request_id, given.recipient.name, by=by, at=at)
+    return text

@@ -53,6 +53,7 @@ def test_a_young_person_is_asked_themselves_and_the_law_alone_tells_the_guardian
     assert answers(phone) == {403}
     assert phone.get("/p/east/").templates[0].name == "portal/young.html"
     assert phone.get("/p/east/emergencies/").status_code == 200
+    assert phone.post("/p/east/emergencies/").status_code == 404  # the young person has not read it
     assert phone.post("/p/east/permissions/followup/", {"answer": "no", "token": "0" * 32}).status_code == 403
 
     with acting(system(clinic)) as by:
