@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import Exists, Max, OuterRef, Q
+from django.db.models import Exists, Max, OuterRef, Q, QuerySet
 from django.utils.timezone import localdate
 
 from audit.purposes import Purpose
@@ -296,14 +296,16 @@ class HistoryEntry:
         return str(Method(self.method).label) if self.method else ""
 
 
+def said_of(patient: Patient) -> QuerySet[ConsentEvent]:
+    """The lines of what was said about this patient's data. An emergency is nobody's word: it is told by itself."""
+    lines = ConsentEvent.objects.filter(patient=patient).defer("evidence")
+    return lines.exclude(purpose=Purpose.EMERGENCY)
+
+
 def history_of(patient: Patient, limit: int = 200) -> list[HistoryEntry]:
     """What the person said so far, newest first. The repeat key's last two parts are the kind of data and the operation."""
     told: dict[str, HistoryEntry] = {}
-    for line in (
-        ConsentEvent.objects.filter(patient=patient)
-        .defer("evidence")
-        .order_by("-occurred_at", "-id")[: limit * 4]
-    ):
+    for line in said_of(patient).order_by("-occurred_at", "-id")[: limit * 4]:
         told.setdefault(
             line.idem_key.rsplit(":", 2)[0],
             HistoryEntry(

@@ -18,6 +18,7 @@ from clinics.models import Clinic
 from consent.choices import EventKind
 from consent.models import ConsentEvent
 from consent.purposes import PurposeRule, data_categories, rule_of
+from consent.queries import said_of
 from patients.models import Patient
 
 SCHEMA: Final = "ISO/IEC TS 27560:2023"
@@ -36,7 +37,7 @@ STATES: Final = {
 
 def lines_of_deed(patient: Patient, event_id: UUID) -> tuple[ConsentEvent, ...]:
     """The lines that one deed left, found by any of them; none for anybody else's. Two statements."""
-    ledger = ConsentEvent.objects.filter(patient=patient).defer("evidence").select_related("notice")
+    ledger = said_of(patient).select_related("notice")
     line = ledger.filter(pk=event_id).first()
     if line is None:
         return ()

@@ -10,6 +10,7 @@ from clinics.models import Clinic
 from consent.choices import EventKind, Operation
 from consent.models import ConsentEvent
 from consent.purposes import data_categories, rule_of
+from consent.queries import said_of
 from patients.models import Patient
 
 TERMINOLOGY: Final = "http://terminology.hl7.org/CodeSystem"
@@ -35,7 +36,7 @@ ACTIONS: Final = {
 
 def consents_of(clinic: Clinic, patient: Patient, at: datetime) -> dict[str, Any]:
     """Everything the person said, oldest first, as a Bundle of type collection."""
-    ledger = ConsentEvent.objects.filter(patient=patient).defer("evidence").select_related("notice")
+    ledger = said_of(patient).select_related("notice")
     ordered = ledger.order_by("occurred_at", "idem_key")
     deeds = [
         list(lines) for _deed, lines in groupby(ordered, key=lambda line: line.idem_key.rsplit(":", 2)[0])

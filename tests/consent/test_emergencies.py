@@ -139,6 +139,9 @@ def test_the_person_reads_of_it_on_their_own_page_and_that_is_written_down(
         glass.refresh_from_db()
         assert (glass.told_how, glass.told_by_id) == ("portal", own.pk)
         assert AuditEvent.objects.get(action="glass.told").reason == "portal"
+    # nobody said it, so it is no word of the person's and needs no receipt
+    assert client.get("/p/east/history/").context["history"] == []
+    assert client.get("/p/east/history/consents.json").json()["entry"] == []
     client.force_login(proxy)
     assert client.get("/p/east/emergencies/").status_code == 404
     assert client.get("/p/east/").context["untold"] == []
