@@ -44,18 +44,22 @@ def check_own_word(patient: Patient, expressed_by: ExpressedBy, at: datetime) ->
 class GuardianSees(StrEnum):
     """What a guardian sees of a patient's own pages."""
 
-    ALL = "all"  # of a child, for whom they speak
+    ALL = "all"  # of a child, and of an adult whose guardian they became: they speak for them
     ALLOWED = "allowed"  # all as well, of a young person who allows it
     LAW = "law"  # of a young person who does not: what the law tells a guardian
-    NOTHING = "nothing"  # of an adult
+    NOTHING = "nothing"  # of somebody who has come of age
 
 
-def guardian_sees(patient: Patient, at: datetime) -> GuardianSees:
-    """By age, and from fourteen to seventeen by the young person's own word about their family."""
+def guardian_sees(patient: Patient, *, since: datetime, at: datetime) -> GuardianSees:
+    """By age, and from fourteen to seventeen by the young person's own word about their family.
+
+    `since` tells a parent, whose view ends with the eighteenth birthday, from the guardian of an adult who cannot decide.
+    """
     if is_younger(patient, OWN_WORD_FROM, at):
         return GuardianSees.ALL
     if not is_younger(patient, ADULT_FROM, at):
-        return GuardianSees.NOTHING
+        came_of_age = is_younger(patient, ADULT_FROM, since)
+        return GuardianSees.NOTHING if came_of_age else GuardianSees.ALL
     allowed = check(patient.pk, Purpose.FAMILY, op=Operation.SHARE, at=at).allowed
     return GuardianSees.ALLOWED if allowed else GuardianSees.LAW
 

@@ -77,7 +77,7 @@ def on_screen(request: ClinicRequest, *, by_law_too: bool = False) -> OnScreen:
 def _sees(access: PortalAccess) -> GuardianSees:
     if access.relation != PortalRelation.GUARDIAN:
         return GuardianSees.ALL
-    return guardian_sees(access.patient, timezone.now())
+    return guardian_sees(access.patient, since=access.given_at, at=timezone.now())
 
 
 def own_patient(request: ClinicRequest) -> Patient:

@@ -1,6 +1,6 @@
 """A guardian and the pages of who they look after: all of a child's, of a young person's what they allow, of an adult's nothing."""
 
-from datetime import date
+from datetime import date, datetime, timedelta
 
 import pytest
 from django.test import Client
@@ -23,13 +23,15 @@ pytestmark = pytest.mark.django_db
 CLOSED = ("results/", "permissions/", "history/", "data/", "data/ask/copy/", "history/consents.json")
 
 
-def looked_after(clinic: Clinic, person: Person, age: int) -> tuple[Patient, Client]:
+def looked_after(
+    clinic: Clinic, person: Person, age: int, *, since: datetime = OPENED_AT
+) -> tuple[Patient, Client]:
     """Somebody of this age, and their guardian's phone turned to their pages."""
     today = timezone.localdate()
     with acting(system(clinic)) as by:
         born = date(today.year - age, 1, 1)
         child = PatientFactory(clinic=clinic, name="邓小雨", birth_date=born, phone="+8613800000009")
-        give_portal_access(child, PortalRelation.GUARDIAN, by, at=OPENED_AT, user=person.user)
+        give_portal_access(child, PortalRelation.GUARDIAN, by, at=since, user=person.user)
     phone = Client()
     phone.force_login(person.user)
     phone.post("/p/east/people/", {"patient": str(child.pk)})
@@ -77,6 +79,11 @@ def test_a_young_person_is_asked_themselves_and_the_law_alone_tells_the_guardian
 
 
 def test_on_the_eighteenth_birthday_a_guardians_view_ends(clinic: Clinic, person: Person) -> None:
-    adult, phone = looked_after(clinic, person, 18)
+    adult, phone = looked_after(clinic, person, 18, since=timezone.now() - timedelta(days=400))
     assert adult.pk not in {access.patient_id for access in phone.get("/p/east/").context["screen"].others}
     assert phone.post("/p/east/people/", {"patient": str(adult.pk)}).status_code == 404
+
+
+def test_who_became_the_guardian_of_an_adult_sees_their_pages(clinic: Clinic, person: Person) -> None:
+    _adult, phone = looked_after(clinic, person, 70)
+    assert answers(phone) == {200}
