@@ -27,6 +27,14 @@ from crypto.models import SealedModel
 from patients.models import Patient
 
 KEY = ("subject_id", "purpose", "data_category", "recipient", "operation", "channel")
+IN_A_LIST = (
+    "clinic",
+    "purpose",
+    "data_category",
+    "operation",
+    "recipient",
+    "channel",
+)  # what a list asks for
 
 
 class ConsentNotice(models.Model):
@@ -62,6 +70,11 @@ class ConsentNotice(models.Model):
     def title(self) -> str:
         """The first line of the text."""
         return self.body.partition("\n")[0]
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the text, in hex: a receipt names it."""
+        return bytes(self.body_sha256).hex()
 
 
 class ConsentEvent(SealedModel):
@@ -159,14 +172,13 @@ class ConsentState(models.Model):
         indexes = [
             models.Index(fields=["patient", "purpose"], name="consent_state_of_patient"),
             models.Index(
-                fields=["clinic", "purpose", "data_category", "operation", "patient"],
-                include=["recipient", "channel", "valid_from", "valid_until", "notice_version"],
+                fields=[*IN_A_LIST, "patient"],
+                include=["valid_from", "valid_until", "notice_version"],
                 name="consent_state_permits",
                 condition=models.Q(state=State.GRANTED),
             ),
             models.Index(
-                fields=["clinic", "purpose", "data_category", "operation", "patient"],
-                include=["recipient", "channel"],
+                fields=[*IN_A_LIST, "patient"],
                 name="consent_state_denies",
                 condition=models.Q(state__in=[State.REFUSED, State.WITHDRAWN]),
             ),
