@@ -143,6 +143,29 @@ class BirthDateMissing(ClinicError):
     )
 
 
+class OwnInvitation(ClinicError):
+    """Whoever made the link may not confirm that the person is there: two people see them."""
+
+    status = HTTPStatus.FORBIDDEN
+    message = _("You made this link, so a colleague has to confirm that the person is there.")
+
+
+class InvitationWaits(ClinicError):
+    """Nobody but who made the link has seen the person with it yet."""
+
+    status = HTTPStatus.CONFLICT
+    message = _(
+        "A second person of the clinic has to confirm that you are there. Ask at the desk, then try again."
+    )
+
+
+class NoInvitation(ClinicError):
+    """No link of this person waits for a colleague."""
+
+    status = HTTPStatus.CONFLICT
+    message = _("No link waits for a colleague any more. Make a new one.")
+
+
 class InvitationEnded(ClinicError):
     """The link is used, too old, tried too often, or was never made; nobody is told which."""
 

@@ -16,4 +16,5 @@ urlpatterns = [
     path("<uuid:patient_id>/call/", care_views.call, name="call"),
     path("<uuid:patient_id>/portal/", views.open_portal, name="open_portal"),
     path("<uuid:patient_id>/portal/invitation/", views.invite, name="invite"),
+    path("<uuid:patient_id>/portal/invitation/confirm/", views.confirm_invited, name="confirm_invited"),
 ]

@@ -32,7 +32,14 @@ from patients.queries import (
     teams_seen_through,
 )
 from patients.queries.access import COUNT_BOUND, PAGE_SIZE
-from patients.services import count_search, give_portal_access, invite_to_portal, open_card
+from patients.services import (
+    confirm_invitation,
+    count_search,
+    give_portal_access,
+    has_phone_alone,
+    invite_to_portal,
+    open_card,
+)
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -169,20 +176,37 @@ def open_portal(request: ClinicRequest, patient_id: UUID) -> HttpResponse:
 @staff_page(Purpose.CARE, permission=Permission.RECORD_CONSENT)
 @require_POST
 def invite(request: ClinicRequest, patient_id: UUID) -> HttpResponse:
-    """A QR code that leads the person to their own pages, on whatever phone is at hand. It is shown this once.
+    """A QR code that leads the person to their own pages.
 
-    Raises BirthDateMissing.
+    Whoever has a phone of their own signs in with it, and the code leads there. For whoever has none it holds a link that is shown
+    this once, and that a colleague has to confirm. Raises BirthDateMissing.
     """
-    patient = patient_for(request.actor, patient_id)
-    invited = invite_to_portal(patient, by=request.actor, at=timezone.now())
-    link = request.build_absolute_uri(reverse("portal:join", args=[request.clinic.code, invited.token]))
+    patient, at = patient_for(request.actor, patient_id), timezone.now()
+    code = request.clinic.code
+    if has_phone_alone(patient, request.clinic, at=at):
+        give_portal_access(patient, PortalRelation.SELF, request.actor, at=at)
+        invitation, address = None, reverse("portal:sign_in", args=[code])
+    else:
+        invited = invite_to_portal(patient, by=request.actor, at=at)
+        invitation, address = invited.invitation, reverse("portal:join", args=[code, invited.token])
+    link = request.build_absolute_uri(address)
     context = {
         "patient": patient,
-        "invitation": invited.invitation,
+        "invitation": invitation,
         "link": link,
         "picture": segno.make(link, error="m").svg_data_uri(scale=8, border=2),
     }
     return render(request, "patients/invitation.html", context)
+
+
+@staff_page(Purpose.CARE, permission=Permission.RECORD_CONSENT)
+@require_POST
+def confirm_invited(request: ClinicRequest, patient_id: UUID) -> HttpResponse:
+    """A colleague of who made the link saw the person. Raises NoInvitation, OwnInvitation."""
+    patient = patient_for(request.actor, patient_id)
+    confirm_invitation(patient, by=request.actor, at=timezone.now())
+    messages.success(request, _("Confirmed. The link opens for this person now."))
+    return redirect("consent:record", patient_id=patient.pk)
 
 
 def _typed(request: ClinicRequest) -> dict[str, str]:

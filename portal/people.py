@@ -9,9 +9,9 @@ from audit.kinds import Kind
 from audit.purposes import Purpose
 from clinics.errors import NoSuchPage
 from crypto.reading import Unreadable, shown
-from patients.choices import PortalRelation
 from patients.identity import mask_name
 from patients.models import Patient, PortalAccess
+from patients.queries import own_access_of, who_else_sees
 from patients.services import end_portal_access
 
 
@@ -25,17 +25,8 @@ class Proxy:
 
 def who_acts_for(patient: Patient, at: datetime) -> list[Proxy]:
     """Who else sees these pages now, the first to begin first. Two statements, and their names half hidden."""
-    found = list(
-        PortalAccess.objects.filter(patient=patient, given_at__lte=at)
-        .exclude(relation=PortalRelation.SELF)
-        .exclude(valid_until__lte=at)
-        .order_by("given_at")
-    )
-    own = PortalAccess.objects.filter(
-        clinic_id=patient.clinic_id,
-        relation=PortalRelation.SELF,
-        user__in=[one.user_id for one in found],
-    ).select_related("patient")
+    found = list(who_else_sees(patient, at=at))
+    own = own_access_of(patient.clinic_id, [one.user_id for one in found])
     cards = {access.user_id: access.patient for access in own}
     with opening(Purpose.FAMILY, Kind.LISTED):
         return [Proxy(one, _name(cards.get(one.user_id))) for one in found]
@@ -43,8 +34,7 @@ def who_acts_for(patient: Patient, at: datetime) -> list[Proxy]:
 
 def end_proxy(patient: Patient, access_id: UUID, *, at: datetime) -> None:
     """Close these pages to somebody, now. Raises NoSuchPage for one's own access, and for anybody else's."""
-    found = PortalAccess.objects.filter(pk=access_id, patient=patient).exclude(relation=PortalRelation.SELF)
-    access = found.first()
+    access = who_else_sees(patient, at=at).filter(pk=access_id).first()
     if access is None:
         raise NoSuchPage
     end_portal_access(access, at=at)

@@ -70,10 +70,12 @@ def enter_code(request: ClinicRequest) -> HttpResponse:
 def join(request: ClinicRequest, token: str) -> HttpResponse:
     """The clinic's link, the first time: who knows the birth date is in. Raises InvitationEnded.
 
-    Looking at it uses nothing up, so that a program that only follows links ends none.
+    Looking at it uses nothing up, so that a program that only follows links ends none. Until a colleague of who made it has
+    confirmed that the person is there, it opens nothing.
     """
     at = timezone.now()
-    invitation_of(request.clinic, token, at=at)
+    if not invitation_of(request.clinic, token, at=at).confirmed_by:
+        return render(request, "portal/join_waits.html", {"token": token})
     form = BirthForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         access = redeem_invitation(request.clinic, token, form.cleaned_data["born"], at=at)

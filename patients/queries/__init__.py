@@ -13,7 +13,15 @@ from patients.queries.access import (
 )
 from patients.queries.cards import patient_of_form, patient_of_log, service_numbers_of, subjects_of
 from patients.queries.fields import field_words
-from patients.queries.portal import has_portal, portal_accounts_by_phone, portal_patients, proxies_of
+from patients.queries.portal import (
+    has_portal,
+    open_portal_of,
+    own_access_of,
+    portal_accounts_by_phone,
+    portal_patients,
+    proxies_of,
+    who_else_sees,
+)
 from patients.queries.search import Match, MatchedBy, search_for_log, search_patients
 from patients.queries.tags import ShownTag, tags_of, tags_to_show
 from patients.queries.twins import Twin, TwinSign, possible_twins
@@ -30,6 +38,8 @@ __all__ = [
     "count_of_visible",
     "field_words",
     "has_portal",
+    "open_portal_of",
+    "own_access_of",
     "page_of_visible",
     "patient_for",
     "patient_of_form",
@@ -47,4 +57,5 @@ __all__ = [
     "tags_to_show",
     "teams_seen_through",
     "visible_patients",
+    "who_else_sees",
 ]

@@ -1,5 +1,6 @@
 """Which charts the person with the phone in their hand may open."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
 
@@ -60,3 +61,30 @@ def proxies_of(patient: Patient, at: datetime) -> QuerySet[PortalAccess]:
     """Who may see this chart as a proxy of the person's own choosing at this moment."""
     proxies = PortalAccess.objects.filter(patient=patient, relation=PortalRelation.PROXY, given_at__lte=at)
     return proxies.exclude(valid_until__lte=at)
+
+
+def who_else_sees(patient: Patient, *, at: datetime) -> QuerySet[PortalAccess]:
+    """Everybody beside the person who may open this chart on a phone at this moment, the first to begin first."""
+    others = PortalAccess.objects.filter(patient=patient, given_at__lte=at).exclude(
+        relation=PortalRelation.SELF
+    )
+    return others.exclude(valid_until__lte=at).order_by("given_at")
+
+
+def own_access_of(clinic_id: UUID, user_ids: Iterable[UUID]) -> QuerySet[PortalAccess]:
+    """What these accounts have of their own in a clinic, with whose they are."""
+    own = PortalAccess.objects.filter(clinic_id=clinic_id, relation=PortalRelation.SELF, user__in=user_ids)
+    return own.select_related("patient")
+
+
+def open_portal_of(clinic_id: UUID, service_number: str, *, at: datetime) -> PortalAccess | None:
+    """The own pages of whoever has this service number, if they are open."""
+    own = PortalAccess.objects.filter(
+        clinic_id=clinic_id,
+        patient__service_number=service_number,
+        patient__restricted_at=None,
+        relation=PortalRelation.SELF,
+        user__is_active=True,
+        given_at__lte=at,
+    )
+    return own.exclude(valid_until__lte=at).select_related("user").first()

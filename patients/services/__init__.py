@@ -12,10 +12,13 @@ from patients.services.access import (
 from patients.services.cards import open_card
 from patients.services.contact import change_contact, correct_identity
 from patients.services.invitations import (
+    confirm_invitation,
     forget_old_invitations,
+    has_phone_alone,
     invitation_of,
     invite_to_portal,
     redeem_invitation,
+    waiting_invitation,
 )
 from patients.services.searching import count_search
 from patients.services.tags import TagDefinition, end_rule_tag, end_rule_tags, set_rule_tag
@@ -25,6 +28,7 @@ __all__ = [
     "TagDefinition",
     "begin_care",
     "change_contact",
+    "confirm_invitation",
     "correct_identity",
     "count_search",
     "drop_old_tokens",
@@ -35,6 +39,7 @@ __all__ = [
     "end_rule_tags",
     "forget_old_invitations",
     "give_portal_access",
+    "has_phone_alone",
     "invitation_of",
     "invite_to_portal",
     "open_card",
@@ -43,4 +48,5 @@ __all__ = [
     "redeem_invitation",
     "restrict_patient",
     "set_rule_tag",
+    "waiting_invitation",
 ]

@@ -83,23 +83,32 @@ def grant_chart(
 
 
 def give_portal_access(
-    patient: Patient, relation: PortalRelation, by: Actor, *, at: datetime, user: User | None = None
+    patient: Patient,
+    relation: PortalRelation,
+    by: Actor,
+    *,
+    at: datetime,
+    user: User | None = None,
+    until: datetime | None = None,
 ) -> PortalAccess:
     """Let somebody see this chart on their phone: the person with an account of their own, or `user` as proxy or guardian.
 
-    The person's own access is given once: asking again returns it.
+    The person's own access is given once: asking again returns it. Somebody else's begins anew, until `until`.
     """
     if relation == PortalRelation.SELF:
         own = PortalAccess.objects.filter(patient=patient, relation=PortalRelation.SELF).first()
         if own is not None:
             return own
     opened = [] if user else [User.objects.create_patient_account()]
-    access = PortalAccess.objects.create(
-        clinic_id=patient.clinic_id,
+    access, _made = PortalAccess.objects.update_or_create(
         patient=patient,
         user=user or opened[0],
-        relation=relation,
-        given_at=at,
+        defaults={
+            "clinic_id": patient.clinic_id,
+            "relation": relation,
+            "given_at": at,
+            "valid_until": until,
+        },
     )
     record("portal.access_given", object=access, subjects=[patient.subject_id], wrote=wrote_rows(opened))
     return access

@@ -1,6 +1,7 @@
-"""Invitations to the portal: made at the desk, opened once by whoever holds the link and knows the birth date.
+"""The first way to the portal. Whoever has a phone of their own signs in with it, by code: then nobody at the desk holds a key.
 
-The link alone opens nothing, so that a slip left on a bench is no key; nor does the birth date, which many know.
+Whoever has none gets a link, opened once by who knows the birth date. The link alone opens nothing, so that a slip left on a bench is
+no key; nor does the birth date, which many know. Who makes the link has both, so a colleague confirms that the person is there.
 """
 
 from dataclasses import dataclass
@@ -13,10 +14,11 @@ from audit.actors import Actor
 from audit.removal import delete_rows
 from audit.services import record
 from clinics.models import Clinic
-from patients.choices import PortalRelation
-from patients.errors import BirthDateMissing, InvitationEnded
+from patients.choices import PhoneOwner, PortalRelation
+from patients.errors import BirthDateMissing, InvitationEnded, InvitationWaits, NoInvitation, OwnInvitation
 from patients.models import Patient, PortalAccess, PortalInvitation
 from patients.queries.access import open_portal_access
+from patients.queries.portal import portal_accounts_by_phone
 from patients.services.access import give_portal_access
 
 GOOD_FOR = timedelta(days=1)
@@ -30,8 +32,16 @@ class Invited:
     token: str
 
 
+def has_phone_alone(patient: Patient, clinic: Clinic, *, at: datetime) -> bool:
+    """Whether a code to the phone on the card would sign in this person and nobody else. Opens the card."""
+    phone = patient.identity.phone
+    if not phone or patient.phone_owner != PhoneOwner.SELF:
+        return False
+    return {access.patient_id for access in portal_accounts_by_phone(clinic, phone, at=at)} <= {patient.pk}
+
+
 def invite_to_portal(patient: Patient, *, by: Actor, at: datetime) -> Invited:
-    """Let the person see their own pages, and make the link that first leads there. Earlier links end.
+    """Let the person see their own pages, and make the link that first leads there once a colleague confirmed. Earlier links end.
 
     Raises BirthDateMissing where nobody could tell the person from whoever finds the link.
     """
@@ -47,12 +57,33 @@ def invite_to_portal(patient: Patient, *, by: Actor, at: datetime) -> Invited:
         access=access,
         token_hash=_keyed("invitation", token),
         made_at=at,
+        made_by=by.ref,
         expires_at=at + GOOD_FOR,
     )
     invitation.birth_hash = _keyed("birth", f"{invitation.pk}:{born}")
     invitation.save(force_insert=True)
     record("portal.invited", object=invitation, subjects=[patient.subject_id])
     return Invited(invitation, token)
+
+
+def waiting_invitation(patient: Patient, *, at: datetime) -> PortalInvitation | None:
+    """The link of this person that waits for a colleague."""
+    newest = (
+        PortalInvitation.objects.filter(access__patient=patient, confirmed_by="").order_by("-made_at").first()
+    )
+    return newest if newest is not None and newest.is_open(at) else None
+
+
+def confirm_invitation(patient: Patient, *, by: Actor, at: datetime) -> None:
+    """Somebody else saw the person with the link. Raises NoInvitation, and OwnInvitation for whoever made it."""
+    invitation = waiting_invitation(patient, at=at)
+    if invitation is None:
+        raise NoInvitation(str(patient.pk))
+    if invitation.made_by == by.ref:
+        raise OwnInvitation(str(patient.pk))
+    invitation.confirmed_by = by.ref
+    invitation.save(update_fields=["confirmed_by"])
+    record("portal.invitation_confirmed", object=invitation, subjects=[patient.subject_id])
 
 
 def invitation_of(clinic: Clinic, token: str, *, at: datetime, lock: bool = False) -> PortalInvitation:
@@ -65,8 +96,12 @@ def invitation_of(clinic: Clinic, token: str, *, at: datetime, lock: bool = Fals
 
 
 def redeem_invitation(clinic: Clinic, token: str, born: date, *, at: datetime) -> PortalAccess | None:
-    """Use the link; None for the wrong birth date, which is counted: the third ends it. Raises InvitationEnded."""
+    """Use the link; None for the wrong birth date, which is counted: the third ends it. Raises InvitationEnded, and
+    InvitationWaits while no colleague has confirmed: then nothing is counted.
+    """
     invitation = invitation_of(clinic, token, at=at, lock=True)
+    if not invitation.confirmed_by:
+        raise InvitationWaits
     right = compare_digest(invitation.birth_hash, _keyed("birth", f"{invitation.pk}:{born.isoformat()}"))
     access = _still_open(invitation, at)
     if access is None:

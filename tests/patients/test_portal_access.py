@@ -18,9 +18,9 @@ from audit.models import AuditEvent
 from clinics.models import CareTeam, Clinic, User, UserKind
 from clinics.queries import anonymous_actor
 from patients.choices import PhoneOwner, PortalRelation
-from patients.errors import BirthDateMissing, NotTheirPhone
+from patients.errors import BirthDateMissing, NotTheirPhone, OwnInvitation
 from patients.models import PortalAccess, PortalInvitation
-from patients.queries import portal_accounts_by_phone, portal_patients
+from patients.queries import has_portal, portal_accounts_by_phone, portal_patients
 from patients.services import give_portal_access
 from tests.factories.patients import OPENED_AT, PatientFactory
 
@@ -160,6 +160,46 @@ def test_the_desk_shows_a_qr_code_with_the_link_and_the_log_says_so(
         assert AuditEvent.objects.filter(action="portal.invited", actor_ref=nurse.ref).count() == 1
 
 
+def test_whoever_has_a_phone_of_their_own_signs_in_with_it_and_the_desk_holds_no_key(
+    clinic: Clinic, nurse: Actor, nurse_account: User, client: Client
+) -> None:
+    client.force_login(nurse_account)
+    with acting(nurse):
+        patient = PatientFactory(clinic=clinic, by=nurse, phone=PHONE)
+        twin = PatientFactory(clinic=clinic, by=nurse, phone=PHONE)
+
+    page = client.post(reverse("patients:invite", args=[patient.pk]))
+    assert page.context["link"].endswith(f"/p/{clinic.code}/sign-in/")
+    with acting(nurse):
+        assert not PortalInvitation.objects.exists()
+        assert has_portal(patient, at=timezone.now())
+    shared = client.post(reverse("patients:invite", args=[twin.pk]))
+    assert "/first/" in shared.context["link"]  # a code would sign in neither
+
+
+def test_a_colleague_confirms_what_one_made(
+    clinic: Clinic,
+    nurse: Actor,
+    nurse_account: User,
+    team: CareTeam,
+    hire: Callable[..., User],
+    client: Client,
+) -> None:
+    with acting(nurse):
+        patient = PatientFactory(clinic=clinic, by=nurse, phone=None, team=team)
+    colleague = Client()
+    client.force_login(nurse_account)
+    colleague.force_login(hire(clinic, team))
+    confirm = reverse("patients:confirm_invited", args=[patient.pk])
+    client.post(reverse("patients:invite", args=[patient.pk]))
+
+    assert client.post(confirm).status_code == OwnInvitation.status
+    assert confirm in colleague.get(reverse("consent:record", args=[patient.pk])).content.decode()
+    assert colleague.post(confirm).status_code == 302
+    with acting(nurse):
+        assert AuditEvent.objects.filter(action="portal.invitation_confirmed").count() == 1
+
+
 def test_no_link_is_made_by_who_may_not_or_for_somebody_without_a_birth_date(
     clinic: Clinic,
     other_team: CareTeam,
@@ -170,7 +210,7 @@ def test_no_link_is_made_by_who_may_not_or_for_somebody_without_a_birth_date(
 ) -> None:
     with acting(nurse):
         patient = PatientFactory(clinic=clinic, by=nurse)
-        undated = PatientFactory(clinic=clinic, by=nurse, birth_date=None)
+        undated = PatientFactory(clinic=clinic, by=nurse, birth_date=None, phone=None)
     client.force_login(nurse_account)
     assert client.post(reverse("patients:invite", args=[undated.pk])).status_code == BirthDateMissing.status
     assert client.get(reverse("patients:invite", args=[patient.pk])).status_code == 405

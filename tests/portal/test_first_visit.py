@@ -1,22 +1,26 @@
 """The clinic's link leads a person to their own pages once; who finds it, guesses it or uses it again gets nowhere."""
 
 import re
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 import time_machine
 from django.contrib.sessions.backends.cache import SessionStore
+from django.db import IntegrityError, transaction
+from django.db.models import F
 from django.test import Client
 from django.utils import timezone
 
 from audit.access import access
 from audit.acting import acting
+from audit.actors import system_actor
 from audit.kinds import Kind
 from audit.models import AuditEvent
 from audit.purposes import Purpose
 from clinics.models import Clinic
+from patients.errors import InvitationWaits, NoInvitation, OwnInvitation
 from patients.models import Patient, PortalInvitation
-from patients.services import end_portal_access, invite_to_portal
+from patients.services import confirm_invitation, end_portal_access, invite_to_portal, redeem_invitation
 from portal.reading import begin_reading, reads_large
 from portal.tasks import forget_codes
 from tests.factories.patients import PatientFactory
@@ -31,10 +35,12 @@ def patient(clinic: Clinic) -> Patient:
         return PatientFactory(clinic=clinic, phone=None)
 
 
-def invite(patient: Patient, clinic: Clinic) -> str:
-    """The address of a fresh link."""
+def invite(patient: Patient, clinic: Clinic, *, confirmed: bool = True) -> str:
+    """The address of a fresh link, which a colleague has confirmed."""
     with acting(system(clinic)), access(Purpose.CARE, Kind.COMPUTED):
         token = invite_to_portal(patient, by=system(clinic), at=timezone.now()).token
+        if confirmed:
+            confirm_invitation(patient, by=system_actor("colleague", clinic.pk), at=timezone.now())
     return f"/p/east/first/{token}/"
 
 
@@ -51,6 +57,28 @@ def test_link_and_birth_date_lead_to_the_permissions_even_without_a_phone_of_one
     answer = client.post(link, {"born": "1960-02-29"})
     assert answer.headers["Location"] == "/p/east/permissions/"
     assert client.get("/p/east/permissions/").status_code == 200
+
+
+def test_whoever_made_the_link_opens_nothing_with_the_birth_date_alone(
+    patient: Patient, clinic: Clinic, client: Client
+) -> None:
+    link = invite(patient, clinic, confirmed=False)
+    for _ in range(4):
+        assert client.post(link, {"born": BORN}).status_code == 200
+    assert not is_signed_in(client)
+    with acting(system(clinic)):
+        with pytest.raises(OwnInvitation):
+            confirm_invitation(patient, by=system(clinic), at=timezone.now())
+        with pytest.raises(InvitationWaits):
+            redeem_invitation(clinic, link.split("/")[-2], date(1960, 2, 29), at=timezone.now())
+        with pytest.raises(IntegrityError), transaction.atomic():
+            PortalInvitation.objects.update(confirmed_by=F("made_by"))
+        confirm_invitation(patient, by=system_actor("colleague", clinic.pk), at=timezone.now())
+        with pytest.raises(NoInvitation):
+            confirm_invitation(patient, by=system_actor("colleague", clinic.pk), at=timezone.now())
+
+    client.post(link, {"born": BORN})
+    assert is_signed_in(client)
 
 
 def test_a_link_opens_once(patient: Patient, clinic: Clinic, client: Client) -> None:
