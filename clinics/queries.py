@@ -1,5 +1,6 @@
 """Reads about clinics and staff. These tables stand outside row security: they are asked before a clinic is known."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
 
@@ -136,3 +137,10 @@ def integration_actor(integration: Integration) -> Actor:
         field_sets=words_of(integration.field_sets),
         user_id=integration.user_id,
     )
+
+
+def names_by_ref(refs: Iterable[str]) -> dict[str, str]:
+    """Accounts of staff by the reference the log has of them ("user:…"), with the name colleagues know. One statement."""
+    ids = {ref.removeprefix("user:") for ref in refs if ref.startswith("user:")}
+    staff = User.objects.filter(pk__in=ids, kind=UserKind.STAFF)
+    return {f"user:{user.pk}": user.get_full_name() for user in staff}

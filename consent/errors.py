@@ -77,6 +77,20 @@ class AssessmentMissing(ClinicError):
     message = _("This needs an approved impact assessment that covers it and is not due for review.")
 
 
+class AssessmentNotFound(ClinicError):
+    """There is no such assessment in this clinic."""
+
+    status = HTTPStatus.NOT_FOUND
+    message = _("There is nothing here.")
+
+
+class ReviewTooSoon(ClinicError):
+    """The day on which something is looked at again is over already."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    message = _("The next review lies in the future.")
+
+
 class OwnAssessment(ClinicError):
     """Somebody wants to approve the assessment they wrote."""
 
@@ -96,6 +110,20 @@ class NotARecipient(ClinicError):
 
     status = HTTPStatus.FORBIDDEN
     message = _("They are not on the register of recipients any more, so nothing is given to them.")
+
+
+class RecipientNotFound(ClinicError):
+    """There is no such recipient on the register of this clinic."""
+
+    status = HTTPStatus.NOT_FOUND
+    message = _("There is nothing here.")
+
+
+class AlreadyCutOff(ClinicError):
+    """Whoever was cut off comes back by a new agreement, under a new entry."""
+
+    status = HTTPStatus.CONFLICT
+    message = _("They were cut off. A new agreement is a new entry on the register.")
 
 
 class OutsideAgreement(ClinicError):
@@ -156,6 +184,13 @@ class NotCorrectable(ClinicError):
     message = _("This cannot be asked for here.")
 
 
+class NothingToAsk(ClinicError):
+    """Every permission that is asked for at the desk stands decided."""
+
+    status = HTTPStatus.CONFLICT
+    message = _("Every permission has been decided. It can be taken back at any time.")
+
+
 class NotWithdrawable(ClinicError):
     """The purpose rests on law or contract; nobody's consent carries it."""
 
@@ -190,6 +225,22 @@ class EvidenceUnreadable(ClinicError):
     status = HTTPStatus.UNPROCESSABLE_ENTITY
     message = _(
         "This shows no signature. Sign in the box, or choose a photograph or PDF of the paper, up to 10 MB."
+    )
+
+
+class EvidenceNotFound(ClinicError):
+    """There is no such line of this person's ledger, or no file was kept with it."""
+
+    status = HTTPStatus.NOT_FOUND
+    message = _("There is nothing here.")
+
+
+class ProxyWithoutPages(ClinicError):
+    """Nobody of that number has pages of their own here, so nobody could look after somebody else on them."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    message = _(
+        "Nobody with this service number has their own pages here. Open the portal for them first, on their own card."
     )
 
 

@@ -3,13 +3,16 @@
 import base64
 import binascii
 import zlib
+from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
 from audit.services import record
-from consent.errors import EvidenceUnreadable
+from consent.errors import EvidenceNotFound, EvidenceUnreadable
+from consent.models import ConsentEvent
 from crypto.fields import Scope
-from crypto.files import write_file
+from crypto.files import read_chunks, write_file
+from crypto.models import SealedFile
 from patients.models import Patient
 
 MOST_OF_A_SIGNATURE: Final = 200_000  # bytes; a drawn line takes a tenth
@@ -44,6 +47,35 @@ def keep_evidence(patient: Patient, contents: bytes) -> UUID:
     file = write_file(patient.clinic_id, patient.pk, patient.subject_id, Scope.RECORD, [contents])
     record("consent.evidence_kept", object=file, subjects=[patient.subject_id])
     return file.pk
+
+
+@dataclass(frozen=True, slots=True)
+class KeptFile:
+    """A signature or scan as it was taken."""
+
+    contents: bytes
+    content_type: str
+
+
+def said_line(patient: Patient, event_id: UUID) -> ConsentEvent:
+    """A line of the patient's ledger with its evidence still sealed. Raises EvidenceNotFound."""
+    line = ConsentEvent.objects.filter(patient=patient, pk=event_id).select_related("notice").first()
+    if line is None:
+        raise EvidenceNotFound(str(event_id))
+    return line
+
+
+def open_evidence(line: ConsentEvent) -> KeptFile:
+    """The signature or scan that a line names, inside an access scope. Raises EvidenceNotFound, and as `read_chunks` does."""
+    files = SealedFile.objects.filter(patient_id=line.patient_id)
+    file = files.filter(pk=line.evidence_file).first() if line.evidence_file else None
+    if file is None:
+        raise EvidenceNotFound(str(line.pk))
+    contents = b"".join(read_chunks(file, "consent.evidence", field_set="identity"))
+    return KeptFile(contents, next(kind for start, kind in _KINDS.items() if contents.startswith(start)))
+
+
+_KINDS: Final = dict(zip(SCANS, ("image/png", "image/jpeg", "application/pdf"), strict=True))
 
 
 def _has_ink(picture: bytes) -> bool:

@@ -1,10 +1,12 @@
 """What the desk ticks while the person decides: each purpose a switch of its own, all of them off at first."""
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Any
 from uuid import uuid4
 
 from django import forms
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from audit.purposes import Purpose
@@ -126,6 +128,69 @@ class DeskForm(RecordForm):
             self.add_error("scan" if method == Method.PAPER else "method", str(error.message))
         if data.get("expressed_by") not in (ExpressedBy.SELF, None) and not data.get("proof"):
             self.add_error("proof", _("Name the paper that shows they may decide."))
+        return data
+
+
+class ProxyForm(forms.Form):
+    """Who will act for the person, until when, and what shows that they want it."""
+
+    form_token = forms.UUIDField(widget=forms.HiddenInput)
+    number = forms.CharField(
+        label=_("Service number of who will act"),
+        max_length=20,
+        help_text=_("They need a card and pages of their own here."),
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
+    last_on = forms.DateField(
+        label=_("Last day"),
+        widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
+        help_text=_("At most a year; then they are asked again."),
+    )
+    told = RecordForm.base_fields["told"]
+    expressed_by = forms.ChoiceField(
+        label=_("Who decides"),
+        choices=[
+            (one.value, one.label) for one in (ExpressedBy.SELF, ExpressedBy.GUARDIAN, ExpressedBy.AGENT)
+        ],
+        initial=ExpressedBy.SELF,
+        widget=forms.RadioSelect,
+    )
+    method = forms.ChoiceField(
+        label=_("How it is confirmed"),
+        choices=[(one.value, one.label) for one in (Method.VERBAL_WITNESSED, Method.PAPER)],
+        widget=forms.RadioSelect,
+        error_messages={"required": _("Choose how the person confirms.")},
+    )
+    witness = forms.CharField(label=_("Witness: name"), max_length=60)
+    proof = forms.CharField(
+        label=_("Proof of the relation"),
+        max_length=120,
+        help_text=_("Household register, birth certificate, court paper, written authorisation."),
+    )
+    scan = forms.FileField(
+        label=_("Photograph or PDF of the signed paper"),
+        required=False,
+        help_text=_("Kept sealed; up to 10 MB."),
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["form_token"].initial = uuid4()
+
+    def clean_last_on(self) -> date:
+        day: date = self.cleaned_data["last_on"]
+        if day < timezone.localdate():
+            raise forms.ValidationError(_("This day is over."))
+        return day
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or self.cleaned_data
+        data["file"] = None
+        if data.get("method") == Method.PAPER:
+            try:
+                data["file"] = scan_in(data["scan"].read() if data.get("scan") else b"")
+            except EvidenceUnreadable as error:
+                self.add_error("scan", str(error.message))
         return data
 
 

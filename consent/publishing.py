@@ -7,12 +7,15 @@ everybody again (`material_change`) ends, on the day it comes into force, every 
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
+from types import MappingProxyType
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
 from django.db.models import Max
 from django.utils.timezone import localdate
+from django.utils.translation import gettext_lazy as _
 
 from audit.actors import Actor
 from audit.purposes import Purpose
@@ -27,10 +30,17 @@ from consent.errors import (
     PublishedMeanwhile,
 )
 from consent.models import ConsentNotice
-from consent.notices import ITEMS, LOCALES, NoticeText, notice_text, purposes_with_notice
+from consent.notices import (
+    ITEMS,
+    LOCALES,
+    NoticeText,
+    notice_text,
+    purposes_with_notice,
+)
 from consent.purposes import rule_of, rules
 
 TITLE = "title"
+HEADINGS = MappingProxyType({TITLE: _("Title"), **ITEMS})
 
 
 def current_notices(
@@ -72,6 +82,42 @@ def draft_of(clinic: Clinic, purpose: Purpose, locale: str) -> dict[str, str]:
     return {TITLE: text.title, **text.for_clinic(clinic.name, clinic.phone)}
 
 
+@dataclass(frozen=True, slots=True)
+class WordChange:
+    """One item of a notice whose words a new version changes, in one language. `item` is "title" or a code of ITEMS."""
+
+    locale: str
+    item: str
+    old: str
+    new: str
+
+    @property
+    def heading(self) -> str:
+        return str(HEADINGS[self.item])
+
+
+def word_changes(
+    clinic: Clinic, purpose: Purpose, texts: Mapping[str, Mapping[str, str]]
+) -> list[WordChange]:
+    """What differs between these texts and the newest published words, in the order people read them; all of a first version."""
+    changes, is_first = [], newest_version(clinic, purpose) == 0
+    for locale in LOCALES:
+        old = dict.fromkeys(HEADINGS, "") if is_first else draft_of(clinic, purpose, locale)
+        changes += [
+            WordChange(locale, item, old[item], texts[locale][item])
+            for item in HEADINGS
+            if old[item].strip() != texts[locale][item].strip()
+        ]
+    return changes
+
+
+def newest_version(clinic: Clinic, purpose: Purpose) -> int:
+    """The highest number taken. The texts of the house count as published, read or not."""
+    published = ConsentNotice.objects.filter(clinic=clinic, code=purpose).aggregate(newest=Max("version"))
+    house = notice_text(purpose, LOCALES[0]).version if purpose in purposes_with_notice() else 0
+    return max(published["newest"] or 0, house)
+
+
 @transaction.atomic
 def publish_notice(
     clinic: Clinic,
@@ -83,12 +129,13 @@ def publish_notice(
     assessment: str,
     by: Actor,
     at: datetime,
+    after: int | None = None,
 ) -> dict[str, ConsentNotice]:
     """A new version in every language at once. `texts` has, for each locale, a title and every item the law asks for.
 
-    `assessment` is the number of the impact assessment it rests on. Raises NotWithdrawable for a purpose nobody agrees to,
-    NoticeIncomplete with what is missing, NoticeTooEarly for a day that is over, AssessmentMissing, and PublishedMeanwhile
-    when somebody else has just published the same number.
+    `assessment` is the number of the impact assessment it rests on, `after` the version the words were changed from, where
+    somebody has read one. Raises NotWithdrawable for a purpose nobody agrees to, NoticeIncomplete with what is missing,
+    NoticeTooEarly for a day that is over, AssessmentMissing, and PublishedMeanwhile when somebody else has published since.
     """
     if not rule_of(purpose).needs_consent:
         raise NotWithdrawable(purpose.value)
@@ -98,7 +145,10 @@ def publish_notice(
         raise NoticeTooEarly(purpose.value)
     if rule_of(purpose).needs_assessment:
         check_assessed(clinic, [purpose], assessment, at)
-    version = _newest_version(clinic, purpose) + 1
+    newest = newest_version(clinic, purpose)
+    if after not in (None, newest):
+        raise PublishedMeanwhile(purpose.value)
+    version = newest + 1
     notices = [
         _notice(
             clinic,
@@ -165,13 +215,6 @@ def _missing(texts: Mapping[str, Mapping[str, str]]) -> list[str]:
         for code in (TITLE, *ITEMS)
         if not texts.get(locale, {}).get(code, "").strip()
     ]
-
-
-def _newest_version(clinic: Clinic, purpose: Purpose) -> int:
-    """The texts of the house count as published, read or not: their numbers are taken."""
-    published = ConsentNotice.objects.filter(clinic=clinic, code=purpose).aggregate(newest=Max("version"))
-    house = notice_text(purpose, LOCALES[0]).version if purpose in purposes_with_notice() else 0
-    return max(published["newest"] or 0, house)
 
 
 def _of_the_house(clinic: Clinic, text: NoticeText, at: datetime) -> ConsentNotice:

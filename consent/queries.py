@@ -288,6 +288,11 @@ class HistoryEntry:
     event_id: UUID
 
     @property
+    def at_the_desk(self) -> bool:
+        """Whether somebody of the clinic wrote it down, so that evidence shows it."""
+        return bool(self.method) and self.method != Method.TAP
+
+    @property
     def rule(self) -> PurposeRule:
         return rule_of(self.purpose)
 

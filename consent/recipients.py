@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import QuerySet
 from django.utils.timezone import localdate
 
@@ -19,7 +19,14 @@ from audit.services import record
 from clinics.models import Clinic
 from consent.assessments import check_assessed
 from consent.choices import Operation, RecipientRole
-from consent.errors import NotARecipient, OutsideAgreement
+from consent.errors import (
+    AlreadyCutOff,
+    NotARecipient,
+    NumberTaken,
+    OutsideAgreement,
+    RecipientNotFound,
+    ReviewTooSoon,
+)
 from consent.gate import gate
 from consent.models import Disclosure, Recipient
 from consent.models.recipients import HOME
@@ -52,7 +59,8 @@ class NewRecipient:
 
 @transaction.atomic
 def add_recipient(clinic: Clinic, new: NewRecipient, *, by: Actor, at: datetime) -> Recipient:
-    """Put somebody on the register. Raises AssessmentMissing, and OutsideAgreement where scope, kind or country do not fit."""
+    """Put somebody on the register. Raises AssessmentMissing, OutsideAgreement where scope, kind or country do not fit, ReviewTooSoon,
+    and NumberTaken for a code somebody has."""
     rules = [rule_of(purpose) for purpose in new.purposes]
     fits = (
         bool(rules)
@@ -62,7 +70,9 @@ def add_recipient(clinic: Clinic, new: NewRecipient, *, by: Actor, at: datetime)
     )
     if not fits:
         raise OutsideAgreement(new.code)
-    recipient = Recipient.objects.create(
+    if new.review_on <= localdate(at):
+        raise ReviewTooSoon(new.code)
+    recipient = Recipient(
         clinic=clinic,
         code=new.code,
         name=new.name,
@@ -79,7 +89,39 @@ def add_recipient(clinic: Clinic, new: NewRecipient, *, by: Actor, at: datetime)
         ends_on=new.ends_on,
         review_on=new.review_on,
     )
+    try:
+        with transaction.atomic():
+            recipient.save(force_insert=True)
+    except IntegrityError:
+        raise NumberTaken(new.code) from None
     record("recipient.added", object=recipient)
+    return recipient
+
+
+def recipient_of(clinic: Clinic, recipient_id: UUID) -> Recipient:
+    """One entry of the clinic's register. Raises RecipientNotFound."""
+    recipient = Recipient.objects.filter(clinic=clinic, pk=recipient_id).select_related("assessment").first()
+    if recipient is None:
+        raise RecipientNotFound(str(recipient_id))
+    return recipient
+
+
+@transaction.atomic
+def review_recipient(recipient_id: UUID, review_on: date, *, by: Actor, at: datetime) -> Recipient:
+    """Somebody looked at agreement and scope and found them in order, until `review_on`.
+
+    Raises NotARecipient, AlreadyCutOff, and ReviewTooSoon for a day that is over.
+    """
+    recipient = Recipient.objects.select_for_update().filter(pk=recipient_id).first()
+    if recipient is None:
+        raise NotARecipient(str(recipient_id))
+    if recipient.cut_off_at is not None:
+        raise AlreadyCutOff(recipient.code)
+    if review_on <= localdate(at):
+        raise ReviewTooSoon(recipient.code)
+    recipient.review_on = review_on
+    recipient.save(update_fields=["review_on"])
+    record("recipient.reviewed", object=recipient)
     return recipient
 
 

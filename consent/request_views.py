@@ -25,18 +25,18 @@ from crypto.reading import shown
 from patients.queries import patient_for, visible_patients
 
 
-@staff_page(Purpose.CARE, Kind.LISTED, permission=Permission.RECORD_CONSENT)
+@staff_page(Purpose.CARE, Kind.LISTED, permission=Permission.ANSWER_REQUESTS)
 @require_safe
 def requests(request: ClinicRequest) -> HttpResponse:
     """What waits for an answer among the patients in the reader's care, the most urgent first."""
     at = timezone.now()
-    mine = visible_patients(request.actor, request.clinic.pk, Permission.RECORD_CONSENT)
+    mine = visible_patients(request.actor, request.clinic.pk, Permission.ANSWER_REQUESTS)
     waiting = open_requests(request.clinic.pk).filter(patient__in=mine.values("pk"))
     rows = [(one, (one.due_at - at).days) for one in waiting[:200]]
     return render(request, "consent/requests.html", {"rows": rows})
 
 
-@staff_page(Purpose.CARE, Kind.VIEWED, permission=Permission.RECORD_CONSENT)
+@staff_page(Purpose.CARE, Kind.VIEWED, permission=Permission.ANSWER_REQUESTS)
 @require_http_methods(["GET", "HEAD", "POST"])
 def request_of(request: ClinicRequest, request_id: UUID) -> HttpResponse:
     """One request: see who asks, decide field by field, answer. Raises RequestNotFound, the same for missing and not theirs."""
@@ -80,13 +80,13 @@ def complaints(request: ClinicRequest) -> HttpResponse:
 
 
 def _asked(request: ClinicRequest, request_id: UUID) -> PersonRequest:
-    mine = visible_patients(request.actor, request.clinic.pk, Permission.RECORD_CONSENT)
+    mine = visible_patients(request.actor, request.clinic.pk, Permission.ANSWER_REQUESTS)
     asked = PersonRequest.objects.filter(pk=request_id, clinic=request.clinic, patient__in=mine).first()
     if (
         asked is None
     ):  # asked in one statement: a second one would tell what is not theirs from what is not there
         raise RequestNotFound(str(request_id))
-    patient_for(request.actor, asked.patient_id, Permission.RECORD_CONSENT)
+    patient_for(request.actor, asked.patient_id, Permission.ANSWER_REQUESTS)
     return asked
 
 

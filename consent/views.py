@@ -9,7 +9,9 @@ from django.contrib import messages
 from django.forms import BoundField
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
+from django.utils.timezone import localdate
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
@@ -20,10 +22,11 @@ from clinics.guards import ClinicRequest, staff_page
 from clinics.roles import Permission
 from consent.choices import GivenThrough, Method
 from consent.codes import send_code
-from consent.errors import CodeTooSoon, CodeWrong, GuardianNeeded, NoPhone
+from consent.errors import CodeTooSoon, CodeWrong, GuardianNeeded, NoPhone, NothingToAsk
 from consent.forms import DeskForm
 from consent.models import ConsentNotice
 from consent.notices import ITEMS
+from consent.paper import form_pdf
 from consent.purposes import PurposeRule, rule_of
 from consent.queries import PurposeStanding, history_of, states_of, was_recorded
 from consent.said import record_said
@@ -31,6 +34,7 @@ from consent.services import current_notices, withdraw_consent, would_stop
 from crypto.errors import SealBroken
 from patients.models import Patient
 from patients.queries import patient_for
+from patients.services import waiting_invitation
 
 RENEW_FROM = timedelta(days=30)  # a permission is offered for renewal in its last days
 
@@ -85,6 +89,7 @@ def record(request: ClinicRequest, patient_id: UUID) -> HttpResponse:
                 s for s in states.values() if s.rule.needs_consent and not s.granted and s not in asked
             ],
             "history": history_of(patient, limit=12),
+            "waiting": waiting_invitation(patient, at=at),
         },
     )
 
@@ -116,6 +121,25 @@ def withdraw(request: ClinicRequest, patient_id: UUID, purpose: str) -> HttpResp
             "standing": states_of(patient, at)[rule.purpose],
             "stops": would_stop(patient, rule.purpose, at),
         },
+    )
+
+
+@staff_page(Purpose.CARE, Kind.VIEWED, permission=Permission.RECORD_CONSENT)
+@require_safe
+def paper(request: ClinicRequest, patient_id: UUID) -> HttpResponse:
+    """The form to be signed by hand, for what would be asked now. Raises NothingToAsk, PaperUnavailable."""
+    patient, at = patient_for(request.actor, patient_id), timezone.now()
+    locale = get_language() or "zh-hans"
+    asked = [s.rule.purpose for s in states_of(patient, at).values() if _to_ask(s, at)]
+    notices = current_notices(request.clinic, asked, locale, at)
+    if not notices:
+        raise NothingToAsk(str(patient.pk))
+    address = request.build_absolute_uri(reverse("consent:record", args=[patient.pk]))
+    in_order = {purpose: notices[purpose] for purpose in asked if purpose in notices}
+    form = form_pdf(patient, request.clinic, in_order, address=address, locale=locale, at=at)
+    name = f"{patient.service_number}-{localdate(at):%Y%m%d}.pdf"
+    return HttpResponse(
+        form, content_type="application/pdf", headers={"Content-Disposition": f'inline; filename="{name}"'}
     )
 
 

@@ -13,7 +13,7 @@ from audit.purposes import Purpose
 from clinics.models import Clinic
 from consent.models import ConsentNotice
 from consent.notices import ITEMS, LOCALES, purposes_with_notice
-from consent.purposes import PurposeRule, rule_of
+from consent.purposes import PurposeRule, rule_of, rules
 from consent.services import current_notices
 
 LANGUAGES = {"zh-hans": "中文版", "en": "English version"}
@@ -68,20 +68,13 @@ class NoticePage:
         """The other languages of this version: code and own name."""
         return [(code, LANGUAGES[code]) for code in LOCALES if code != self.notice.locale]
 
-    @property
-    def fingerprint(self) -> str:
-        """SHA-256 of the text, in hex: a receipt names it."""
-        return bytes(self.notice.body_sha256).hex()
-
 
 def shelves(clinic: Clinic, locale: str, at: datetime) -> list[NoticeShelf]:
-    """Every purpose that has a notice, in the order people are asked."""
+    """Every purpose that has a notice, the clinic's own ones too, in the order people are asked."""
     current_notices(clinic, purposes_with_notice(), locale, at)  # its first reader publishes a version
     found = _in_force(clinic, locale, at).order_by("code", "-version")
     by_code = {code: list(versions) for code, versions in groupby(found, lambda notice: notice.code)}
-    return [
-        NoticeShelf(purpose, by_code[purpose]) for purpose in purposes_with_notice() if purpose in by_code
-    ]
+    return [NoticeShelf(purpose, by_code[purpose]) for purpose in rules() if purpose in by_code]
 
 
 def notice_page(clinic: Clinic, purpose: str, version: int, locale: str, at: datetime) -> NoticePage | None:

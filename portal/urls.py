@@ -45,4 +45,9 @@ urlpatterns = [
     path("stop/<slug:token>/", stop_views.stop, name="stop"),
     path("notices/", notice_views.notices, name="notices"),
     path("notices/<slug:purpose>/<int:version>/<slug:locale>/", notice_views.notice, name="notice"),
+    path(
+        "notices/<slug:purpose>/<int:version>/<slug:locale>/pdf/",
+        notice_views.notice_file,
+        name="notice_file",
+    ),
 ]

@@ -43,17 +43,17 @@ SEALED = ("陈雅琴", "13900001234", "7.10")
 # Pages that open nothing sealed, and forms that as they are filled here are refused, are about nobody or stay as they were.
 UNTOLD: Final = {
     "get": (
-        "account accounts alarm_limits ask_for auth.group clinics.careteam clinics.chain clinics.clinic "
-        "clinics.specialday clinics.staffabsence clinics.user code complaint complaints consents_file data emergencies "
-        "emergency evidence "
-        "hand_over history import integration integrations kept leave locked names_told new new_integration_token new_token notice notices panels "
-        "passkey_options passkeys permission permissions privacy proxies receipt receipt_file review_glass seals "
-        "session_state sign_in staff team teams tokens unlock_options"
+        "account accounts alarm_limits ask_for assessments auth.group clinics.careteam clinics.chain "
+        "clinics.clinic clinics.specialday clinics.staffabsence clinics.user code complaint complaints consents_file data emergencies "
+        "emergency evidence hand_over history import integration integrations kept leave locked names_told new "
+        "new_integration_token new_recipient new_token notice notice_file notices panels passkey_options passkeys "
+        "permission permissions privacy proxies publish purpose purposes receipt receipt_file recipients "
+        "review_glass seals session_state sign_in staff team teams tokens unlock_options version"
     ),
     "post": (
-        "alarm_limits check claim clinics_careteam_add clinics_specialday_add clinics_staffabsence_add clinics_user_add "
-        "emergency evidence import kept language log_find new passkey_sign_in passkeys reading search sign_out still_here "
-        "unlock"
+        "alarm_limits check claim clinics_careteam_add clinics_specialday_add clinics_staffabsence_add "
+        "clinics_user_add emergency evidence import kept language log_find new new_recipient passkey_sign_in passkeys "
+        "publish reading search sign_out still_here unlock"
     ),
 }
 
@@ -136,7 +136,8 @@ class Walk:
             assert shown(answer) == [], name
         else:
             self.find(visitor, Door(name, "get", address, {}))
-        for form in forms_on(answer.content.decode(), address):
+        page = answer.content.decode() if answer["Content-Type"].startswith("text/html") else ""
+        for form in forms_on(page, address):
             self.find(visitor, Door(name_of(form.action), "post", form.action, form.sends))
 
     def find(self, visitor: Client, door: Door) -> None:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from time import time
@@ -24,15 +25,17 @@ from django.test import override_settings
 from django.utils import timezone
 
 from audit.acting import acting
-from audit.actors import system_actor
+from audit.actors import Actor, system_actor
 from audit.models import SYSTEM_LOG, AuditEvent, EventSubject
 from audit.purposes import Purpose
 from clinics.guards import PageGuard
 from clinics.models import CareTeam, Clinic, User
 from clinics.roles import Role
 from clinics.tokens import make_integration, make_token
-from consent.choices import GivenThrough, RequestKind
-from consent.models import ConsentEvent
+from consent.choices import GivenThrough, Operation, RequestKind
+from consent.evidence import keep_evidence
+from consent.models import ConsentEvent, Recipient
+from consent.recipients import ask_back, give
 from consent.requests import ask as ask_clinic
 from exchange.services import try_file
 from exchange.services.evidence import ask_evidence
@@ -53,7 +56,7 @@ from tests.factories.clinics import (
     StaffRoleFactory,
     TeamMemberFactory,
 )
-from tests.factories.consent import ConsentFactory, NoticeFactory
+from tests.factories.consent import ConsentFactory, NoticeFactory, RecipientFactory, published
 from tests.factories.followups import file_results
 from tests.factories.patients import PatientFactory, actor_for
 from tests.factories.records import fixture
@@ -61,7 +64,7 @@ from tests.walking import WORDS, Route, Walker, comparable, routes
 
 ROWS = yaml.safe_load(Path(__file__).with_name("routes.yaml").read_text("utf-8"))
 OPEN_TO_ALL = ("public", "visitor", "portal_entry")
-OF_A_PATIENT = {"patient", "follow_up", "observation", "asked"}
+OF_A_PATIENT = {"patient", "follow_up", "observation", "asked", "line", "acting"}
 ONE_S_OWN = {"own_token", "batch", "look", "decision", "access", "passkey", "request"}
 _SAVEPOINT = re.compile(r'"s\d+_x\d+"')
 SIGN_IN, SECOND_FACTOR, REFUSED, NOTHING, REACHED = (
@@ -219,6 +222,9 @@ def _with_a_patient(made: House, keeper: Viewer, team: CareTeam | None) -> None:
             begin_care(patient, role=CareRole.DOCTOR, by=by, at=now, staff=keeper.user)
         for purpose in (Purpose.CARE, Purpose.FOLLOWUP):
             ConsentFactory(patient, purpose, by=by, at=now)
+        paper = keep_evidence(patient, b"%PDF-1.7 invented")
+        signed = ConsentFactory(patient, Purpose.REPORT, by=by, at=now, evidence_file=paper)[0]
+        acting_for = give_portal_access(patient, PortalRelation.GUARDIAN, by, at=now)
         file_results(patient, by=by, at=now, k="7.10", ldl="4.60")
         made.notice = made.notice or NoticeFactory(patient, Purpose.FOLLOWUP, at=now).pk
     take_changes(clinic, now)
@@ -238,6 +244,8 @@ def _with_a_patient(made: House, keeper: Viewer, team: CareTeam | None) -> None:
         made.things += [
             Thing("patient", patient.pk, clinic, holder),
             Thing("follow_up", todo.pk, clinic, holder),
+            Thing("line", signed.pk, clinic, holder),
+            Thing("acting", acting_for.pk, clinic, holder),
             Thing("observation", Observation.objects.filter(patient=patient)[0].pk, clinic, holder),
             Thing("batch", batch.pk, clinic, keeper.user),
             Thing("own_token", token.pk, clinic, keeper.user),
@@ -308,10 +316,29 @@ def _of_the_clinic(made: House, clinic: Clinic) -> None:
         program = make_integration(
             clinic, name="lis", scopes=["patients:read"], purposes=["care"], field_sets=["identity"], at=now
         )
+        patient = Patient.objects.filter(clinic=clinic).first()
+        assert patient
+        hospital = _given_something(patient, system_actor("test", clinic.pk), now)
         made.things += [
+            Thing("recipient", hospital.pk, clinic),
+            Thing("disclosure", hospital.disclosures.get().pk, clinic),
+            Thing("assessment", hospital.assessment_id, clinic),
             Thing("integration", program.pk, clinic),
             Thing("event", AuditEvent.objects.filter(log_id=clinic.pk).order_by("-uid")[0].uid, clinic),
         ]
+
+
+def _given_something(patient: Patient, by: Actor, at: datetime) -> Recipient:
+    """A hospital that was given something about a patient, and asked to give it back."""
+    hospital = RecipientFactory(patient.clinic, by=by, at=at)
+    notice = published(patient.clinic, Purpose.REFERRAL, by=by, at=at)
+    ConsentFactory(patient, Purpose.REFERRAL, by=by, at=at, notice=notice, recipient=hospital.code)
+    health = frozenset({"health"})
+    give(
+        patient, hospital.code, Purpose.REFERRAL, op=Operation.SHARE, data=health, what="report", by=by, at=at
+    )
+    ask_back(patient, Purpose.REFERRAL, Operation.SHARE, at)
+    return hospital
 
 
 # --- the oracle -----------------------------------------------------------------------------------------------------------

@@ -110,6 +110,7 @@ class Walk:
         self._house()
         self._alarms()
         self._log()
+        self._registry()
         self._failures(desk)
         self._accounts()
         self._keys_change()
@@ -202,6 +203,7 @@ class Walk:
         self._follow_up(desk, patient_id, number)
         self._care(desk, patient_id, number)
         self._read(desk, patient_id)
+        self._proxies(desk, patient_id, person)
         self._invited(desk, patient_id, person)
         self._on_the_phone(person)
         self._answered(desk, person)
@@ -216,11 +218,21 @@ class Walk:
             "witness": witness,
             "form_token": str(uuid4()),
         }
+        self.opens(desk, f"{page}paper/")
         desk.post(page, {**said, "told": ""})
         desk.post(page, {**said, "send_code": "1"})
         desk.post(page, {**said, "method": "otp", "code": witness[:12]})
         done = desk.post(page, {**said, **{f"yes_{purpose}": "on" for purpose in ASKED}})
         self.expect(done.status == 302, "consent")
+        kept = self.one(f"{page}evidence/{_ID}/", self.opens(desk, f"{page}panel/"))
+        self.expect(witness in self.opens(desk, f"{page}evidence/{kept}/"), "the evidence says who heard it")
+        desk.get(f"{page}evidence/{kept}/file/")
+
+    def _proxies(self, desk: Browser, patient_id: str, person: Person) -> None:
+        page = f"/patients/{patient_id}/proxies/"
+        self.opens(desk, page)
+        self.does(desk, page, {"number": person.name, "witness": person.name, "proof": person.phone}, 200)
+        self.does(desk, f"{page}{uuid4()}/end/", {"q": person.name}, 404)
 
     def _import(self, desk: Browser, person: Person, visit: int = 1) -> None:
         whole = report(person, visit)
@@ -396,12 +408,12 @@ class Walk:
     # --- the phone --------------------------------------------------------------------------------------------------------
 
     def _invited(self, desk: Browser, patient_id: str, person: Person) -> None:
-        """A link from the desk, and somebody who has it and does not know the birth date."""
+        """A code that leads to signing in, a colleague who has nothing to confirm, and somebody who guesses a link."""
+        here = f"/p/{self.world.clinic_code}/"
         shown = self.does(desk, f"/patients/{patient_id}/portal/invitation/", {"q": person.name}, 200)
-        link = self.one(rf"(/p/{self.world.clinic_code}/first/[\w-]+/)", shown.text)
-        stranger = self.browser()
-        self.opens(stranger, link)
-        self.does(stranger, link, {"born": person.name}, 200)
+        self.expect(f"{here}sign-in/" in shown.text, "whoever has a phone signs in with it")
+        self.does(desk, f"/patients/{patient_id}/portal/invitation/confirm/", {"q": person.name}, 409)
+        self.does(self.browser(), f"{here}first/{'A' * 32}/", {"born": person.name}, 404)
 
     def _answered(self, desk: Browser, person: Person) -> None:
         """What was asked on the phone, at the desk that answers."""
@@ -547,6 +559,25 @@ class Walk:
         self.does(manager, team, {"user": typed, "last_on": typed}, 200)
         manager.post(f"{team}{uuid4()}/leave/", {"user": typed})
         self.does(manager, f"{team}dissolve/", {"name": typed})
+
+    def _registry(self) -> None:
+        """What people are asked and who outside gets data. What is published has ordinary words: it stands in clear."""
+        officer, typed, nobody = self._sign_in(self.world.officer), self.flock.typed[0], uuid4()
+        publish = "/purposes/followup/publish/"
+        self.opens(officer, "/purposes/", "/purposes/followup/", "/purposes/followup/1/", publish)
+        self.opens(officer, "/assessments/", "/recipients/", "/recipients/new/")
+        self.does(officer, publish, {"en-data": typed, "effective_from": typed}, 200)
+        self.does(officer, "/assessments/", {"number": typed, "purposes": typed}, 200)
+        self.does(officer, "/recipients/new/", {"name": typed, "code": typed}, 200)
+        recipient = f"/recipients/{nobody}/"
+        for page in (
+            f"/assessments/{nobody}/",
+            recipient,
+            f"{recipient}cut-off/",
+            f"{recipient}given/{nobody}/recalled/",
+        ):
+            self.does(officer, page, {"review_on": typed}, 404)
+        officer.get(f"/p/{self.world.clinic_code}/notices/followup/1/en/pdf/")
 
     def _alarms(self) -> None:
         officer, note = self._sign_in(self.world.officer), self.flock.notes[-1]

@@ -32,6 +32,11 @@ BELONG = {
     "desk:staff": ("desk:leave",),
     "clinics:teams": ("clinics:team",),
     "clinics:integrations": ("clinics:integration", "clinics:new_integration_token"),
+    "consent:requests": ("consent:request",),
+    "consent:purposes": (
+        "consent:purpose", "consent:version", "consent:publish", "consent:assessments", "consent:assessment",
+    ),
+    "consent:recipients": ("consent:new_recipient", "consent:recipient", "consent:cut_off"),
     "desk:privacy": ("desk:log", "desk:log_find", "desk:log_entry", "desk:seals", "desk:names_told", "desk:evidence", "desk:kept"),
 }  # fmt: skip
 
@@ -133,7 +138,7 @@ def _stops(may: frozenset[Permission], here: str, language: str) -> tuple[Stop, 
         ("desk:workbench", "desk", _("Workbench"), None),
         ("patients:list", "people", _("Patients"), Permission.SEE_PATIENTS),
         ("patients:new", "card", _("Open a card"), Permission.OPEN_CARD),
-        ("consent:requests", "msg", _("Requests"), Permission.RECORD_CONSENT),
+        ("consent:requests", "msg", _("Requests"), Permission.ANSWER_REQUESTS),
         ("exchange:import", "import", _("Import"), Permission.IMPORT_REPORTS),
         ("desk:alarms", "bell", _("Alarms"), Permission.DECIDE_ALARMS),
         ("patients:review_glass", "clock", _("Emergencies"), Permission.REVIEW_GLASS),
@@ -141,6 +146,8 @@ def _stops(may: frozenset[Permission], here: str, language: str) -> tuple[Stop, 
         ("desk:staff", "people", _("Staff"), Permission.MANAGE_STAFF),
         ("clinics:teams", "people", _("Care teams"), Permission.MANAGE_TEAMS),
         ("desk:privacy", "shield", _("Privacy"), Permission.SEE_LOG),
+        ("consent:purposes", "todo", _("Notices"), Permission.MANAGE_NOTICES),
+        ("consent:recipients", "right", _("Recipients"), Permission.MANAGE_RECIPIENTS),
         ("clinics:accounts", "shield", _("Accounts"), Permission.MANAGE_ACCOUNTS),
         ("clinics:integrations", "right", _("Integrations"), Permission.MANAGE_INTEGRATIONS),
     )
@@ -160,6 +167,8 @@ def _address(view: str) -> str:
 
 def _leads_to(view: str, here: str) -> bool:
     """Whether the page on the screen belongs to this way: a chart and its panels belong to the patients."""
-    if view == "patients:list" and here.startswith(("consent:", "records:")):
+    if here == view or here in BELONG.get(view, ()):
         return True
-    return here == view or here in BELONG.get(view, ())
+    if view == "patients:list" and here.startswith(("consent:", "records:")):
+        return not any(here in pages for pages in BELONG.values())
+    return False

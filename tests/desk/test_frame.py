@@ -16,7 +16,7 @@ from tests.factories.clinics import StaffRoleFactory
     ("role", "ways"),
     [
         (Role.HEALTH_MANAGER, ["/", "/patients/", "/patients/new/", "/requests/", "/import/"]),
-        (Role.NUTRITIONIST, ["/", "/patients/", "/requests/"]),
+        (Role.NUTRITIONIST, ["/", "/patients/"]),
         (Role.FRONT_DESK, ["/", "/patients/", "/patients/new/", "/requests/"]),
         (Role.ADMINISTRATOR, ["/", "/clinic/accounts/"]),
     ],

@@ -22,8 +22,8 @@ def test_every_page_about_people_is_whole_on_a_phone(demo: Demo, visit: Visit) -
     ((team,),), ((colleague,),), ((patient,),) = (ask(demo, sql) for sql in (FIRST_TEAM, SOMEBODY, IN_CARE))
     pages = {
         "sunli": ("/clinic/teams/", f"/clinic/teams/{team}/", "/staff/", f"/staff/{colleague}/leave/",
-                  "/patients/panels/", "/integrations/"),
-        "zhoumingyuan": (f"/patients/{patient}/responsible/", f"/patients/{patient}/watch/", "/patients/emergency/",
+                  "/patients/panels/", "/integrations/", "/purposes/", "/purposes/followup/publish/", "/recipients/new/"),
+        "zhoumingyuan": (f"/patients/{patient}/responsible/", f"/patients/{patient}/watch/", "/patients/emergency/", f"/patients/{patient}/proxies/",
                          "/account/tokens/"),
         "fangzheng": ("/patients/emergency/review/",),
         "xuan": ("/clinic/accounts/", "/accounts/2fa/"),

@@ -184,9 +184,10 @@ def test_who_looks_after_somebody_does_not_see_who_looked_at_them(
     """The attack: a daughter, or a parent, with the pages of the patient on her phone, opens the address by hand."""
     with acting(system(clinic)):
         mother = PatientFactory(clinic=clinic, name="陈桂兰")
-        for relation in (PortalRelation.PROXY, PortalRelation.GUARDIAN):
-            helper = give_portal_access(mother, relation, by=system(clinic), at=OPENED_AT).user
-            uid = look(mother, nurse)
+        child = PatientFactory(clinic=clinic, birth_date=timezone.localdate() - timedelta(days=5 * 365))
+        for relation, patient in ((PortalRelation.PROXY, mother), (PortalRelation.GUARDIAN, child)):
+            helper = give_portal_access(patient, relation, by=system(clinic), at=OPENED_AT).user
+            uid = look(patient, nurse)
             client.force_login(helper)
             assert client.get("/p/east/").status_code == 200
             assert client.get(PAGE).status_code == 404
