@@ -13,9 +13,8 @@ CLOCK_CORRECTED = (
 )  # ten seconds, in the units of `_last`: less is jitter, more is a clock that was put right
 
 UUID_TYPE = 2950  # PostgreSQL's number of the type uuid
-IDS_KEPT = (
-    256  # enough to find again what comes in every row of a list: its clinic, and the clinic that sealed it
-)
+# Enough to find again what comes in every row of a list: its clinic, and the clinic that sealed it.
+IDS_KEPT = 256
 
 _lock = threading.Lock()
 _last = 0

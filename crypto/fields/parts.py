@@ -11,7 +11,7 @@ from crypto.core.suites import Broken
 from crypto.errors import FieldNotAllowed
 from crypto.fields.base import GetT, SealedAttribute, SealedField, SetT
 from crypto.scope import AccessScope, current_scope, scope_or_none
-from crypto.seals import Closed, Opened, Pending, Sealed, hands_out_seals, seal_of
+from crypto.seals import Closed, Pending, Sealed, hands_out_seals, seal_of
 
 to_texts = cast("Callable[[bytes], dict[str, str]]", values.to_json)  # encode() wrote texts alone
 _new = object.__new__  # a constructor of ours would be a call more for each part that is read
@@ -139,7 +139,7 @@ class SealedParts(SealedField[SetT, GetT]):
         scope = current_scope()
         if scope.field_sets is not None and self.parts[name] not in scope.field_sets:
             raise FieldNotAllowed(noted)
-        texts = self._texts(self.opened(held, instance), instance)
+        texts = self.open_parts(held, instance)
         names = scope.names_of(instance.subject_id)  # type: ignore[attr-defined]  # a SealedModel
         names.add(noted)
         parts._scope, parts._texts, parts._noted = scope, texts, names
@@ -161,9 +161,7 @@ class SealedParts(SealedField[SetT, GetT]):
         """All parts, checked for the row they stand in. Hands nothing out. Raises SealBroken."""
         if isinstance(held, Pending):
             return self.decode(held.value)
-        return self._texts(self.opened(held, instance), instance)
-
-    def _texts(self, opened: Opened, instance: models.Model) -> Mapping[str, str]:
+        opened = self.opened(held, instance)
         texts = opened.parts
         if texts is None:
             try:
