@@ -36,13 +36,10 @@ class PurposeShelf:
 
     rule: PurposeRule
     versions: Sequence[ConsentNotice]
+    in_force: ConsentNotice | None
     assessed: Assessed
     review_on: date | None
     today: date
-
-    @property
-    def in_force(self) -> ConsentNotice | None:
-        return next((one for one in self.versions if one.effective_from <= self.today), None)
 
     @property
     def upcoming(self) -> list[ConsentNotice]:
@@ -126,6 +123,7 @@ def _shelf(
     return PurposeShelf(
         rule=rule,
         versions=versions,
+        in_force=in_force,
         assessed=_assessed(rule, in_force, review_on, today),
         review_on=review_on,
         today=today,
