@@ -111,9 +111,8 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     objects: ClassVar[UserManager] = UserManager()
     USERNAME_FIELD = "username"
-    known_roles: "list[StaffRole] | None" = (
-        None  # read with the account of a session; None where nobody asked
-    )
+    # Read with the account of a session (`AccountBackend`); None where nobody asked.
+    known_roles: "list[StaffRole] | None" = None
 
     class Meta:
         verbose_name = _("account")

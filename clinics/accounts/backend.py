@@ -9,7 +9,10 @@ from clinics.models import StaffRole, User
 
 
 class AccountBackend(AuthenticationBackend):  # type: ignore[misc]  # allauth is untyped
-    """allauth's. The account of a session comes with its roles at work, clinics loaded, in one statement."""
+    """allauth's. The account of a session comes with its roles at work, clinics loaded, in one statement.
+
+    An account that was closed has no roles at work; allauth's own look at it then says that it is nobody's any more.
+    """
 
     def get_user(self, user_id: Any) -> User | None:
         roles = list(StaffRole.objects.at_work(UUID(str(user_id))).select_related("user", "clinic"))
