@@ -4,9 +4,13 @@ from typing import Any
 
 from allauth.account.adapter import get_adapter
 from allauth.core import context
+from allauth.mfa import app_settings
+from allauth.mfa.adapter import get_adapter as get_factor_adapter
 from allauth.mfa.base.forms import AuthenticateForm, ReauthenticateForm
+from allauth.mfa.models import Authenticator
 from django import forms
 from django.contrib.auth.password_validation import validate_password
+from django.core.cache import cache
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -20,6 +24,7 @@ class _Counted(forms.Form):
     """Six digits can be guessed: tries of the second factor are counted like those of the password."""
 
     user: User
+    authenticator: Authenticator
 
     def clean_code(self) -> str:
         attempt = attempt_on(self.user.username, "second_factor", context.request)
@@ -27,11 +32,23 @@ class _Counted(forms.Form):
             raise get_adapter().validation_error("too_many_login_attempts")
         try:
             code: str = super().clean_code()  # type: ignore[misc]  # allauth's, which stands behind this class
+            self._serves_once(code)
         except forms.ValidationError:
             tell_of_refusal(self.user.username, "second_factor")
             raise
         attempt.give_back()
         return code
+
+    def _serves_once(self, code: str) -> None:
+        """allauth forgets a used code after one period, while it is taken for as many as the tolerance says.
+
+        Raises ValidationError where it was used before.
+        """
+        taken_for = app_settings.TOTP_PERIOD * (2 * app_settings.TOTP_TOLERANCE + 1)
+        if self.authenticator.type == Authenticator.Type.TOTP and not cache.add(
+            f"second-factor-used:{self.user.pk}:{code}", True, timeout=taken_for
+        ):
+            raise get_factor_adapter().validation_error("incorrect_code")
 
 
 class SecondFactorForm(_Counted, AuthenticateForm):  # type: ignore[misc]  # allauth is untyped

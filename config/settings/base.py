@@ -111,6 +111,7 @@ MFA_WEBAUTHN_USER_VERIFICATION = (
     "required"  # a passkey is two factors only where it asks for a finger, a face or a PIN
 )
 MFA_TOTP_ISSUER = "知止"
+MFA_TOTP_TOLERANCE = 1  # periods: telephones' clocks go wrong, and a code runs out while it is typed
 MFA_ALLOW_UNVERIFIED_EMAIL = (
     True  # staff accounts hold no e-mail address in the package's table, so there is none to verify first
 )

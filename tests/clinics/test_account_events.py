@@ -1,11 +1,5 @@
 """Whatever changes what opens an account is told by the log."""
 
-import base64
-import hmac
-import struct
-import time
-from hashlib import sha1
-
 import pytest
 from django.core.cache import cache
 from django.test import Client
@@ -15,6 +9,7 @@ from audit.actors import system_actor
 from audit.models import SYSTEM_LOG, AuditEvent
 from clinics.models import User
 from tests.factories.clinics import StaffFactory
+from tests.factories.second_factors import code_of
 
 pytestmark = pytest.mark.django_db
 OLD, NEW = "a long enough sentence", "another sentence of some length"
@@ -60,11 +55,3 @@ def test_a_second_factor_that_comes_and_goes_is_told(desk: Client, account: User
     actions = told(account)
     assert actions[0] == "account.signed_in"
     assert {"account.second_factor_added", "account.second_factor_removed"} <= set(actions)
-
-
-def code_of(seed: str) -> str:
-    """RFC 6238 with the defaults of every authenticator app."""
-    key = base64.b32decode(seed + "=" * (-len(seed) % 8))
-    digest = hmac.digest(key, struct.pack(">Q", int(time.time()) // 30), sha1)
-    start = digest[-1] & 15
-    return f"{(struct.unpack('>I', digest[start : start + 4])[0] & 0x7FFFFFFF) % 1_000_000:06}"

@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from redis import Redis
 
 from clinics.models import User
-from tests.clinics.test_second_factor import give_factor
+from tests.factories.second_factors import give_factor
 
 pytestmark = pytest.mark.django_db
 PASSWORD = "a long enough sentence"

@@ -15,8 +15,8 @@ from audit.models import SYSTEM_LOG, AuditEvent
 from clinics.accounts.models import AccountNotice, NoticeKind, ResetLink
 from clinics.models import Clinic, User
 from clinics.roles import Role
-from tests.clinics.test_second_factor import code_of, give_factor
 from tests.factories.clinics import ClinicFactory, StaffFactory, StaffRoleFactory
+from tests.factories.second_factors import code_of, give_factor
 
 pytestmark = pytest.mark.django_db
 PASSWORD, NEW = "a long enough sentence", "three geese eat the blue soup"

@@ -4,13 +4,13 @@ import re
 
 import pytest
 from allauth.mfa.models import Authenticator
-from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value, yield_hotp_counters_from_time
 from django.db import connection
 from django.test import Client, override_settings
 
 from clinics.models import Clinic, User
 from clinics.roles import Role
 from tests.factories.clinics import ClinicFactory, StaffRoleFactory
+from tests.factories.second_factors import code_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PASSWORD = "ein-langes-passwort-2026"
@@ -32,10 +32,6 @@ def sign_in(client: Client, password: str = PASSWORD, *, username: str = "wangmi
     """Where the answer leads; empty when the form comes back."""
     answer = client.post("/accounts/login/", {"login": username, "password": password})
     return answer.headers.get("Location", "")
-
-
-def code_of(secret: str) -> str:
-    return str(format_hotp_value(hotp_value(secret, next(yield_hotp_counters_from_time()))))
 
 
 def test_the_password_is_kept_as_argon2(nurse: User) -> None:

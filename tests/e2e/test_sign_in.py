@@ -8,9 +8,9 @@ from playwright.sync_api import Browser, Page, expect
 
 from config.demo.__main__ import Demo
 from exchange.demo.house import PASSWORD
-from tests.clinics.test_second_factor import code_of
 from tests.e2e.conftest import VIOLATIONS, Visit
 from tests.factories.identity_provider import IdentityProvider
+from tests.factories.second_factors import code_of
 
 pytestmark = pytest.mark.e2e
 NEW = "three geese eat the blue soup"
