@@ -61,6 +61,14 @@ class Migration(migrations.Migration):
                 "verbose_name": "letter about alarms",
                 "verbose_name_plural": "letters about alarms",
                 "db_table": "audit_alarm_letter",
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("ended_at", None)),
+                        fields=["clinic_id", "not_before"],
+                        name="audit_alarm_letter_open",
+                    ),
+                    models.Index(fields=["clinic_id", "-made_at"], name="audit_alarm_letter_newest"),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -82,6 +90,11 @@ class Migration(migrations.Migration):
                 "verbose_name": "limits of the alarms",
                 "verbose_name_plural": "limits of the alarms",
                 "db_table": "audit_alarm_limits",
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("clinic_id", "version"), name="audit_alarm_limits_version"
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -179,24 +192,6 @@ class Migration(migrations.Migration):
                 ],
                 max_length=32,
                 verbose_name="what happened",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="alarmletter",
-            index=models.Index(
-                condition=models.Q(("ended_at", None)),
-                fields=["clinic_id", "not_before"],
-                name="audit_alarm_letter_open",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="alarmletter",
-            index=models.Index(fields=["clinic_id", "-made_at"], name="audit_alarm_letter_newest"),
-        ),
-        migrations.AddConstraint(
-            model_name="alarmlimits",
-            constraint=models.UniqueConstraint(
-                fields=("clinic_id", "version"), name="audit_alarm_limits_version"
             ),
         ),
         migrations.AddField(

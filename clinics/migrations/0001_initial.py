@@ -7,118 +7,257 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('auth', '0012_alter_user_first_name_max_length'),
+        ("auth", "0012_alter_user_first_name_max_length"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Chain',
+            name="Chain",
             fields=[
-                ('id', models.UUIDField(default=crypto.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('name', models.CharField(max_length=80, unique=True, verbose_name='name')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=crypto.ids.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("name", models.CharField(max_length=80, unique=True, verbose_name="name")),
             ],
             options={
-                'verbose_name': 'chain',
-                'verbose_name_plural': 'chains',
+                "verbose_name": "chain",
+                "verbose_name_plural": "chains",
             },
         ),
         migrations.CreateModel(
-            name='User',
+            name="User",
             fields=[
-                ('password', models.CharField(max_length=128, verbose_name='password')),
-                ('last_login', models.DateTimeField(blank=True, null=True, verbose_name='last login')),
-                ('is_superuser', models.BooleanField(default=False, help_text='Designates that this user has all permissions without explicitly assigning them.', verbose_name='superuser status')),
-                ('id', models.UUIDField(default=crypto.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('username', models.CharField(max_length=64, unique=True, verbose_name='user name')),
-                ('display_name', models.CharField(blank=True, max_length=40, verbose_name='name')),
-                ('kind', models.CharField(choices=[('staff', 'Staff'), ('patient', 'Patient')], default='staff', max_length=8, verbose_name='kind')),
-                ('is_staff', models.BooleanField(default=False, verbose_name='may open Django admin')),
-                ('is_active', models.BooleanField(default=True, verbose_name='active')),
-                ('created_at', models.DateTimeField(auto_now_add=True, verbose_name='created at')),
-                ('groups', models.ManyToManyField(blank=True, help_text='The groups this user belongs to. A user will get all permissions granted to each of their groups.', related_name='user_set', related_query_name='user', to='auth.group', verbose_name='groups')),
-                ('user_permissions', models.ManyToManyField(blank=True, help_text='Specific permissions for this user.', related_name='user_set', related_query_name='user', to='auth.permission', verbose_name='user permissions')),
+                ("password", models.CharField(max_length=128, verbose_name="password")),
+                ("last_login", models.DateTimeField(blank=True, null=True, verbose_name="last login")),
+                (
+                    "is_superuser",
+                    models.BooleanField(
+                        default=False,
+                        help_text="Designates that this user has all permissions without explicitly assigning them.",
+                        verbose_name="superuser status",
+                    ),
+                ),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=crypto.ids.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("username", models.CharField(max_length=64, unique=True, verbose_name="user name")),
+                ("display_name", models.CharField(blank=True, max_length=40, verbose_name="name")),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[("staff", "Staff"), ("patient", "Patient")],
+                        default="staff",
+                        max_length=8,
+                        verbose_name="kind",
+                    ),
+                ),
+                ("is_staff", models.BooleanField(default=False, verbose_name="may open Django admin")),
+                ("is_active", models.BooleanField(default=True, verbose_name="active")),
+                ("created_at", models.DateTimeField(auto_now_add=True, verbose_name="created at")),
+                (
+                    "groups",
+                    models.ManyToManyField(
+                        blank=True,
+                        help_text="The groups this user belongs to. A user will get all permissions granted to each of their groups.",
+                        related_name="user_set",
+                        related_query_name="user",
+                        to="auth.group",
+                        verbose_name="groups",
+                    ),
+                ),
+                (
+                    "user_permissions",
+                    models.ManyToManyField(
+                        blank=True,
+                        help_text="Specific permissions for this user.",
+                        related_name="user_set",
+                        related_query_name="user",
+                        to="auth.permission",
+                        verbose_name="user permissions",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'account',
-                'verbose_name_plural': 'accounts',
+                "verbose_name": "account",
+                "verbose_name_plural": "accounts",
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("kind", "staff"),
+                            models.Q(("display_name", ""), ("is_staff", False), ("is_superuser", False)),
+                            _connector="OR",
+                        ),
+                        name="patient_account_says_nothing",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Clinic',
+            name="Clinic",
             fields=[
-                ('id', models.UUIDField(default=crypto.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('code', models.SlugField(max_length=32, unique=True, verbose_name='code')),
-                ('name', models.CharField(max_length=80, verbose_name='name')),
-                ('short_name', models.CharField(help_text='Signs messages to patients.', max_length=20, verbose_name='short name')),
-                ('phone', models.CharField(max_length=32, verbose_name='telephone')),
-                ('is_active', models.BooleanField(default=True, verbose_name='open')),
-                ('chain', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='clinics', to='clinics.chain', verbose_name='chain')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=crypto.ids.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("code", models.SlugField(max_length=32, unique=True, verbose_name="code")),
+                ("name", models.CharField(max_length=80, verbose_name="name")),
+                (
+                    "short_name",
+                    models.CharField(
+                        help_text="Signs messages to patients.", max_length=20, verbose_name="short name"
+                    ),
+                ),
+                ("phone", models.CharField(max_length=32, verbose_name="telephone")),
+                ("is_active", models.BooleanField(default=True, verbose_name="open")),
+                (
+                    "chain",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="clinics",
+                        to="clinics.chain",
+                        verbose_name="chain",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'clinic',
-                'verbose_name_plural': 'clinics',
+                "verbose_name": "clinic",
+                "verbose_name_plural": "clinics",
             },
         ),
         migrations.CreateModel(
-            name='CareTeam',
+            name="CareTeam",
             fields=[
-                ('id', models.UUIDField(default=crypto.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('name', models.CharField(max_length=40, verbose_name='name')),
-                ('clinic', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='teams', to='clinics.clinic', verbose_name='clinic')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=crypto.ids.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("name", models.CharField(max_length=40, verbose_name="name")),
+                (
+                    "clinic",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="teams",
+                        to="clinics.clinic",
+                        verbose_name="clinic",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'care team',
-                'verbose_name_plural': 'care teams',
+                "verbose_name": "care team",
+                "verbose_name_plural": "care teams",
+                "constraints": [
+                    models.UniqueConstraint(fields=("clinic", "name"), name="care_team_name_once"),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='StaffRole',
+            name="StaffRole",
             fields=[
-                ('id', models.UUIDField(default=crypto.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('role', models.CharField(choices=[('front_desk', 'Front desk'), ('nurse', 'Nurse'), ('health_manager', 'Health manager'), ('doctor', 'Doctor'), ('nutritionist', 'Nutritionist'), ('manager', 'Clinic manager'), ('privacy_officer', 'Privacy officer'), ('administrator', 'Administrator')], max_length=20, verbose_name='role')),
-                ('clinic', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='staff_roles', to='clinics.clinic', verbose_name='clinic')),
-                ('user', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='staff_roles', to=settings.AUTH_USER_MODEL, verbose_name='account')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=crypto.ids.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                (
+                    "role",
+                    models.CharField(
+                        choices=[
+                            ("front_desk", "Front desk"),
+                            ("nurse", "Nurse"),
+                            ("health_manager", "Health manager"),
+                            ("doctor", "Doctor"),
+                            ("nutritionist", "Nutritionist"),
+                            ("manager", "Clinic manager"),
+                            ("privacy_officer", "Privacy officer"),
+                            ("administrator", "Administrator"),
+                        ],
+                        max_length=20,
+                        verbose_name="role",
+                    ),
+                ),
+                (
+                    "clinic",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="staff_roles",
+                        to="clinics.clinic",
+                        verbose_name="clinic",
+                    ),
+                ),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="staff_roles",
+                        to=settings.AUTH_USER_MODEL,
+                        verbose_name="account",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'role in a clinic',
-                'verbose_name_plural': 'roles in clinics',
+                "verbose_name": "role in a clinic",
+                "verbose_name_plural": "roles in clinics",
+                "constraints": [
+                    models.UniqueConstraint(fields=("user", "clinic", "role"), name="staff_role_once"),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='TeamMember',
+            name="TeamMember",
             fields=[
-                ('id', models.UUIDField(default=crypto.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('team', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to='clinics.careteam', verbose_name='care team')),
-                ('user', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to=settings.AUTH_USER_MODEL, verbose_name='account')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=crypto.ids.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                (
+                    "team",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        to="clinics.careteam",
+                        verbose_name="care team",
+                    ),
+                ),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        to=settings.AUTH_USER_MODEL,
+                        verbose_name="account",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'team member',
-                'verbose_name_plural': 'team members',
+                "verbose_name": "team member",
+                "verbose_name_plural": "team members",
+                "constraints": [
+                    models.UniqueConstraint(fields=("team", "user"), name="team_member_once"),
+                ],
             },
         ),
         migrations.AddField(
-            model_name='careteam',
-            name='members',
-            field=models.ManyToManyField(related_name='teams', through='clinics.TeamMember', to=settings.AUTH_USER_MODEL, verbose_name='members'),
-        ),
-        migrations.AddConstraint(
-            model_name='user',
-            constraint=models.CheckConstraint(condition=models.Q(('kind', 'staff'), models.Q(('display_name', ''), ('is_staff', False), ('is_superuser', False)), _connector='OR'), name='patient_account_says_nothing'),
-        ),
-        migrations.AddConstraint(
-            model_name='staffrole',
-            constraint=models.UniqueConstraint(fields=('user', 'clinic', 'role'), name='staff_role_once'),
-        ),
-        migrations.AddConstraint(
-            model_name='teammember',
-            constraint=models.UniqueConstraint(fields=('team', 'user'), name='team_member_once'),
-        ),
-        migrations.AddConstraint(
-            model_name='careteam',
-            constraint=models.UniqueConstraint(fields=('clinic', 'name'), name='care_team_name_once'),
+            model_name="careteam",
+            name="members",
+            field=models.ManyToManyField(
+                related_name="teams",
+                through="clinics.TeamMember",
+                to=settings.AUTH_USER_MODEL,
+                verbose_name="members",
+            ),
         ),
     ]

@@ -49,6 +49,11 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "notice about an account",
                 "verbose_name_plural": "notices about accounts",
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("mail_due", True)), fields=["at"], name="account_notice_mail_due"
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -120,6 +125,12 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "link for a new password",
                 "verbose_name_plural": "links for a new password",
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("expires_at__gt", models.F("issued_at"))),
+                        name="reset_link_ends_later",
+                    ),
+                ],
             },
         ),
         migrations.RemoveConstraint(
@@ -193,21 +204,9 @@ class Migration(migrations.Migration):
                 to=settings.AUTH_USER_MODEL,
             ),
         ),
-        migrations.AddIndex(
-            model_name="accountnotice",
-            index=models.Index(
-                condition=models.Q(("mail_due", True)), fields=["at"], name="account_notice_mail_due"
-            ),
-        ),
         migrations.AddConstraint(
             model_name="knowndevice",
             constraint=models.UniqueConstraint(fields=("user", "token_hash"), name="known_device_once"),
-        ),
-        migrations.AddConstraint(
-            model_name="resetlink",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("expires_at__gt", models.F("issued_at"))), name="reset_link_ends_later"
-            ),
         ),
         migrations.RunSQL("SELECT audit_watch('clinics_resetlink')", migrations.RunSQL.noop),
     ]

@@ -54,6 +54,14 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "token",
                 "verbose_name_plural": "tokens",
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("scopes", ""), _negated=True), name="api_token_may_something"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("expires_at__gt", models.F("made_at"))), name="api_token_expires"
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -74,6 +82,14 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "integration",
                 "verbose_name_plural": "integrations",
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("scopes", ""), _negated=True), models.Q(("purposes", ""), _negated=True)
+                        ),
+                        name="integration_may_something_for_some_purpose",
+                    ),
+                ],
             },
         ),
         migrations.RemoveConstraint(
@@ -205,27 +221,6 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="apitoken",
             index=models.Index(fields=["user", "-made_at"], name="api_token_of_account"),
-        ),
-        migrations.AddConstraint(
-            model_name="apitoken",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("scopes", ""), _negated=True), name="api_token_may_something"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="apitoken",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("expires_at__gt", models.F("made_at"))), name="api_token_expires"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="integration",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("scopes", ""), _negated=True), models.Q(("purposes", ""), _negated=True)
-                ),
-                name="integration_may_something_for_some_purpose",
-            ),
         ),
         migrations.RunSQL(
             "SELECT zhizhi_clinic_only('clinics_apirepeat');"

@@ -8,155 +8,415 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('clinics', '0001_initial'),
-        ('patients', '0002_access_and_rules'),
+        ("clinics", "0001_initial"),
+        ("patients", "0002_access_and_rules"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='ConsentNotice',
+            name="ConsentNotice",
             fields=[
-                ('id', models.UUIDField(default=crypto.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('code', models.SlugField(max_length=32, verbose_name='purpose')),
-                ('version', models.PositiveSmallIntegerField(verbose_name='version')),
-                ('locale', models.CharField(max_length=10, verbose_name='language')),
-                ('body', models.TextField(verbose_name='text')),
-                ('body_sha256', models.BinaryField(max_length=32, verbose_name='fingerprint')),
-                ('items', models.JSONField(verbose_name='items')),
-                ('material_change', models.BooleanField(default=False, verbose_name='asks everybody again')),
-                ('assessment', models.CharField(blank=True, max_length=64, verbose_name='impact assessment')),
-                ('effective_from', models.DateField(verbose_name='in force from')),
-                ('published_at', models.DateTimeField(verbose_name='published at')),
-                ('clinic', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='clinics.clinic', verbose_name='clinic')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=crypto.ids.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("code", models.SlugField(max_length=32, verbose_name="purpose")),
+                ("version", models.PositiveSmallIntegerField(verbose_name="version")),
+                ("locale", models.CharField(max_length=10, verbose_name="language")),
+                ("body", models.TextField(verbose_name="text")),
+                ("body_sha256", models.BinaryField(max_length=32, verbose_name="fingerprint")),
+                ("items", models.JSONField(verbose_name="items")),
+                ("material_change", models.BooleanField(default=False, verbose_name="asks everybody again")),
+                ("assessment", models.CharField(blank=True, max_length=64, verbose_name="impact assessment")),
+                ("effective_from", models.DateField(verbose_name="in force from")),
+                ("published_at", models.DateTimeField(verbose_name="published at")),
+                (
+                    "clinic",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="clinics.clinic",
+                        verbose_name="clinic",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'notice',
-                'verbose_name_plural': 'notices',
-                'db_table': 'consent_notice',
+                "verbose_name": "notice",
+                "verbose_name_plural": "notices",
+                "db_table": "consent_notice",
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("clinic", "code", "version", "locale"), name="consent_notice_once"
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='ConsentEvent',
+            name="ConsentEvent",
             fields=[
-                ('id', models.UUIDField(default=crypto.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('subject_id', models.UUIDField(editable=False)),
-                ('sealed_by_clinic', models.UUIDField(editable=False)),
-                ('purpose', models.CharField(max_length=24, verbose_name='purpose')),
-                ('data_category', models.CharField(max_length=16, verbose_name='kind of data')),
-                ('recipient', models.CharField(default='self', max_length=64, verbose_name='recipient')),
-                ('operation', models.CharField(choices=[('use', 'Use inside the clinic'), ('share', 'Give to somebody else'), ('publish', 'Publish'), ('crossborder', 'Send abroad'), ('automated', 'Automatic evaluation')], default='use', max_length=16, verbose_name='operation')),
-                ('channel', models.CharField(default='any', max_length=16, verbose_name='channel')),
-                ('version', models.PositiveBigIntegerField(verbose_name='number in its ledger')),
-                ('event', models.CharField(choices=[('requested', 'Asked'), ('granted', 'Agreed'), ('renewed', 'Renewed'), ('refused', 'Declined'), ('withdrawn', 'Withdrawn'), ('expired', 'Expired'), ('invalidated', 'Found invalid'), ('superseded', 'Replaced by a new notice')], max_length=12, verbose_name='event')),
-                ('legal_basis', models.CharField(choices=[('contract', 'Contract'), ('consent', 'General consent'), ('separate', 'Separate consent'), ('written', 'Written consent'), ('guardian', 'Consent of a guardian'), ('statutory', 'Required by law'), ('emergency', 'Emergency')], max_length=12, verbose_name='legal basis')),
-                ('notice_version', models.PositiveSmallIntegerField(default=0, verbose_name='notice version')),
-                ('notice_sha256', models.BinaryField(blank=True, max_length=32, null=True, verbose_name='notice fingerprint')),
-                ('locale', models.CharField(blank=True, max_length=10, verbose_name='language')),
-                ('valid_from', models.DateTimeField(verbose_name='valid from')),
-                ('valid_until', models.DateTimeField(blank=True, null=True, verbose_name='valid until')),
-                ('expressed_by', models.CharField(choices=[('self', 'The person'), ('guardian', 'A guardian'), ('agent', 'Somebody with a written authorisation')], max_length=10, verbose_name='expressed by')),
-                ('started_by', models.CharField(choices=[('clinic', 'The clinic asked'), ('person', 'The person brought it up')], max_length=8, verbose_name='started by')),
-                ('method', models.CharField(blank=True, choices=[('tap', 'Tapped on their own phone'), ('otp', 'One-time code sent to their phone'), ('esign', 'Signed on screen'), ('paper', 'Signed on paper'), ('verbal_witnessed', 'Said aloud before a witness')], max_length=20, verbose_name='method')),
-                ('given_through', models.CharField(choices=[('desk', 'At the desk'), ('portal', 'On their own phone'), ('link', 'Through a link'), ('phone', 'By telephone'), ('paper', 'On paper')], max_length=8, verbose_name='given through')),
-                ('evidence', crypto.fields.SealedText(aad_name='consent.evidence', field_set='identity', null=True, scope=2, verbose_name='evidence')),
-                ('actor_ref', models.CharField(max_length=80, verbose_name='recorded by')),
-                ('prev_id', models.UUIDField(blank=True, null=True, verbose_name='event before')),
-                ('idem_key', models.CharField(max_length=200, verbose_name='repeat key')),
-                ('occurred_at', models.DateTimeField(verbose_name='said at')),
-                ('recorded_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='recorded at')),
-                ('clinic', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='clinics.clinic', verbose_name='clinic')),
-                ('patient', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='patients.patient', verbose_name='patient')),
-                ('notice', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='consent.consentnotice', verbose_name='notice')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=crypto.ids.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("subject_id", models.UUIDField(editable=False)),
+                ("sealed_by_clinic", models.UUIDField(editable=False)),
+                ("purpose", models.CharField(max_length=24, verbose_name="purpose")),
+                ("data_category", models.CharField(max_length=16, verbose_name="kind of data")),
+                ("recipient", models.CharField(default="self", max_length=64, verbose_name="recipient")),
+                (
+                    "operation",
+                    models.CharField(
+                        choices=[
+                            ("use", "Use inside the clinic"),
+                            ("share", "Give to somebody else"),
+                            ("publish", "Publish"),
+                            ("crossborder", "Send abroad"),
+                            ("automated", "Automatic evaluation"),
+                        ],
+                        default="use",
+                        max_length=16,
+                        verbose_name="operation",
+                    ),
+                ),
+                ("channel", models.CharField(default="any", max_length=16, verbose_name="channel")),
+                ("version", models.PositiveBigIntegerField(verbose_name="number in its ledger")),
+                (
+                    "event",
+                    models.CharField(
+                        choices=[
+                            ("requested", "Asked"),
+                            ("granted", "Agreed"),
+                            ("renewed", "Renewed"),
+                            ("refused", "Declined"),
+                            ("withdrawn", "Withdrawn"),
+                            ("expired", "Expired"),
+                            ("invalidated", "Found invalid"),
+                            ("superseded", "Replaced by a new notice"),
+                        ],
+                        max_length=12,
+                        verbose_name="event",
+                    ),
+                ),
+                (
+                    "legal_basis",
+                    models.CharField(
+                        choices=[
+                            ("contract", "Contract"),
+                            ("consent", "General consent"),
+                            ("separate", "Separate consent"),
+                            ("written", "Written consent"),
+                            ("guardian", "Consent of a guardian"),
+                            ("statutory", "Required by law"),
+                            ("emergency", "Emergency"),
+                        ],
+                        max_length=12,
+                        verbose_name="legal basis",
+                    ),
+                ),
+                (
+                    "notice_version",
+                    models.PositiveSmallIntegerField(default=0, verbose_name="notice version"),
+                ),
+                (
+                    "notice_sha256",
+                    models.BinaryField(
+                        blank=True, max_length=32, null=True, verbose_name="notice fingerprint"
+                    ),
+                ),
+                ("locale", models.CharField(blank=True, max_length=10, verbose_name="language")),
+                ("valid_from", models.DateTimeField(verbose_name="valid from")),
+                ("valid_until", models.DateTimeField(blank=True, null=True, verbose_name="valid until")),
+                (
+                    "expressed_by",
+                    models.CharField(
+                        choices=[
+                            ("self", "The person"),
+                            ("guardian", "A guardian"),
+                            ("agent", "Somebody with a written authorisation"),
+                        ],
+                        max_length=10,
+                        verbose_name="expressed by",
+                    ),
+                ),
+                (
+                    "started_by",
+                    models.CharField(
+                        choices=[("clinic", "The clinic asked"), ("person", "The person brought it up")],
+                        max_length=8,
+                        verbose_name="started by",
+                    ),
+                ),
+                (
+                    "method",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("tap", "Tapped on their own phone"),
+                            ("otp", "One-time code sent to their phone"),
+                            ("esign", "Signed on screen"),
+                            ("paper", "Signed on paper"),
+                            ("verbal_witnessed", "Said aloud before a witness"),
+                        ],
+                        max_length=20,
+                        verbose_name="method",
+                    ),
+                ),
+                (
+                    "given_through",
+                    models.CharField(
+                        choices=[
+                            ("desk", "At the desk"),
+                            ("portal", "On their own phone"),
+                            ("link", "Through a link"),
+                            ("phone", "By telephone"),
+                            ("paper", "On paper"),
+                        ],
+                        max_length=8,
+                        verbose_name="given through",
+                    ),
+                ),
+                (
+                    "evidence",
+                    crypto.fields.SealedText(
+                        aad_name="consent.evidence",
+                        field_set="identity",
+                        null=True,
+                        scope=2,
+                        verbose_name="evidence",
+                    ),
+                ),
+                ("actor_ref", models.CharField(max_length=80, verbose_name="recorded by")),
+                ("prev_id", models.UUIDField(blank=True, null=True, verbose_name="event before")),
+                ("idem_key", models.CharField(max_length=200, verbose_name="repeat key")),
+                ("occurred_at", models.DateTimeField(verbose_name="said at")),
+                (
+                    "recorded_at",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now(),
+                        editable=False,
+                        verbose_name="recorded at",
+                    ),
+                ),
+                (
+                    "clinic",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="clinics.clinic",
+                        verbose_name="clinic",
+                    ),
+                ),
+                (
+                    "patient",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="patients.patient",
+                        verbose_name="patient",
+                    ),
+                ),
+                (
+                    "notice",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="consent.consentnotice",
+                        verbose_name="notice",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'consent event',
-                'verbose_name_plural': 'consent events',
-                'db_table': 'consent_event',
+                "verbose_name": "consent event",
+                "verbose_name_plural": "consent events",
+                "db_table": "consent_event",
+                "indexes": [
+                    models.Index(fields=["patient", "-occurred_at"], name="consent_event_history"),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("clinic", "idem_key"), name="consent_event_repeats_nothing"
+                    ),
+                    models.UniqueConstraint(
+                        fields=(
+                            "subject_id",
+                            "purpose",
+                            "data_category",
+                            "recipient",
+                            "operation",
+                            "channel",
+                            "version",
+                        ),
+                        include=("event", "valid_from", "valid_until", "notice_version", "occurred_at", "id"),
+                        name="consent_event_in_order",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("event__in", ["granted", "renewed"]), _negated=True),
+                            ("notice__isnull", False),
+                            _connector="OR",
+                        ),
+                        name="consent_event_yes_has_a_notice",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("valid_until__isnull", True),
+                            ("valid_until__gt", models.F("valid_from")),
+                            _connector="OR",
+                        ),
+                        name="consent_event_term_runs_forward",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='ConsentState',
+            name="ConsentState",
             fields=[
-                ('id', models.UUIDField(default=crypto.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('subject_id', models.UUIDField(verbose_name='subject')),
-                ('purpose', models.CharField(max_length=24, verbose_name='purpose')),
-                ('data_category', models.CharField(max_length=16, verbose_name='kind of data')),
-                ('recipient', models.CharField(default='self', max_length=64, verbose_name='recipient')),
-                ('operation', models.CharField(choices=[('use', 'Use inside the clinic'), ('share', 'Give to somebody else'), ('publish', 'Publish'), ('crossborder', 'Send abroad'), ('automated', 'Automatic evaluation')], default='use', max_length=16, verbose_name='operation')),
-                ('channel', models.CharField(default='any', max_length=16, verbose_name='channel')),
-                ('state', models.CharField(choices=[('unknown', 'Never asked'), ('requested', 'Asked, no answer yet'), ('granted', 'Agreed'), ('refused', 'Declined'), ('withdrawn', 'Withdrawn'), ('expired', 'Expired'), ('invalidated', 'Found invalid'), ('superseded', 'Replaced by a new notice')], default='unknown', max_length=12, verbose_name='state')),
-                ('valid_from', models.DateTimeField(blank=True, null=True, verbose_name='valid from')),
-                ('valid_until', models.DateTimeField(blank=True, null=True, verbose_name='valid until')),
-                ('notice_version', models.PositiveSmallIntegerField(default=0, verbose_name='notice version')),
-                ('decided_at', models.DateTimeField(blank=True, null=True, verbose_name='last word at')),
-                ('last_event_id', models.UUIDField(blank=True, null=True, verbose_name='last event')),
-                ('version', models.PositiveBigIntegerField(default=0, verbose_name='events so far')),
-                ('clinic', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='clinics.clinic', verbose_name='clinic')),
-                ('patient', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='patients.patient', verbose_name='patient')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=crypto.ids.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("subject_id", models.UUIDField(verbose_name="subject")),
+                ("purpose", models.CharField(max_length=24, verbose_name="purpose")),
+                ("data_category", models.CharField(max_length=16, verbose_name="kind of data")),
+                ("recipient", models.CharField(default="self", max_length=64, verbose_name="recipient")),
+                (
+                    "operation",
+                    models.CharField(
+                        choices=[
+                            ("use", "Use inside the clinic"),
+                            ("share", "Give to somebody else"),
+                            ("publish", "Publish"),
+                            ("crossborder", "Send abroad"),
+                            ("automated", "Automatic evaluation"),
+                        ],
+                        default="use",
+                        max_length=16,
+                        verbose_name="operation",
+                    ),
+                ),
+                ("channel", models.CharField(default="any", max_length=16, verbose_name="channel")),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("unknown", "Never asked"),
+                            ("requested", "Asked, no answer yet"),
+                            ("granted", "Agreed"),
+                            ("refused", "Declined"),
+                            ("withdrawn", "Withdrawn"),
+                            ("expired", "Expired"),
+                            ("invalidated", "Found invalid"),
+                            ("superseded", "Replaced by a new notice"),
+                        ],
+                        default="unknown",
+                        max_length=12,
+                        verbose_name="state",
+                    ),
+                ),
+                ("valid_from", models.DateTimeField(blank=True, null=True, verbose_name="valid from")),
+                ("valid_until", models.DateTimeField(blank=True, null=True, verbose_name="valid until")),
+                (
+                    "notice_version",
+                    models.PositiveSmallIntegerField(default=0, verbose_name="notice version"),
+                ),
+                ("decided_at", models.DateTimeField(blank=True, null=True, verbose_name="last word at")),
+                ("last_event_id", models.UUIDField(blank=True, null=True, verbose_name="last event")),
+                ("version", models.PositiveBigIntegerField(default=0, verbose_name="events so far")),
+                (
+                    "clinic",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="clinics.clinic",
+                        verbose_name="clinic",
+                    ),
+                ),
+                (
+                    "patient",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="patients.patient",
+                        verbose_name="patient",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'standing permission',
-                'verbose_name_plural': 'standing permissions',
-                'db_table': 'consent_state',
+                "verbose_name": "standing permission",
+                "verbose_name_plural": "standing permissions",
+                "db_table": "consent_state",
+                "indexes": [
+                    models.Index(fields=["patient", "purpose"], name="consent_state_of_patient"),
+                    models.Index(
+                        condition=models.Q(("state", "granted")),
+                        fields=["clinic", "purpose", "data_category", "operation", "patient"],
+                        name="consent_state_granted",
+                    ),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=(
+                            "subject_id",
+                            "purpose",
+                            "data_category",
+                            "recipient",
+                            "operation",
+                            "channel",
+                        ),
+                        name="consent_state_once",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='ConfirmationCode',
+            name="ConfirmationCode",
             fields=[
-                ('id', models.UUIDField(default=crypto.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('code_mac', models.BinaryField(max_length=32, verbose_name='code')),
-                ('tries', models.PositiveSmallIntegerField(default=0, verbose_name='wrong tries')),
-                ('sent_at', models.DateTimeField(verbose_name='sent at')),
-                ('expires_at', models.DateTimeField(verbose_name='expires at')),
-                ('used_at', models.DateTimeField(blank=True, null=True, verbose_name='used at')),
-                ('clinic', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='clinics.clinic', verbose_name='clinic')),
-                ('patient', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='patients.patient', verbose_name='patient')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=crypto.ids.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("code_mac", models.BinaryField(max_length=32, verbose_name="code")),
+                ("tries", models.PositiveSmallIntegerField(default=0, verbose_name="wrong tries")),
+                ("sent_at", models.DateTimeField(verbose_name="sent at")),
+                ("expires_at", models.DateTimeField(verbose_name="expires at")),
+                ("used_at", models.DateTimeField(blank=True, null=True, verbose_name="used at")),
+                (
+                    "clinic",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="clinics.clinic",
+                        verbose_name="clinic",
+                    ),
+                ),
+                (
+                    "patient",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="patients.patient",
+                        verbose_name="patient",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'confirmation code',
-                'verbose_name_plural': 'confirmation codes',
-                'db_table': 'consent_code',
-                'indexes': [models.Index(fields=['patient', '-sent_at'], name='consent_code_newest')],
+                "verbose_name": "confirmation code",
+                "verbose_name_plural": "confirmation codes",
+                "db_table": "consent_code",
+                "indexes": [models.Index(fields=["patient", "-sent_at"], name="consent_code_newest")],
             },
-        ),
-        migrations.AddConstraint(
-            model_name='consentnotice',
-            constraint=models.UniqueConstraint(fields=('clinic', 'code', 'version', 'locale'), name='consent_notice_once'),
-        ),
-        migrations.AddIndex(
-            model_name='consentevent',
-            index=models.Index(fields=['patient', '-occurred_at'], name='consent_event_history'),
-        ),
-        migrations.AddConstraint(
-            model_name='consentevent',
-            constraint=models.UniqueConstraint(fields=('clinic', 'idem_key'), name='consent_event_repeats_nothing'),
-        ),
-        migrations.AddConstraint(
-            model_name='consentevent',
-            constraint=models.UniqueConstraint(fields=('subject_id', 'purpose', 'data_category', 'recipient', 'operation', 'channel', 'version'), include=('event', 'valid_from', 'valid_until', 'notice_version', 'occurred_at', 'id'), name='consent_event_in_order'),
-        ),
-        migrations.AddConstraint(
-            model_name='consentevent',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('event__in', ['granted', 'renewed']), _negated=True), ('notice__isnull', False), _connector='OR'), name='consent_event_yes_has_a_notice'),
-        ),
-        migrations.AddConstraint(
-            model_name='consentevent',
-            constraint=models.CheckConstraint(condition=models.Q(('valid_until__isnull', True), ('valid_until__gt', models.F('valid_from')), _connector='OR'), name='consent_event_term_runs_forward'),
-        ),
-        migrations.AddIndex(
-            model_name='consentstate',
-            index=models.Index(fields=['patient', 'purpose'], name='consent_state_of_patient'),
-        ),
-        migrations.AddIndex(
-            model_name='consentstate',
-            index=models.Index(condition=models.Q(('state', 'granted')), fields=['clinic', 'purpose', 'data_category', 'operation', 'patient'], name='consent_state_granted'),
-        ),
-        migrations.AddConstraint(
-            model_name='consentstate',
-            constraint=models.UniqueConstraint(fields=('subject_id', 'purpose', 'data_category', 'recipient', 'operation', 'channel'), name='consent_state_once'),
         ),
     ]

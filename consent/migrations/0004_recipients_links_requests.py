@@ -51,6 +51,9 @@ class Migration(migrations.Migration):
                 "verbose_name": "impact assessment",
                 "verbose_name_plural": "impact assessments",
                 "db_table": "consent_assessment",
+                "constraints": [
+                    models.UniqueConstraint(fields=("clinic", "number"), name="consent_assessment_once"),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -128,6 +131,17 @@ class Migration(migrations.Migration):
                 "verbose_name": "opt-out link",
                 "verbose_name_plural": "opt-out links",
                 "db_table": "consent_opt_out",
+                "indexes": [
+                    models.Index(fields=["patient", "-made_at"], name="consent_opt_out_of_patient"),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("clinic", "token_mac"), name="consent_opt_out_token_once"
+                    ),
+                    models.UniqueConstraint(
+                        fields=("clinic", "message_id"), name="consent_opt_out_once_a_message"
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -284,6 +298,44 @@ class Migration(migrations.Migration):
                 "verbose_name": "request of a person",
                 "verbose_name_plural": "requests of people",
                 "db_table": "consent_request",
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("state", "received")),
+                        fields=["clinic", "due_at"],
+                        name="consent_request_open",
+                    ),
+                    models.Index(fields=["patient", "-asked_at"], name="consent_request_of_patient"),
+                ],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("state", "done"), _negated=True),
+                            ("verified_at__isnull", False),
+                            _connector="OR",
+                        ),
+                        name="consent_request_done_after_a_check",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("state", "refused"), models.Q(("refusal", ""), _negated=True)),
+                            models.Q(models.Q(("state", "refused"), _negated=True), ("refusal", "")),
+                            _connector="OR",
+                        ),
+                        name="consent_request_refused_with_a_reason",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("decided_at", None), ("decided_by", ""), ("state", "received")),
+                            models.Q(
+                                models.Q(("state", "received"), _negated=True),
+                                ("decided_at__isnull", False),
+                                models.Q(("decided_by", ""), _negated=True),
+                            ),
+                            _connector="OR",
+                        ),
+                        name="consent_request_answered_whole",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -362,6 +414,26 @@ class Migration(migrations.Migration):
                 "verbose_name": "recipient",
                 "verbose_name_plural": "recipients",
                 "db_table": "consent_recipient",
+                "constraints": [
+                    models.UniqueConstraint(fields=("clinic", "code"), name="consent_recipient_once"),
+                    models.CheckConstraint(
+                        condition=models.Q(("ends_on__gt", models.F("begins_on"))),
+                        name="consent_recipient_term_runs_forward",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("country", "CN"), models.Q(("route", ""), _negated=True), _connector="OR"
+                        ),
+                        name="consent_recipient_abroad_has_a_route",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("may_pass_on", False)), name="consent_recipient_passes_nothing_on"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("agreement", ""), _negated=True),
+                        name="consent_recipient_has_an_agreement",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -446,6 +518,30 @@ class Migration(migrations.Migration):
                 "verbose_name": "disclosure",
                 "verbose_name_plural": "disclosures",
                 "db_table": "consent_disclosure",
+                "indexes": [
+                    models.Index(fields=["patient", "-given_at"], name="consent_disclosure_of_patient"),
+                    models.Index(
+                        condition=models.Q(("recall_asked_at__isnull", False), ("recalled_at", None)),
+                        fields=["clinic", "recall_due_at"],
+                        name="consent_disclosure_to_recall",
+                    ),
+                ],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("recalled_at", None), ("recall_asked_at__isnull", False), _connector="OR"
+                        ),
+                        name="consent_disclosure_recalled_after_asking",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("recall_asked_at", None), ("recall_due_at", None)),
+                            models.Q(("recall_asked_at__isnull", False), ("recall_due_at__isnull", False)),
+                            _connector="OR",
+                        ),
+                        name="consent_disclosure_recall_has_a_clock",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -534,155 +630,17 @@ class Migration(migrations.Migration):
                 "verbose_name": "requested correction",
                 "verbose_name_plural": "requested corrections",
                 "db_table": "consent_correction",
-            },
-        ),
-        migrations.AddConstraint(
-            model_name="impactassessment",
-            constraint=models.UniqueConstraint(fields=("clinic", "number"), name="consent_assessment_once"),
-        ),
-        migrations.AddIndex(
-            model_name="optoutlink",
-            index=models.Index(fields=["patient", "-made_at"], name="consent_opt_out_of_patient"),
-        ),
-        migrations.AddConstraint(
-            model_name="optoutlink",
-            constraint=models.UniqueConstraint(
-                fields=("clinic", "token_mac"), name="consent_opt_out_token_once"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="optoutlink",
-            constraint=models.UniqueConstraint(
-                fields=("clinic", "message_id"), name="consent_opt_out_once_a_message"
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="personrequest",
-            index=models.Index(
-                condition=models.Q(("state", "received")),
-                fields=["clinic", "due_at"],
-                name="consent_request_open",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="personrequest",
-            index=models.Index(fields=["patient", "-asked_at"], name="consent_request_of_patient"),
-        ),
-        migrations.AddConstraint(
-            model_name="personrequest",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("state", "done"), _negated=True),
-                    ("verified_at__isnull", False),
-                    _connector="OR",
-                ),
-                name="consent_request_done_after_a_check",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="personrequest",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("state", "refused"), models.Q(("refusal", ""), _negated=True)),
-                    models.Q(models.Q(("state", "refused"), _negated=True), ("refusal", "")),
-                    _connector="OR",
-                ),
-                name="consent_request_refused_with_a_reason",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="personrequest",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("decided_at", None), ("decided_by", ""), ("state", "received")),
-                    models.Q(
-                        models.Q(("state", "received"), _negated=True),
-                        ("decided_at__isnull", False),
-                        models.Q(("decided_by", ""), _negated=True),
+                "constraints": [
+                    models.UniqueConstraint(fields=("request", "field"), name="consent_correction_once"),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("decision", "refused"), models.Q(("refusal", ""), _negated=True)),
+                            models.Q(models.Q(("decision", "refused"), _negated=True), ("refusal", "")),
+                            _connector="OR",
+                        ),
+                        name="consent_correction_refused_with_a_reason",
                     ),
-                    _connector="OR",
-                ),
-                name="consent_request_answered_whole",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="recipient",
-            constraint=models.UniqueConstraint(fields=("clinic", "code"), name="consent_recipient_once"),
-        ),
-        migrations.AddConstraint(
-            model_name="recipient",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("ends_on__gt", models.F("begins_on"))),
-                name="consent_recipient_term_runs_forward",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="recipient",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    ("country", "CN"), models.Q(("route", ""), _negated=True), _connector="OR"
-                ),
-                name="consent_recipient_abroad_has_a_route",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="recipient",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("may_pass_on", False)), name="consent_recipient_passes_nothing_on"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="recipient",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("agreement", ""), _negated=True),
-                name="consent_recipient_has_an_agreement",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="disclosure",
-            index=models.Index(fields=["patient", "-given_at"], name="consent_disclosure_of_patient"),
-        ),
-        migrations.AddIndex(
-            model_name="disclosure",
-            index=models.Index(
-                condition=models.Q(("recall_asked_at__isnull", False), ("recalled_at", None)),
-                fields=["clinic", "recall_due_at"],
-                name="consent_disclosure_to_recall",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="disclosure",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    ("recalled_at", None), ("recall_asked_at__isnull", False), _connector="OR"
-                ),
-                name="consent_disclosure_recalled_after_asking",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="disclosure",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("recall_asked_at", None), ("recall_due_at", None)),
-                    models.Q(("recall_asked_at__isnull", False), ("recall_due_at__isnull", False)),
-                    _connector="OR",
-                ),
-                name="consent_disclosure_recall_has_a_clock",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="requestedcorrection",
-            constraint=models.UniqueConstraint(fields=("request", "field"), name="consent_correction_once"),
-        ),
-        migrations.AddConstraint(
-            model_name="requestedcorrection",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("decision", "refused"), models.Q(("refusal", ""), _negated=True)),
-                    models.Q(models.Q(("decision", "refused"), _negated=True), ("refusal", "")),
-                    _connector="OR",
-                ),
-                name="consent_correction_refused_with_a_reason",
-            ),
+                ],
+            },
         ),
     ]

@@ -52,6 +52,17 @@ class Migration(migrations.Migration):
                 "verbose_name": "change of keys",
                 "verbose_name_plural": "changes of keys",
                 "db_table": "crypto_job",
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("kind__in", ["rewrap", "reseal", "index"])),
+                        name="crypto_job_kind",
+                    ),
+                    models.UniqueConstraint(
+                        condition=models.Q(("finished_at", None)),
+                        fields=("clinic_id", "kind", "target"),
+                        name="crypto_job_one_open",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -79,6 +90,20 @@ class Migration(migrations.Migration):
                 "verbose_name": "sealed file",
                 "verbose_name_plural": "sealed files",
                 "db_table": "sealed_file",
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("scope__in", [1, 2, 3])), name="sealed_file_scope"
+                    ),
+                    models.CheckConstraint(condition=models.Q(("size__gte", 0)), name="sealed_file_size"),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("destroyed_at", None), ("wrapped__isnull", False)),
+                            models.Q(("destroyed_at__isnull", False), ("wrapped", None)),
+                            _connector="OR",
+                        ),
+                        name="sealed_file_wrapped_or_destroyed",
+                    ),
+                ],
             },
         ),
         migrations.RemoveConstraint(
@@ -106,46 +131,11 @@ class Migration(migrations.Migration):
                 name="crypto_kek_state",
             ),
         ),
-        migrations.AddConstraint(
-            model_name="keyjob",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("kind__in", ["rewrap", "reseal", "index"])), name="crypto_job_kind"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="keyjob",
-            constraint=models.UniqueConstraint(
-                condition=models.Q(("finished_at", None)),
-                fields=("clinic_id", "kind", "target"),
-                name="crypto_job_one_open",
-            ),
-        ),
         migrations.AddField(
             model_name="sealedfile",
             name="kek",
             field=models.ForeignKey(
                 on_delete=django.db.models.deletion.PROTECT, related_name="+", to="crypto.kek"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="sealedfile",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("scope__in", [1, 2, 3])), name="sealed_file_scope"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="sealedfile",
-            constraint=models.CheckConstraint(condition=models.Q(("size__gte", 0)), name="sealed_file_size"),
-        ),
-        migrations.AddConstraint(
-            model_name="sealedfile",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("destroyed_at", None), ("wrapped__isnull", False)),
-                    models.Q(("destroyed_at__isnull", False), ("wrapped", None)),
-                    _connector="OR",
-                ),
-                name="sealed_file_wrapped_or_destroyed",
             ),
         ),
         migrations.RunSQL(RIGHTS, migrations.RunSQL.noop),

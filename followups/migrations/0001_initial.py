@@ -8,189 +8,514 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('clinics', '0001_initial'),
-        ('patients', '0002_access_and_rules'),
+        ("clinics", "0001_initial"),
+        ("patients", "0002_access_and_rules"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Enrolment',
+            name="Enrolment",
             fields=[
-                ('id', models.UUIDField(default=crypto.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('subject_id', models.UUIDField(editable=False)),
-                ('sealed_by_clinic', models.UUIDField(editable=False)),
-                ('pathway', models.SlugField(max_length=40, verbose_name='pathway')),
-                ('version', models.PositiveSmallIntegerField(verbose_name='version')),
-                ('cause', models.CharField(help_text='The tag or report that led here.', max_length=80, verbose_name='cause')),
-                ('why', crypto.fields.SealedJSON(aad_name='enrolment.why', editable=False, field_set='clinical', null=True, scope=2, verbose_name='why')),
-                ('one_at_a_time', models.BooleanField(default=True, verbose_name='one at a time')),
-                ('state', models.CharField(choices=[('active', 'Running'), ('paused', 'Paused: not permitted'), ('done', 'Finished'), ('ended', 'Ended')], default='active', max_length=8, verbose_name='state')),
-                ('started_at', models.DateTimeField(verbose_name='started at')),
-                ('paused_at', models.DateTimeField(blank=True, null=True, verbose_name='paused at')),
-                ('ended_at', models.DateTimeField(blank=True, null=True, verbose_name='ended at')),
-                ('clinic', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='clinics.clinic', verbose_name='clinic')),
-                ('patient', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='enrolments', to='patients.patient', verbose_name='patient')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=crypto.ids.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("subject_id", models.UUIDField(editable=False)),
+                ("sealed_by_clinic", models.UUIDField(editable=False)),
+                ("pathway", models.SlugField(max_length=40, verbose_name="pathway")),
+                ("version", models.PositiveSmallIntegerField(verbose_name="version")),
+                (
+                    "cause",
+                    models.CharField(
+                        help_text="The tag or report that led here.", max_length=80, verbose_name="cause"
+                    ),
+                ),
+                (
+                    "why",
+                    crypto.fields.SealedJSON(
+                        aad_name="enrolment.why",
+                        editable=False,
+                        field_set="clinical",
+                        null=True,
+                        scope=2,
+                        verbose_name="why",
+                    ),
+                ),
+                ("one_at_a_time", models.BooleanField(default=True, verbose_name="one at a time")),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("active", "Running"),
+                            ("paused", "Paused: not permitted"),
+                            ("done", "Finished"),
+                            ("ended", "Ended"),
+                        ],
+                        default="active",
+                        max_length=8,
+                        verbose_name="state",
+                    ),
+                ),
+                ("started_at", models.DateTimeField(verbose_name="started at")),
+                ("paused_at", models.DateTimeField(blank=True, null=True, verbose_name="paused at")),
+                ("ended_at", models.DateTimeField(blank=True, null=True, verbose_name="ended at")),
+                (
+                    "clinic",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="clinics.clinic",
+                        verbose_name="clinic",
+                    ),
+                ),
+                (
+                    "patient",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="enrolments",
+                        to="patients.patient",
+                        verbose_name="patient",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'enrolment',
-                'verbose_name_plural': 'enrolments',
-                'db_table': 'followups_enrolment',
+                "verbose_name": "enrolment",
+                "verbose_name_plural": "enrolments",
+                "db_table": "followups_enrolment",
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("patient", "pathway", "cause"), name="enrolment_one_for_each_cause"
+                    ),
+                    models.UniqueConstraint(
+                        condition=models.Q(("one_at_a_time", True), ("state__in", ("active", "paused"))),
+                        fields=("patient", "pathway"),
+                        name="enrolment_runs_once",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='FollowUp',
+            name="FollowUp",
             fields=[
-                ('id', models.UUIDField(default=crypto.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('subject_id', models.UUIDField(editable=False)),
-                ('sealed_by_clinic', models.UUIDField(editable=False)),
-                ('step', models.SlugField(max_length=40, verbose_name='step')),
-                ('occurrence', models.PositiveSmallIntegerField(default=1, verbose_name='occurrence')),
-                ('urgency', models.CharField(choices=[('class_a', 'Class A: tell at once'), ('class_b', 'Class B: tell within days'), ('routine', 'Routine')], default='routine', max_length=8, verbose_name='urgency')),
-                ('state', models.CharField(choices=[('open', 'To do'), ('waiting', 'Waiting for the patient'), ('done', 'Done'), ('cancelled', 'Cancelled')], default='open', max_length=9, verbose_name='state')),
-                ('opened_at', models.DateTimeField(verbose_name='begun at')),
-                ('due_on', models.DateField(blank=True, null=True, verbose_name='due on')),
-                ('due_at', models.DateTimeField(blank=True, null=True, verbose_name='clock ends at')),
-                ('tries', models.PositiveSmallIntegerField(default=0, verbose_name='tries')),
-                ('last_try_at', models.DateTimeField(blank=True, null=True, verbose_name='last try at')),
-                ('outcome', models.CharField(blank=True, choices=[('reached', 'Reached, told'), ('agreed', 'Reached, agreed a date'), ('not_reached', 'Not reached'), ('call_later', 'Asked to call later'), ('wrong_number', 'Wrong number'), ('declined', 'Declined'), ('done_elsewhere', 'Done elsewhere')], max_length=16, verbose_name='outcome')),
-                ('read_back', models.BooleanField(blank=True, null=True, verbose_name='read back')),
-                ('note', crypto.fields.SealedText(aad_name='followup.note', field_set='clinical', null=True, scope=2, verbose_name='note')),
-                ('cancel_reason', models.CharField(blank=True, choices=[('withdrawn', 'The permission was withdrawn'), ('not_permitted', 'Not permitted when it was due'), ('no_address', 'No phone or e-mail address to send to'), ('not_own_phone', "The phone is somebody else's, and telling them is not permitted"), ('ended', 'No longer needed'), ('too_late', 'Its day had passed')], max_length=16, verbose_name='cancelled because')),
-                ('closed_at', models.DateTimeField(blank=True, null=True, verbose_name='closed at')),
-                ('closed_by', models.CharField(blank=True, max_length=80, verbose_name='closed by')),
-                ('assignee', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='assigned to')),
-                ('clinic', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='clinics.clinic', verbose_name='clinic')),
-                ('enrolment', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='follow_ups', to='followups.enrolment', verbose_name='enrolment')),
-                ('patient', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='follow_ups', to='patients.patient', verbose_name='patient')),
-                ('team', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='clinics.careteam', verbose_name='care team')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=crypto.ids.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("subject_id", models.UUIDField(editable=False)),
+                ("sealed_by_clinic", models.UUIDField(editable=False)),
+                ("step", models.SlugField(max_length=40, verbose_name="step")),
+                ("occurrence", models.PositiveSmallIntegerField(default=1, verbose_name="occurrence")),
+                (
+                    "urgency",
+                    models.CharField(
+                        choices=[
+                            ("class_a", "Class A: tell at once"),
+                            ("class_b", "Class B: tell within days"),
+                            ("routine", "Routine"),
+                        ],
+                        default="routine",
+                        max_length=8,
+                        verbose_name="urgency",
+                    ),
+                ),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("open", "To do"),
+                            ("waiting", "Waiting for the patient"),
+                            ("done", "Done"),
+                            ("cancelled", "Cancelled"),
+                        ],
+                        default="open",
+                        max_length=9,
+                        verbose_name="state",
+                    ),
+                ),
+                ("opened_at", models.DateTimeField(verbose_name="begun at")),
+                ("due_on", models.DateField(blank=True, null=True, verbose_name="due on")),
+                ("due_at", models.DateTimeField(blank=True, null=True, verbose_name="clock ends at")),
+                ("tries", models.PositiveSmallIntegerField(default=0, verbose_name="tries")),
+                ("last_try_at", models.DateTimeField(blank=True, null=True, verbose_name="last try at")),
+                (
+                    "outcome",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("reached", "Reached, told"),
+                            ("agreed", "Reached, agreed a date"),
+                            ("not_reached", "Not reached"),
+                            ("call_later", "Asked to call later"),
+                            ("wrong_number", "Wrong number"),
+                            ("declined", "Declined"),
+                            ("done_elsewhere", "Done elsewhere"),
+                        ],
+                        max_length=16,
+                        verbose_name="outcome",
+                    ),
+                ),
+                ("read_back", models.BooleanField(blank=True, null=True, verbose_name="read back")),
+                (
+                    "note",
+                    crypto.fields.SealedText(
+                        aad_name="followup.note",
+                        field_set="clinical",
+                        null=True,
+                        scope=2,
+                        verbose_name="note",
+                    ),
+                ),
+                (
+                    "cancel_reason",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("withdrawn", "The permission was withdrawn"),
+                            ("not_permitted", "Not permitted when it was due"),
+                            ("no_address", "No phone or e-mail address to send to"),
+                            (
+                                "not_own_phone",
+                                "The phone is somebody else's, and telling them is not permitted",
+                            ),
+                            ("ended", "No longer needed"),
+                            ("too_late", "Its day had passed"),
+                        ],
+                        max_length=16,
+                        verbose_name="cancelled because",
+                    ),
+                ),
+                ("closed_at", models.DateTimeField(blank=True, null=True, verbose_name="closed at")),
+                ("closed_by", models.CharField(blank=True, max_length=80, verbose_name="closed by")),
+                (
+                    "assignee",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                        verbose_name="assigned to",
+                    ),
+                ),
+                (
+                    "clinic",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="clinics.clinic",
+                        verbose_name="clinic",
+                    ),
+                ),
+                (
+                    "enrolment",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="follow_ups",
+                        to="followups.enrolment",
+                        verbose_name="enrolment",
+                    ),
+                ),
+                (
+                    "patient",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="follow_ups",
+                        to="patients.patient",
+                        verbose_name="patient",
+                    ),
+                ),
+                (
+                    "team",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="clinics.careteam",
+                        verbose_name="care team",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'to-do',
-                'verbose_name_plural': 'to-dos',
-                'db_table': 'followups_followup',
+                "verbose_name": "to-do",
+                "verbose_name_plural": "to-dos",
+                "db_table": "followups_followup",
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("state__in", ("open", "waiting"))),
+                        fields=["clinic", "due_on", "id"],
+                        name="follow_up_pending",
+                    ),
+                    models.Index(fields=["patient", "due_on"], name="follow_up_of_patient"),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("enrolment", "step", "occurrence"), name="follow_up_exists_once"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("closed_at__isnull", True), ("state__in", ("open", "waiting"))),
+                            models.Q(
+                                ("closed_at__isnull", False),
+                                ("state", "done"),
+                                models.Q(("outcome", ""), _negated=True),
+                            ),
+                            models.Q(
+                                ("closed_at__isnull", False),
+                                ("state", "cancelled"),
+                                models.Q(("cancel_reason", ""), _negated=True),
+                            ),
+                            _connector="OR",
+                        ),
+                        name="follow_up_closed_when_it_ends",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("urgency", "class_a"), _negated=True),
+                            ("due_at__isnull", False),
+                            _connector="OR",
+                        ),
+                        name="follow_up_class_a_has_a_clock",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Message',
+            name="Message",
             fields=[
-                ('id', models.UUIDField(default=crypto.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('template', models.SlugField(max_length=40, verbose_name='template')),
-                ('template_version', models.PositiveSmallIntegerField(verbose_name='template version')),
-                ('offset_days', models.SmallIntegerField(verbose_name='days after the due day')),
-                ('channel', models.CharField(choices=[('sms', 'Text message'), ('email', 'E-mail message')], max_length=8, verbose_name='channel')),
-                ('purpose', models.CharField(max_length=24, verbose_name='purpose')),
-                ('due_at', models.DateTimeField(verbose_name='due at')),
-                ('state', models.CharField(choices=[('planned', 'Planned'), ('queued', 'About to be sent'), ('sending', 'On its way'), ('sent', 'Sent'), ('cancelled', 'Cancelled'), ('failed', 'Could not be sent')], default='planned', max_length=9, verbose_name='state')),
-                ('cancel_reason', models.CharField(blank=True, choices=[('withdrawn', 'The permission was withdrawn'), ('not_permitted', 'Not permitted when it was due'), ('no_address', 'No phone or e-mail address to send to'), ('not_own_phone', "The phone is somebody else's, and telling them is not permitted"), ('ended', 'No longer needed'), ('too_late', 'Its day had passed')], max_length=16, verbose_name='cancelled because')),
-                ('settled_at', models.DateTimeField(blank=True, null=True, verbose_name='settled at')),
-                ('clinic', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='clinics.clinic', verbose_name='clinic')),
-                ('follow_up', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='messages', to='followups.followup', verbose_name='to-do')),
-                ('patient', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='messages', to='patients.patient', verbose_name='patient')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=crypto.ids.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("template", models.SlugField(max_length=40, verbose_name="template")),
+                ("template_version", models.PositiveSmallIntegerField(verbose_name="template version")),
+                ("offset_days", models.SmallIntegerField(verbose_name="days after the due day")),
+                (
+                    "channel",
+                    models.CharField(
+                        choices=[("sms", "Text message"), ("email", "E-mail message")],
+                        max_length=8,
+                        verbose_name="channel",
+                    ),
+                ),
+                ("purpose", models.CharField(max_length=24, verbose_name="purpose")),
+                ("due_at", models.DateTimeField(verbose_name="due at")),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("planned", "Planned"),
+                            ("queued", "About to be sent"),
+                            ("sending", "On its way"),
+                            ("sent", "Sent"),
+                            ("cancelled", "Cancelled"),
+                            ("failed", "Could not be sent"),
+                        ],
+                        default="planned",
+                        max_length=9,
+                        verbose_name="state",
+                    ),
+                ),
+                (
+                    "cancel_reason",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("withdrawn", "The permission was withdrawn"),
+                            ("not_permitted", "Not permitted when it was due"),
+                            ("no_address", "No phone or e-mail address to send to"),
+                            (
+                                "not_own_phone",
+                                "The phone is somebody else's, and telling them is not permitted",
+                            ),
+                            ("ended", "No longer needed"),
+                            ("too_late", "Its day had passed"),
+                        ],
+                        max_length=16,
+                        verbose_name="cancelled because",
+                    ),
+                ),
+                ("settled_at", models.DateTimeField(blank=True, null=True, verbose_name="settled at")),
+                (
+                    "clinic",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="clinics.clinic",
+                        verbose_name="clinic",
+                    ),
+                ),
+                (
+                    "follow_up",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="messages",
+                        to="followups.followup",
+                        verbose_name="to-do",
+                    ),
+                ),
+                (
+                    "patient",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="messages",
+                        to="patients.patient",
+                        verbose_name="patient",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'message',
-                'verbose_name_plural': 'messages',
-                'db_table': 'followups_message',
+                "verbose_name": "message",
+                "verbose_name_plural": "messages",
+                "db_table": "followups_message",
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("state", "planned")),
+                        fields=["clinic", "due_at", "id"],
+                        name="message_planned",
+                    ),
+                    models.Index(fields=["patient", "settled_at"], name="message_of_patient"),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("follow_up", "template", "offset_days", "channel"), name="message_exists_once"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(
+                                ("settled_at__isnull", True), ("state__in", ["planned", "queued", "sending"])
+                            ),
+                            models.Q(("settled_at__isnull", False), ("state__in", ["sent", "failed"])),
+                            models.Q(
+                                ("settled_at__isnull", False),
+                                ("state", "cancelled"),
+                                models.Q(("cancel_reason", ""), _negated=True),
+                            ),
+                            _connector="OR",
+                        ),
+                        name="message_settled_when_it_ends",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Attempt',
+            name="Attempt",
             fields=[
-                ('id', models.UUIDField(default=crypto.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('number', models.PositiveSmallIntegerField(verbose_name='number')),
-                ('decision', models.UUIDField(null=True, verbose_name='permitted by')),
-                ('started_at', models.DateTimeField(verbose_name='started at')),
-                ('deadline', models.DateTimeField(verbose_name='deadline')),
-                ('finished_at', models.DateTimeField(blank=True, null=True, verbose_name='finished at')),
-                ('outcome', models.CharField(blank=True, choices=[('accepted', 'Accepted by the carrier'), ('refused', 'Refused by the carrier'), ('unavailable', 'Carrier not available'), ('given_up', 'Given up unsent, past its deadline'), ('lost', 'The sender stopped; tried again under the same key')], max_length=12, verbose_name='outcome')),
-                ('clinic', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='clinics.clinic', verbose_name='clinic')),
-                ('message', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='attempts', to='followups.message', verbose_name='message')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=crypto.ids.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("number", models.PositiveSmallIntegerField(verbose_name="number")),
+                ("decision", models.UUIDField(null=True, verbose_name="permitted by")),
+                ("started_at", models.DateTimeField(verbose_name="started at")),
+                ("deadline", models.DateTimeField(verbose_name="deadline")),
+                ("finished_at", models.DateTimeField(blank=True, null=True, verbose_name="finished at")),
+                (
+                    "outcome",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("accepted", "Accepted by the carrier"),
+                            ("refused", "Refused by the carrier"),
+                            ("unavailable", "Carrier not available"),
+                            ("given_up", "Given up unsent, past its deadline"),
+                            ("lost", "The sender stopped; tried again under the same key"),
+                        ],
+                        max_length=12,
+                        verbose_name="outcome",
+                    ),
+                ),
+                (
+                    "clinic",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="clinics.clinic",
+                        verbose_name="clinic",
+                    ),
+                ),
+                (
+                    "message",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="attempts",
+                        to="followups.message",
+                        verbose_name="message",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'attempt',
-                'verbose_name_plural': 'attempts',
-                'db_table': 'followups_attempt',
+                "verbose_name": "attempt",
+                "verbose_name_plural": "attempts",
+                "db_table": "followups_attempt",
+                "constraints": [
+                    models.UniqueConstraint(fields=("message", "number"), name="attempt_in_order"),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("finished_at__isnull", True), ("outcome", "")),
+                            models.Q(
+                                ("finished_at__isnull", False), models.Q(("outcome", ""), _negated=True)
+                            ),
+                            _connector="OR",
+                        ),
+                        name="attempt_finished_with_an_outcome",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Outbox',
+            name="Outbox",
             fields=[
-                ('id', models.UUIDField(default=crypto.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('idem_key', models.CharField(max_length=80, verbose_name='repeat key')),
-                ('not_before', models.DateTimeField(verbose_name='not before')),
-                ('tries', models.PositiveSmallIntegerField(default=0, verbose_name='tries')),
-                ('clinic', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='clinics.clinic', verbose_name='clinic')),
-                ('message', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='outbox', to='followups.message', verbose_name='message')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=crypto.ids.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("idem_key", models.CharField(max_length=80, verbose_name="repeat key")),
+                ("not_before", models.DateTimeField(verbose_name="not before")),
+                ("tries", models.PositiveSmallIntegerField(default=0, verbose_name="tries")),
+                (
+                    "clinic",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="clinics.clinic",
+                        verbose_name="clinic",
+                    ),
+                ),
+                (
+                    "message",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="outbox",
+                        to="followups.message",
+                        verbose_name="message",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'outbox entry',
-                'verbose_name_plural': 'outbox entries',
-                'db_table': 'followups_outbox',
+                "verbose_name": "outbox entry",
+                "verbose_name_plural": "outbox entries",
+                "db_table": "followups_outbox",
+                "indexes": [
+                    models.Index(fields=["clinic", "not_before", "id"], name="outbox_next"),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(fields=("clinic", "idem_key"), name="outbox_repeats_nothing"),
+                ],
             },
-        ),
-        migrations.AddConstraint(
-            model_name='enrolment',
-            constraint=models.UniqueConstraint(fields=('patient', 'pathway', 'cause'), name='enrolment_one_for_each_cause'),
-        ),
-        migrations.AddConstraint(
-            model_name='enrolment',
-            constraint=models.UniqueConstraint(condition=models.Q(('one_at_a_time', True), ('state__in', ('active', 'paused'))), fields=('patient', 'pathway'), name='enrolment_runs_once'),
-        ),
-        migrations.AddIndex(
-            model_name='followup',
-            index=models.Index(condition=models.Q(('state__in', ('open', 'waiting'))), fields=['clinic', 'due_on', 'id'], name='follow_up_pending'),
-        ),
-        migrations.AddIndex(
-            model_name='followup',
-            index=models.Index(fields=['patient', 'due_on'], name='follow_up_of_patient'),
-        ),
-        migrations.AddConstraint(
-            model_name='followup',
-            constraint=models.UniqueConstraint(fields=('enrolment', 'step', 'occurrence'), name='follow_up_exists_once'),
-        ),
-        migrations.AddConstraint(
-            model_name='followup',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('closed_at__isnull', True), ('state__in', ('open', 'waiting'))), models.Q(('closed_at__isnull', False), ('state', 'done'), models.Q(('outcome', ''), _negated=True)), models.Q(('closed_at__isnull', False), ('state', 'cancelled'), models.Q(('cancel_reason', ''), _negated=True)), _connector='OR'), name='follow_up_closed_when_it_ends'),
-        ),
-        migrations.AddConstraint(
-            model_name='followup',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('urgency', 'class_a'), _negated=True), ('due_at__isnull', False), _connector='OR'), name='follow_up_class_a_has_a_clock'),
-        ),
-        migrations.AddIndex(
-            model_name='message',
-            index=models.Index(condition=models.Q(('state', 'planned')), fields=['clinic', 'due_at', 'id'], name='message_planned'),
-        ),
-        migrations.AddIndex(
-            model_name='message',
-            index=models.Index(fields=['patient', 'settled_at'], name='message_of_patient'),
-        ),
-        migrations.AddConstraint(
-            model_name='message',
-            constraint=models.UniqueConstraint(fields=('follow_up', 'template', 'offset_days', 'channel'), name='message_exists_once'),
-        ),
-        migrations.AddConstraint(
-            model_name='message',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('settled_at__isnull', True), ('state__in', ['planned', 'queued', 'sending'])), models.Q(('settled_at__isnull', False), ('state__in', ['sent', 'failed'])), models.Q(('settled_at__isnull', False), ('state', 'cancelled'), models.Q(('cancel_reason', ''), _negated=True)), _connector='OR'), name='message_settled_when_it_ends'),
-        ),
-        migrations.AddConstraint(
-            model_name='attempt',
-            constraint=models.UniqueConstraint(fields=('message', 'number'), name='attempt_in_order'),
-        ),
-        migrations.AddConstraint(
-            model_name='attempt',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('finished_at__isnull', True), ('outcome', '')), models.Q(('finished_at__isnull', False), models.Q(('outcome', ''), _negated=True)), _connector='OR'), name='attempt_finished_with_an_outcome'),
-        ),
-        migrations.AddIndex(
-            model_name='outbox',
-            index=models.Index(fields=['clinic', 'not_before', 'id'], name='outbox_next'),
-        ),
-        migrations.AddConstraint(
-            model_name='outbox',
-            constraint=models.UniqueConstraint(fields=('clinic', 'idem_key'), name='outbox_repeats_nothing'),
         ),
     ]

@@ -9,352 +9,898 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('auth', '0012_alter_user_first_name_max_length'),
-        ('clinics', '0001_initial'),
+        ("auth", "0012_alter_user_first_name_max_length"),
+        ("clinics", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Patient',
+            name="Patient",
             fields=[
-                ('id', models.UUIDField(default=crypto.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('subject_id', models.UUIDField(editable=False)),
-                ('sealed_by_clinic', models.UUIDField(editable=False)),
-                ('service_number', models.CharField(help_text='Safe to say aloud: it means nothing.', max_length=12, verbose_name='service number')),
-                ('sex', models.CharField(choices=[('female', 'Female'), ('male', 'Male'), ('unknown', 'Not stated')], default='unknown', max_length=7, verbose_name='sex')),
-                ('birth_year', models.PositiveSmallIntegerField(blank=True, null=True, verbose_name='year of birth')),
-                ('phone_owner', models.CharField(choices=[('self', 'The person'), ('child', 'A son or daughter'), ('spouse', 'Husband or wife'), ('parent', 'A parent'), ('other', 'Somebody else')], default='self', max_length=6, verbose_name='whose phone')),
-                ('identity', crypto.fields.SealedParts(aad_name='patient.identity', editable=False, parts={'birth_date': 'identity', 'email': 'contact', 'id_number': 'identity', 'name': 'identity', 'phone': 'contact'}, scope=1, verbose_name='identity')),
-                ('created_at', models.DateTimeField(editable=False, verbose_name='opened at')),
-                ('restricted_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='restricted at')),
-                ('clinic', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='clinics.clinic', verbose_name='clinic')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=crypto.ids.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("subject_id", models.UUIDField(editable=False)),
+                ("sealed_by_clinic", models.UUIDField(editable=False)),
+                (
+                    "service_number",
+                    models.CharField(
+                        help_text="Safe to say aloud: it means nothing.",
+                        max_length=12,
+                        verbose_name="service number",
+                    ),
+                ),
+                (
+                    "sex",
+                    models.CharField(
+                        choices=[("female", "Female"), ("male", "Male"), ("unknown", "Not stated")],
+                        default="unknown",
+                        max_length=7,
+                        verbose_name="sex",
+                    ),
+                ),
+                (
+                    "birth_year",
+                    models.PositiveSmallIntegerField(blank=True, null=True, verbose_name="year of birth"),
+                ),
+                (
+                    "phone_owner",
+                    models.CharField(
+                        choices=[
+                            ("self", "The person"),
+                            ("child", "A son or daughter"),
+                            ("spouse", "Husband or wife"),
+                            ("parent", "A parent"),
+                            ("other", "Somebody else"),
+                        ],
+                        default="self",
+                        max_length=6,
+                        verbose_name="whose phone",
+                    ),
+                ),
+                (
+                    "identity",
+                    crypto.fields.SealedParts(
+                        aad_name="patient.identity",
+                        editable=False,
+                        parts={
+                            "birth_date": "identity",
+                            "email": "contact",
+                            "id_number": "identity",
+                            "name": "identity",
+                            "phone": "contact",
+                        },
+                        scope=1,
+                        verbose_name="identity",
+                    ),
+                ),
+                ("created_at", models.DateTimeField(editable=False, verbose_name="opened at")),
+                (
+                    "restricted_at",
+                    models.DateTimeField(blank=True, editable=False, null=True, verbose_name="restricted at"),
+                ),
+                (
+                    "clinic",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="clinics.clinic",
+                        verbose_name="clinic",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'patient',
-                'verbose_name_plural': 'patients',
+                "verbose_name": "patient",
+                "verbose_name_plural": "patients",
+                "indexes": [
+                    models.Index(fields=["clinic", "-created_at", "-id"], name="patient_newest"),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("clinic", "service_number"), name="patient_service_number_once"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("service_number__regex", "^ZZ-[0-9]{4}-[0-9]{4}$")),
+                        name="patient_service_number_form",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("sex__in", ["female", "male", "unknown"])),
+                        name="patient_sex_known",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("phone_owner__in", ["self", "child", "spouse", "parent", "other"])
+                        ),
+                        name="patient_phone_owner_known",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("birth_year", None), ("birth_year__range", (1880, 2200)), _connector="OR"
+                        ),
+                        name="patient_birth_year_possible",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='CareRelationship',
+            name="CareRelationship",
             fields=[
-                ('id', models.UUIDField(default=crypto.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('role', models.CharField(choices=[('opener', 'Opened the card'), ('responsible', 'Responsible'), ('care_team', 'Care team'), ('covering', 'Covering for a colleague')], max_length=12, verbose_name='role')),
-                ('valid_from', models.DateTimeField(verbose_name='valid from')),
-                ('valid_until', models.DateTimeField(blank=True, null=True, verbose_name='valid until')),
-                ('clinic', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='clinics.clinic', verbose_name='clinic')),
-                ('staff', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='staff')),
-                ('team', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='clinics.careteam', verbose_name='care team')),
-                ('patient', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='care_relationships', to='patients.patient', verbose_name='patient')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=crypto.ids.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                (
+                    "role",
+                    models.CharField(
+                        choices=[
+                            ("opener", "Opened the card"),
+                            ("responsible", "Responsible"),
+                            ("care_team", "Care team"),
+                            ("covering", "Covering for a colleague"),
+                        ],
+                        max_length=12,
+                        verbose_name="role",
+                    ),
+                ),
+                ("valid_from", models.DateTimeField(verbose_name="valid from")),
+                ("valid_until", models.DateTimeField(blank=True, null=True, verbose_name="valid until")),
+                (
+                    "clinic",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="clinics.clinic",
+                        verbose_name="clinic",
+                    ),
+                ),
+                (
+                    "staff",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                        verbose_name="staff",
+                    ),
+                ),
+                (
+                    "team",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="clinics.careteam",
+                        verbose_name="care team",
+                    ),
+                ),
+                (
+                    "patient",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="care_relationships",
+                        to="patients.patient",
+                        verbose_name="patient",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'care relationship',
-                'verbose_name_plural': 'care relationships',
+                "verbose_name": "care relationship",
+                "verbose_name_plural": "care relationships",
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("staff", None), ("team__isnull", False)),
+                            models.Q(("staff__isnull", False), ("team", None)),
+                            _connector="OR",
+                        ),
+                        name="care_of_a_person_or_a_team",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("valid_until", None),
+                            ("valid_until__gt", models.F("valid_from")),
+                            _connector="OR",
+                        ),
+                        name="care_ends_after_it_begins",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("role__in", ["opener", "responsible", "care_team", "covering"])),
+                        name="care_role_known",
+                    ),
+                    models.UniqueConstraint(
+                        condition=models.Q(("valid_until", None)),
+                        fields=("patient", "staff", "team", "role"),
+                        name="care_relationship_once",
+                        nulls_distinct=False,
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Card',
+            name="Card",
             fields=[
-                ('id', models.UUIDField(default=crypto.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('number', models.CharField(max_length=10, verbose_name='card number')),
-                ('state', models.CharField(choices=[('active', 'In use'), ('replaced', 'Replaced'), ('closed', 'Closed')], default='active', max_length=8, verbose_name='state')),
-                ('opened_at', models.DateTimeField(verbose_name='opened at')),
-                ('form_token', models.UUIDField(blank=True, editable=False, help_text='The same form sent twice opens one card.', null=True, verbose_name='form token')),
-                ('clinic', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='clinics.clinic', verbose_name='clinic')),
-                ('opened_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='opened by')),
-                ('patient', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='cards', to='patients.patient', verbose_name='patient')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=crypto.ids.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("number", models.CharField(max_length=10, verbose_name="card number")),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[("active", "In use"), ("replaced", "Replaced"), ("closed", "Closed")],
+                        default="active",
+                        max_length=8,
+                        verbose_name="state",
+                    ),
+                ),
+                ("opened_at", models.DateTimeField(verbose_name="opened at")),
+                (
+                    "form_token",
+                    models.UUIDField(
+                        blank=True,
+                        editable=False,
+                        help_text="The same form sent twice opens one card.",
+                        null=True,
+                        verbose_name="form token",
+                    ),
+                ),
+                (
+                    "clinic",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="clinics.clinic",
+                        verbose_name="clinic",
+                    ),
+                ),
+                (
+                    "opened_by",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                        verbose_name="opened by",
+                    ),
+                ),
+                (
+                    "patient",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="cards",
+                        to="patients.patient",
+                        verbose_name="patient",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'card',
-                'verbose_name_plural': 'cards',
+                "verbose_name": "card",
+                "verbose_name_plural": "cards",
+                "constraints": [
+                    models.UniqueConstraint(fields=("clinic", "number"), name="card_number_once"),
+                    models.UniqueConstraint(fields=("clinic", "form_token"), name="card_form_token_once"),
+                    models.CheckConstraint(
+                        condition=models.Q(("number__regex", "^[0-9]{10}$")), name="card_number_form"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("state__in", ["active", "replaced", "closed"])),
+                        name="card_state_known",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='PatientAccess',
+            name="PatientAccess",
             fields=[
-                ('pk', models.CompositePrimaryKey('clinic_id', 'grantee', 'created_at', 'patient_id', 'source', 'source_id', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('grantee', models.UUIDField()),
-                ('created_at', models.DateTimeField()),
-                ('source', models.PositiveSmallIntegerField(choices=[(1, 'Care relationship'), (2, 'Opened to a person'), (3, 'Opened to a group')])),
-                ('source_id', models.UUIDField()),
-                ('valid_from', models.DateTimeField()),
-                ('valid_until', models.DateTimeField()),
-                ('clinic', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='clinics.clinic')),
-                ('patient', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='patients.patient')),
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "clinic_id",
+                        "grantee",
+                        "created_at",
+                        "patient_id",
+                        "source",
+                        "source_id",
+                        blank=True,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("grantee", models.UUIDField()),
+                ("created_at", models.DateTimeField()),
+                (
+                    "source",
+                    models.PositiveSmallIntegerField(
+                        choices=[
+                            (1, "Care relationship"),
+                            (2, "Opened to a person"),
+                            (3, "Opened to a group"),
+                        ]
+                    ),
+                ),
+                ("source_id", models.UUIDField()),
+                ("valid_from", models.DateTimeField()),
+                ("valid_until", models.DateTimeField()),
+                (
+                    "clinic",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        to="clinics.clinic",
+                    ),
+                ),
+                (
+                    "patient",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        to="patients.patient",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'right to see a patient',
-                'verbose_name_plural': 'rights to see patients',
-                'db_table': 'patient_access',
+                "verbose_name": "right to see a patient",
+                "verbose_name_plural": "rights to see patients",
+                "db_table": "patient_access",
+                "indexes": [
+                    models.Index(fields=["patient", "grantee"], name="patient_access_patient"),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='PatientGroupObjectPermission',
+            name="PatientGroupObjectPermission",
             fields=[
-                ('id', models.UUIDField(default=crypto.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('reason', models.CharField(choices=[('second_opinion', 'Second opinion'), ('cover', 'Cover during absence'), ('complaint', 'Handling a complaint'), ('quality', 'Quality review')], max_length=16, verbose_name='reason')),
-                ('granted_at', models.DateTimeField(verbose_name='granted at')),
-                ('valid_until', models.DateTimeField(blank=True, null=True, verbose_name='valid until')),
-                ('clinic', models.ForeignKey(editable=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='clinics.clinic', verbose_name='clinic')),
-                ('content_object', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='opened_to_groups', to='patients.patient', verbose_name='patient')),
-                ('granted_by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='granted by')),
-                ('group', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to='auth.group')),
-                ('permission', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to='auth.permission')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=crypto.ids.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                (
+                    "reason",
+                    models.CharField(
+                        choices=[
+                            ("second_opinion", "Second opinion"),
+                            ("cover", "Cover during absence"),
+                            ("complaint", "Handling a complaint"),
+                            ("quality", "Quality review"),
+                        ],
+                        max_length=16,
+                        verbose_name="reason",
+                    ),
+                ),
+                ("granted_at", models.DateTimeField(verbose_name="granted at")),
+                ("valid_until", models.DateTimeField(blank=True, null=True, verbose_name="valid until")),
+                (
+                    "clinic",
+                    models.ForeignKey(
+                        editable=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="clinics.clinic",
+                        verbose_name="clinic",
+                    ),
+                ),
+                (
+                    "content_object",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="opened_to_groups",
+                        to="patients.patient",
+                        verbose_name="patient",
+                    ),
+                ),
+                (
+                    "granted_by",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                        verbose_name="granted by",
+                    ),
+                ),
+                ("group", models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to="auth.group")),
+                (
+                    "permission",
+                    models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to="auth.permission"),
+                ),
             ],
             options={
-                'verbose_name': 'chart opened to a group',
-                'verbose_name_plural': 'charts opened to groups',
-                'abstract': False,
+                "verbose_name": "chart opened to a group",
+                "verbose_name_plural": "charts opened to groups",
+                "abstract": False,
+                "unique_together": {("group", "permission", "content_object")},
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("reason__in", ["second_opinion", "cover", "complaint", "quality"])
+                        ),
+                        name="group_grant_reason_known",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("valid_until", None),
+                            ("valid_until__gt", models.F("granted_at")),
+                            _connector="OR",
+                        ),
+                        name="group_grant_ends_after_it_begins",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='PatientSearchPerson',
+            name="PatientSearchPerson",
             fields=[
-                ('search_id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('subject_id', models.UUIDField(unique=True)),
-                ('clinic', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='clinics.clinic')),
-                ('patient', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='patients.patient')),
+                (
+                    "search_id",
+                    models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False),
+                ),
+                ("subject_id", models.UUIDField(unique=True)),
+                (
+                    "clinic",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="clinics.clinic",
+                    ),
+                ),
+                (
+                    "patient",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="+", to="patients.patient"
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'person to be found',
-                'verbose_name_plural': 'persons to be found',
-                'db_table': 'patient_search_person',
+                "verbose_name": "person to be found",
+                "verbose_name_plural": "persons to be found",
+                "db_table": "patient_search_person",
             },
         ),
         migrations.CreateModel(
-            name='PatientSearch',
+            name="PatientSearch",
             fields=[
-                ('pk', models.CompositePrimaryKey('clinic_id', 'index', 'token', 'key_ver', 'search_id', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('index', models.PositiveSmallIntegerField()),
-                ('key_ver', models.PositiveSmallIntegerField()),
-                ('token', models.BigIntegerField()),
-                ('clinic', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='clinics.clinic')),
-                ('search', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='patients.patientsearchperson')),
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "clinic_id",
+                        "index",
+                        "token",
+                        "key_ver",
+                        "search_id",
+                        blank=True,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("index", models.PositiveSmallIntegerField()),
+                ("key_ver", models.PositiveSmallIntegerField()),
+                ("token", models.BigIntegerField()),
+                (
+                    "clinic",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        to="clinics.clinic",
+                    ),
+                ),
+                (
+                    "search",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="patients.patientsearchperson",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'search token',
-                'verbose_name_plural': 'search tokens',
-                'db_table': 'patient_search',
+                "verbose_name": "search token",
+                "verbose_name_plural": "search tokens",
+                "db_table": "patient_search",
             },
         ),
         migrations.CreateModel(
-            name='PatientUserObjectPermission',
+            name="PatientUserObjectPermission",
             fields=[
-                ('id', models.UUIDField(default=crypto.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('reason', models.CharField(choices=[('second_opinion', 'Second opinion'), ('cover', 'Cover during absence'), ('complaint', 'Handling a complaint'), ('quality', 'Quality review')], max_length=16, verbose_name='reason')),
-                ('granted_at', models.DateTimeField(verbose_name='granted at')),
-                ('valid_until', models.DateTimeField(blank=True, null=True, verbose_name='valid until')),
-                ('clinic', models.ForeignKey(editable=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='clinics.clinic', verbose_name='clinic')),
-                ('content_object', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='opened_to_users', to='patients.patient', verbose_name='patient')),
-                ('granted_by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='granted by')),
-                ('permission', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to='auth.permission')),
-                ('user', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=crypto.ids.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                (
+                    "reason",
+                    models.CharField(
+                        choices=[
+                            ("second_opinion", "Second opinion"),
+                            ("cover", "Cover during absence"),
+                            ("complaint", "Handling a complaint"),
+                            ("quality", "Quality review"),
+                        ],
+                        max_length=16,
+                        verbose_name="reason",
+                    ),
+                ),
+                ("granted_at", models.DateTimeField(verbose_name="granted at")),
+                ("valid_until", models.DateTimeField(blank=True, null=True, verbose_name="valid until")),
+                (
+                    "clinic",
+                    models.ForeignKey(
+                        editable=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="clinics.clinic",
+                        verbose_name="clinic",
+                    ),
+                ),
+                (
+                    "content_object",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="opened_to_users",
+                        to="patients.patient",
+                        verbose_name="patient",
+                    ),
+                ),
+                (
+                    "granted_by",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                        verbose_name="granted by",
+                    ),
+                ),
+                (
+                    "permission",
+                    models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to="auth.permission"),
+                ),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, to=settings.AUTH_USER_MODEL
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'chart opened to a person',
-                'verbose_name_plural': 'charts opened to persons',
-                'abstract': False,
+                "verbose_name": "chart opened to a person",
+                "verbose_name_plural": "charts opened to persons",
+                "abstract": False,
+                "unique_together": {("user", "permission", "content_object")},
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("reason__in", ["second_opinion", "cover", "complaint", "quality"])
+                        ),
+                        name="user_grant_reason_known",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("valid_until", None),
+                            ("valid_until__gt", models.F("granted_at")),
+                            _connector="OR",
+                        ),
+                        name="user_grant_ends_after_it_begins",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='PortalAccess',
+            name="PortalAccess",
             fields=[
-                ('id', models.UUIDField(default=crypto.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('relation', models.CharField(choices=[('self', 'The person'), ('proxy', 'Proxy'), ('guardian', 'Guardian')], max_length=8, verbose_name='relation')),
-                ('given_at', models.DateTimeField(verbose_name='given at')),
-                ('valid_until', models.DateTimeField(blank=True, null=True, verbose_name='valid until')),
-                ('clinic', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='clinics.clinic', verbose_name='clinic')),
-                ('patient', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='portal_access', to='patients.patient', verbose_name='patient')),
-                ('user', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='portal_access', to=settings.AUTH_USER_MODEL, verbose_name='account')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=crypto.ids.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                (
+                    "relation",
+                    models.CharField(
+                        choices=[("self", "The person"), ("proxy", "Proxy"), ("guardian", "Guardian")],
+                        max_length=8,
+                        verbose_name="relation",
+                    ),
+                ),
+                ("given_at", models.DateTimeField(verbose_name="given at")),
+                ("valid_until", models.DateTimeField(blank=True, null=True, verbose_name="valid until")),
+                (
+                    "clinic",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="clinics.clinic",
+                        verbose_name="clinic",
+                    ),
+                ),
+                (
+                    "patient",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="portal_access",
+                        to="patients.patient",
+                        verbose_name="patient",
+                    ),
+                ),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="portal_access",
+                        to=settings.AUTH_USER_MODEL,
+                        verbose_name="account",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'portal access',
-                'verbose_name_plural': 'portal access',
+                "verbose_name": "portal access",
+                "verbose_name_plural": "portal access",
+                "constraints": [
+                    models.UniqueConstraint(fields=("user", "patient"), name="portal_access_once"),
+                    models.UniqueConstraint(
+                        condition=models.Q(("relation", "self")),
+                        fields=("patient",),
+                        name="portal_access_of_oneself_once",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("relation__in", ["self", "proxy", "guardian"])),
+                        name="portal_relation_known",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("valid_until", None), ("valid_until__gt", models.F("given_at")), _connector="OR"
+                        ),
+                        name="portal_access_ends_after_it_begins",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Tag',
+            name="Tag",
             fields=[
-                ('id', models.UUIDField(default=crypto.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('code', models.SlugField(max_length=64, unique=True, verbose_name='code')),
-                ('name_zh', models.CharField(max_length=40, verbose_name='Chinese name')),
-                ('name_en', models.CharField(max_length=80, verbose_name='English name')),
-                ('group', models.CharField(max_length=40, verbose_name='group')),
-                ('level', models.CharField(choices=[('info', 'For information'), ('warn', 'Needs attention'), ('critical', 'Critical')], max_length=8, verbose_name='level')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=crypto.ids.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("code", models.SlugField(max_length=64, unique=True, verbose_name="code")),
+                ("name_zh", models.CharField(max_length=40, verbose_name="Chinese name")),
+                ("name_en", models.CharField(max_length=80, verbose_name="English name")),
+                ("group", models.CharField(max_length=40, verbose_name="group")),
+                (
+                    "level",
+                    models.CharField(
+                        choices=[
+                            ("info", "For information"),
+                            ("warn", "Needs attention"),
+                            ("critical", "Critical"),
+                        ],
+                        max_length=8,
+                        verbose_name="level",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'tag',
-                'verbose_name_plural': 'tags',
-                'constraints': [models.CheckConstraint(condition=models.Q(('level__in', ['info', 'warn', 'critical'])), name='tag_level_known')],
+                "verbose_name": "tag",
+                "verbose_name_plural": "tags",
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("level__in", ["info", "warn", "critical"])),
+                        name="tag_level_known",
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='PatientTag',
+            name="PatientTag",
             fields=[
-                ('id', models.UUIDField(default=crypto.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('subject_id', models.UUIDField(editable=False)),
-                ('sealed_by_clinic', models.UUIDField(editable=False)),
-                ('source', models.CharField(choices=[('manual', 'Set by a person'), ('rule', 'Set by a rule')], max_length=6, verbose_name='source')),
-                ('rule_version', models.CharField(blank=True, max_length=32, verbose_name='version of the rule')),
-                ('reason', crypto.fields.SealedJSON(aad_name='patient_tag.reason', editable=False, field_set='clinical', scope=2, verbose_name='reason')),
-                ('set_at', models.DateTimeField(verbose_name='set at')),
-                ('ended_at', models.DateTimeField(blank=True, null=True, verbose_name='ended at')),
-                ('clinic', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='clinics.clinic', verbose_name='clinic')),
-                ('patient', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='tags', to='patients.patient', verbose_name='patient')),
-                ('set_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='set by')),
-                ('tag', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='patients.tag', verbose_name='tag')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=crypto.ids.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("subject_id", models.UUIDField(editable=False)),
+                ("sealed_by_clinic", models.UUIDField(editable=False)),
+                (
+                    "source",
+                    models.CharField(
+                        choices=[("manual", "Set by a person"), ("rule", "Set by a rule")],
+                        max_length=6,
+                        verbose_name="source",
+                    ),
+                ),
+                (
+                    "rule_version",
+                    models.CharField(blank=True, max_length=32, verbose_name="version of the rule"),
+                ),
+                (
+                    "reason",
+                    crypto.fields.SealedJSON(
+                        aad_name="patient_tag.reason",
+                        editable=False,
+                        field_set="clinical",
+                        scope=2,
+                        verbose_name="reason",
+                    ),
+                ),
+                ("set_at", models.DateTimeField(verbose_name="set at")),
+                ("ended_at", models.DateTimeField(blank=True, null=True, verbose_name="ended at")),
+                (
+                    "clinic",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="clinics.clinic",
+                        verbose_name="clinic",
+                    ),
+                ),
+                (
+                    "patient",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="tags",
+                        to="patients.patient",
+                        verbose_name="patient",
+                    ),
+                ),
+                (
+                    "set_by",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                        verbose_name="set by",
+                    ),
+                ),
+                (
+                    "tag",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="patients.tag",
+                        verbose_name="tag",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'tag of a patient',
-                'verbose_name_plural': 'tags of patients',
+                "verbose_name": "tag of a patient",
+                "verbose_name_plural": "tags of patients",
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("ended_at", None)),
+                        fields=("patient", "tag"),
+                        name="patient_tag_once",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("ended_at", None), ("ended_at__gte", models.F("set_at")), _connector="OR"
+                        ),
+                        name="patient_tag_ends_after_it_is_set",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("source__in", ["manual", "rule"])),
+                        name="patient_tag_source_known",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("source", "rule"), _negated=True),
+                            models.Q(("rule_version", ""), _negated=True),
+                            _connector="OR",
+                        ),
+                        name="patient_tag_by_rule_names_its_version",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='TwinOverride',
+            name="TwinOverride",
             fields=[
-                ('id', models.UUIDField(default=crypto.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('reason', models.CharField(choices=[('other_person', 'Papers checked: not the same person'), ('shared_phone', 'A family shares the phone'), ('check_later', 'Cannot tell now, to be checked later'), ('not_shown', 'Not shown: the opener may not see the other card')], max_length=12, verbose_name='reason')),
-                ('decided_at', models.DateTimeField(verbose_name='decided at')),
-                ('clinic', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='clinics.clinic', verbose_name='clinic')),
-                ('decided_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='decided by')),
-                ('patient', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='twin_overrides', to='patients.patient', verbose_name='patient')),
-                ('twin', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='patients.patient', verbose_name='similar patient')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=crypto.ids.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                (
+                    "reason",
+                    models.CharField(
+                        choices=[
+                            ("other_person", "Papers checked: not the same person"),
+                            ("shared_phone", "A family shares the phone"),
+                            ("check_later", "Cannot tell now, to be checked later"),
+                            ("not_shown", "Not shown: the opener may not see the other card"),
+                        ],
+                        max_length=12,
+                        verbose_name="reason",
+                    ),
+                ),
+                ("decided_at", models.DateTimeField(verbose_name="decided at")),
+                (
+                    "clinic",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="clinics.clinic",
+                        verbose_name="clinic",
+                    ),
+                ),
+                (
+                    "decided_by",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                        verbose_name="decided by",
+                    ),
+                ),
+                (
+                    "patient",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="twin_overrides",
+                        to="patients.patient",
+                        verbose_name="patient",
+                    ),
+                ),
+                (
+                    "twin",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="patients.patient",
+                        verbose_name="similar patient",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'similar patient put aside',
-                'verbose_name_plural': 'similar patients put aside',
+                "verbose_name": "similar patient put aside",
+                "verbose_name_plural": "similar patients put aside",
+                "constraints": [
+                    models.UniqueConstraint(fields=("patient", "twin"), name="twin_override_once"),
+                    models.CheckConstraint(
+                        condition=models.Q(("patient", models.F("twin")), _negated=True),
+                        name="twin_override_of_another",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("reason__in", ["other_person", "shared_phone", "check_later", "not_shown"])
+                        ),
+                        name="twin_override_reason_known",
+                    ),
+                ],
             },
-        ),
-        migrations.AddIndex(
-            model_name='patient',
-            index=models.Index(fields=['clinic', '-created_at', '-id'], name='patient_newest'),
-        ),
-        migrations.AddConstraint(
-            model_name='patient',
-            constraint=models.UniqueConstraint(fields=('clinic', 'service_number'), name='patient_service_number_once'),
-        ),
-        migrations.AddConstraint(
-            model_name='patient',
-            constraint=models.CheckConstraint(condition=models.Q(('service_number__regex', '^ZZ-[0-9]{4}-[0-9]{4}$')), name='patient_service_number_form'),
-        ),
-        migrations.AddConstraint(
-            model_name='patient',
-            constraint=models.CheckConstraint(condition=models.Q(('sex__in', ['female', 'male', 'unknown'])), name='patient_sex_known'),
-        ),
-        migrations.AddConstraint(
-            model_name='patient',
-            constraint=models.CheckConstraint(condition=models.Q(('phone_owner__in', ['self', 'child', 'spouse', 'parent', 'other'])), name='patient_phone_owner_known'),
-        ),
-        migrations.AddConstraint(
-            model_name='patient',
-            constraint=models.CheckConstraint(condition=models.Q(('birth_year', None), ('birth_year__range', (1880, 2200)), _connector='OR'), name='patient_birth_year_possible'),
-        ),
-        migrations.AddConstraint(
-            model_name='carerelationship',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('staff', None), ('team__isnull', False)), models.Q(('staff__isnull', False), ('team', None)), _connector='OR'), name='care_of_a_person_or_a_team'),
-        ),
-        migrations.AddConstraint(
-            model_name='carerelationship',
-            constraint=models.CheckConstraint(condition=models.Q(('valid_until', None), ('valid_until__gt', models.F('valid_from')), _connector='OR'), name='care_ends_after_it_begins'),
-        ),
-        migrations.AddConstraint(
-            model_name='carerelationship',
-            constraint=models.CheckConstraint(condition=models.Q(('role__in', ['opener', 'responsible', 'care_team', 'covering'])), name='care_role_known'),
-        ),
-        migrations.AddConstraint(
-            model_name='carerelationship',
-            constraint=models.UniqueConstraint(condition=models.Q(('valid_until', None)), fields=('patient', 'staff', 'team', 'role'), name='care_relationship_once', nulls_distinct=False),
-        ),
-        migrations.AddConstraint(
-            model_name='card',
-            constraint=models.UniqueConstraint(fields=('clinic', 'number'), name='card_number_once'),
-        ),
-        migrations.AddConstraint(
-            model_name='card',
-            constraint=models.UniqueConstraint(fields=('clinic', 'form_token'), name='card_form_token_once'),
-        ),
-        migrations.AddConstraint(
-            model_name='card',
-            constraint=models.CheckConstraint(condition=models.Q(('number__regex', '^[0-9]{10}$')), name='card_number_form'),
-        ),
-        migrations.AddConstraint(
-            model_name='card',
-            constraint=models.CheckConstraint(condition=models.Q(('state__in', ['active', 'replaced', 'closed'])), name='card_state_known'),
-        ),
-        migrations.AddIndex(
-            model_name='patientaccess',
-            index=models.Index(fields=['patient', 'grantee'], name='patient_access_patient'),
-        ),
-        migrations.AddConstraint(
-            model_name='patientgroupobjectpermission',
-            constraint=models.CheckConstraint(condition=models.Q(('reason__in', ['second_opinion', 'cover', 'complaint', 'quality'])), name='group_grant_reason_known'),
-        ),
-        migrations.AddConstraint(
-            model_name='patientgroupobjectpermission',
-            constraint=models.CheckConstraint(condition=models.Q(('valid_until', None), ('valid_until__gt', models.F('granted_at')), _connector='OR'), name='group_grant_ends_after_it_begins'),
-        ),
-        migrations.AlterUniqueTogether(
-            name='patientgroupobjectpermission',
-            unique_together={('group', 'permission', 'content_object')},
-        ),
-        migrations.AddConstraint(
-            model_name='patientuserobjectpermission',
-            constraint=models.CheckConstraint(condition=models.Q(('reason__in', ['second_opinion', 'cover', 'complaint', 'quality'])), name='user_grant_reason_known'),
-        ),
-        migrations.AddConstraint(
-            model_name='patientuserobjectpermission',
-            constraint=models.CheckConstraint(condition=models.Q(('valid_until', None), ('valid_until__gt', models.F('granted_at')), _connector='OR'), name='user_grant_ends_after_it_begins'),
-        ),
-        migrations.AlterUniqueTogether(
-            name='patientuserobjectpermission',
-            unique_together={('user', 'permission', 'content_object')},
-        ),
-        migrations.AddConstraint(
-            model_name='portalaccess',
-            constraint=models.UniqueConstraint(fields=('user', 'patient'), name='portal_access_once'),
-        ),
-        migrations.AddConstraint(
-            model_name='portalaccess',
-            constraint=models.UniqueConstraint(condition=models.Q(('relation', 'self')), fields=('patient',), name='portal_access_of_oneself_once'),
-        ),
-        migrations.AddConstraint(
-            model_name='portalaccess',
-            constraint=models.CheckConstraint(condition=models.Q(('relation__in', ['self', 'proxy', 'guardian'])), name='portal_relation_known'),
-        ),
-        migrations.AddConstraint(
-            model_name='portalaccess',
-            constraint=models.CheckConstraint(condition=models.Q(('valid_until', None), ('valid_until__gt', models.F('given_at')), _connector='OR'), name='portal_access_ends_after_it_begins'),
-        ),
-        migrations.AddConstraint(
-            model_name='patienttag',
-            constraint=models.UniqueConstraint(condition=models.Q(('ended_at', None)), fields=('patient', 'tag'), name='patient_tag_once'),
-        ),
-        migrations.AddConstraint(
-            model_name='patienttag',
-            constraint=models.CheckConstraint(condition=models.Q(('ended_at', None), ('ended_at__gte', models.F('set_at')), _connector='OR'), name='patient_tag_ends_after_it_is_set'),
-        ),
-        migrations.AddConstraint(
-            model_name='patienttag',
-            constraint=models.CheckConstraint(condition=models.Q(('source__in', ['manual', 'rule'])), name='patient_tag_source_known'),
-        ),
-        migrations.AddConstraint(
-            model_name='patienttag',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('source', 'rule'), _negated=True), models.Q(('rule_version', ''), _negated=True), _connector='OR'), name='patient_tag_by_rule_names_its_version'),
-        ),
-        migrations.AddConstraint(
-            model_name='twinoverride',
-            constraint=models.UniqueConstraint(fields=('patient', 'twin'), name='twin_override_once'),
-        ),
-        migrations.AddConstraint(
-            model_name='twinoverride',
-            constraint=models.CheckConstraint(condition=models.Q(('patient', models.F('twin')), _negated=True), name='twin_override_of_another'),
-        ),
-        migrations.AddConstraint(
-            model_name='twinoverride',
-            constraint=models.CheckConstraint(condition=models.Q(('reason__in', ['other_person', 'shared_phone', 'check_later', 'not_shown'])), name='twin_override_reason_known'),
         ),
     ]

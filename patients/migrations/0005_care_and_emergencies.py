@@ -129,6 +129,16 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "emergency opening",
                 "verbose_name_plural": "emergency openings",
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("reason__in", ["emergency", "present", "critical", "safety"])),
+                        name="glass_reason_known",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("valid_until__gt", models.F("opened_at"))),
+                        name="glass_ends_after_it_begins",
+                    ),
+                ],
             },
         ),
         migrations.RemoveConstraint(
@@ -256,20 +266,6 @@ class Migration(migrations.Migration):
                 condition=models.Q(("finding", "")),
                 fields=["clinic", "review_due_on"],
                 name="glass_to_review",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="breakglass",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("reason__in", ["emergency", "present", "critical", "safety"])),
-                name="glass_reason_known",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="breakglass",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("valid_until__gt", models.F("opened_at"))),
-                name="glass_ends_after_it_begins",
             ),
         ),
         migrations.AddConstraint(
