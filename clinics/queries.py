@@ -2,8 +2,10 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
+from django.db import connection
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
@@ -13,6 +15,15 @@ from clinics.errors import NoSuchPage
 from clinics.models import ApiToken, CareTeam, Clinic, Integration, StaffRole, User, UserKind, holds_at
 from clinics.roles import PATIENT_FIELD_SETS, Permission, Role, field_sets_of, permissions_of
 from clinics.scopes import words_of
+
+# A role, its account and its clinic, in the order of the models' columns.
+AT_WORK: Final = "SELECT * FROM clinics_account_at_work(%s)"
+_ROLE: Final = ("id", "user_id", "clinic_id", "role")
+_USER: Final = (
+    "password", "last_login", "is_superuser", "id", "username", "display_name", "kind", "is_staff", "is_active", "created_at",
+    "sealed_email",
+)  # fmt: skip
+_CLINIC: Final = ("id", "chain_id", "code", "name", "short_name", "phone", "is_active")
 
 
 def active_clinics() -> QuerySet[Clinic]:
@@ -35,6 +46,26 @@ def roles_at_work(user: User) -> list[StaffRole]:
     if user.known_roles is not None:
         return user.known_roles
     return list(StaffRole.objects.at_work(user.pk).select_related("clinic"))
+
+
+def account_at_work(user_id: UUID) -> User | None:
+    """An account with every role it may act in now (`known_roles`), clinics loaded; None for one that has none. One statement."""
+    with connection.cursor() as cursor:
+        cursor.execute(AT_WORK, [user_id])
+        rows = cursor.fetchall()
+    if not rows:
+        return None
+    user = User.from_db(connection.alias, _USER, rows[0][2:13])
+    clinics: dict[UUID, Clinic] = {}
+    user.known_roles = []
+    for role_id, code, *columns in rows:
+        clinic_id = columns[11]
+        if clinic_id not in clinics:
+            clinics[clinic_id] = Clinic.from_db(connection.alias, _CLINIC, columns[11:])
+        role = StaffRole.from_db(connection.alias, _ROLE, (role_id, user.pk, clinic_id, code))
+        role.user, role.clinic = user, clinics[clinic_id]
+        user.known_roles.append(role)
+    return user
 
 
 def staff_actor(user: User, clinic_id: UUID, roles: list[StaffRole]) -> Actor:

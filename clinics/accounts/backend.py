@@ -5,7 +5,8 @@ from uuid import UUID
 
 from allauth.account.auth_backends import AuthenticationBackend
 
-from clinics.models import StaffRole, User
+from clinics.models import User
+from clinics.queries import account_at_work
 
 
 class AccountBackend(AuthenticationBackend):  # type: ignore[misc]  # allauth is untyped
@@ -15,10 +16,7 @@ class AccountBackend(AuthenticationBackend):  # type: ignore[misc]  # allauth is
     """
 
     def get_user(self, user_id: Any) -> User | None:
-        roles = list(StaffRole.objects.at_work(UUID(str(user_id))).select_related("user", "clinic"))
-        if not roles:
-            found: User | None = super().get_user(user_id)
-            return found
-        user = roles[0].user
-        user.known_roles = roles
-        return user
+        if user := account_at_work(UUID(str(user_id))):
+            return user
+        found: User | None = super().get_user(user_id)
+        return found

@@ -7,11 +7,13 @@ import pytest
 from django.db import connection
 from django.http import HttpResponseBase
 from django.test import Client, override_settings
+from django.test.utils import CaptureQueriesContext
 
 from audit.acting import acting
 from audit.actors import system_actor
 from audit.models import AuditEvent
 from clinics.models import Clinic, User
+from clinics.queries import account_at_work, roles_at_work
 from clinics.roles import Role
 from clinics.services import give_role
 from patients.identity import NewIdentity
@@ -199,6 +201,23 @@ def test_an_account_that_is_switched_off_is_out_at_the_next_request(place: Place
     User.objects.filter(pk=place.doctor.pk).update(is_active=False)
 
     assert doctor.get("/t/who/").status_code == 302
+
+
+def test_the_account_of_a_session_is_whole_and_comes_with_its_roles_and_clinics(place: Place) -> None:
+    other = ClinicFactory("west")
+    with acting(system_actor("test", other.pk), other.pk):
+        give_role(place.doctor, other.pk, Role.NURSE)
+
+    with CaptureQueriesContext(connection) as asked:
+        account = account_at_work(place.doctor.pk)
+        assert account is not None
+        roles = [(role.clinic.code, role.role, role.user is account) for role in roles_at_work(account)]
+    assert len(asked) == 1
+    assert roles == [("east", Role.DOCTOR, True), ("west", Role.NURSE, True)]
+    for loaded in (account, *(role for role in roles_at_work(account)), roles_at_work(account)[0].clinic):
+        again = type(loaded)._default_manager.get(pk=loaded.pk)
+        columns = [field.attname for field in loaded._meta.concrete_fields]
+        assert {name: vars(loaded)[name] for name in columns} == {name: vars(again)[name] for name in columns}
 
 
 @override_settings(MFA_REQUIRED=True)
