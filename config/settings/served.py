@@ -23,7 +23,7 @@ def read_services(env: Environment, transaction_limits: str) -> dict[str, Any]:
         "CELERY_BROKER_URL": f"{redis_url}/0",
         "CACHES": {
             "default": {
-                "BACKEND": "django.core.cache.backends.redis.RedisCache",
+                "BACKEND": "config.cache.Valkey",
                 "LOCATION": f"{redis_url}/1",
                 "OPTIONS": {"serializer": "config.cache.JsonSerializer"},
             }
