@@ -21,6 +21,7 @@ M = TypeVar("M", bound=type[models.Model])
 Changes = dict[str, tuple[Any, Any]]
 LOADED = "_audit_loaded"
 NOT_READ = "‹not read›"
+_CHANGEABLE = (list, dict)  # in place, so that what was loaded is kept as a copy
 SEALING = frozenset(
     {"subject_id", "sealed_by_clinic"}
 )  # every event names the subject; the rest is the seal's business
@@ -158,7 +159,7 @@ def _remember(instance: models.Model, fields: Iterable[models.Field[Any, Any]]) 
     for field in fields:
         if field.attname in state:
             value = state[field.attname]
-            loaded[field.attname] = deepcopy(value) if isinstance(value, list | dict) else value
+            loaded[field.attname] = deepcopy(value) if isinstance(value, _CHANGEABLE) else value
 
 
 def _remember_what_was_loaded(cls: Any) -> None:
@@ -168,7 +169,13 @@ def _remember_what_was_loaded(cls: Any) -> None:
     @classmethod  # type: ignore[misc]  # installed on the class below
     def loading(klass: Any, db: Any, field_names: Any, values: Any) -> Any:
         instance = from_db(klass, db, field_names, values)
-        _remember(instance, klass._meta.concrete_fields)
+        state = instance.__dict__
+        # Not by `_remember`: a list loads every row's every column.
+        state[LOADED] = {
+            name: deepcopy(value) if isinstance(value := state[name], _CHANGEABLE) else value
+            for name in field_names
+            if name in state
+        }
         return instance
 
     def refreshing(self: Any, *args: Any, **kwargs: Any) -> None:

@@ -29,17 +29,11 @@ from followups.models import PENDING, Enrolment, FollowUp, Message
 from followups.pathways import Pathway, Step, pathway_of
 from patients.models import Patient
 from patients.queries import relate_all, visible_patients
-from patients.queries.access import SEEN, seen_by
+from patients.queries.access import grantees_asked
 
 MOST_COUNTED = 200
 MOST_SHOWN = 20
-# Every page of staff counts these, so the statement is written out. Parameters: `open_count`.
-OPEN: Final = f"""
-SELECT count(*) FROM (
-  SELECT FROM followups_followup f
-   WHERE f.clinic_id = %s AND f.state = ANY (%s) AND (f.urgency = %s OR f.assignee_id = %s AND f.due_on <= %s)
-     AND f.patient_id IN ({SEEN}) LIMIT %s) counted
-"""  # noqa: S608  # constants; every value is a parameter
+OPEN: Final = "SELECT followups_open_count(%s, %s, %s, %s, %s, %s)"
 POOL_AHEAD = timedelta(days=7)  # the pool shows what is due within a week
 
 
@@ -199,16 +193,9 @@ def open_count(actor: Actor, clinic_id: UUID, at: datetime | None = None) -> int
     """How many to-dos are mine and due, and how many critical ones I may see; no further than `MOST_COUNTED`."""
     if actor.user_id is None:
         return 0
-    mine: list[Any] = [
-        clinic_id,
-        list(PENDING),
-        Urgency.CLASS_A,
-        actor.user_id,
-        policy().day_of(at or _now()),
-    ]
-    seen = seen_by(actor.user_id, clinic_id, Permission.SEE_PATIENTS, _now())
+    who = grantees_asked(actor.user_id, clinic_id, Permission.SEE_PATIENTS, _now())
     with connection.cursor() as cursor:
-        cursor.execute(OPEN, [*mine, *seen, MOST_COUNTED])
+        cursor.execute(OPEN, [*who, policy().day_of(at or _now()), MOST_COUNTED])
         (count,) = cursor.fetchone()
     return int(count)
 

@@ -1,7 +1,7 @@
 """Sealed fields. Migrations name them by this package, whichever module holds them."""
 
 from crypto.core.scopes import Scope
-from crypto.fields.base import SealedField
+from crypto.fields.base import SealedField, seal_reader
 from crypto.fields.kinds import (
     SealedBoolean,
     SealedBytes,
@@ -25,4 +25,5 @@ __all__ = [
     "SealedJSON",
     "SealedParts",
     "SealedText",
+    "seal_reader",
 ]

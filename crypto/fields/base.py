@@ -1,5 +1,6 @@
 """What every sealed field does: the column holds `bytea`, the instance opens it when it is read, inside an access scope alone."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from uuid import UUID
 
@@ -32,6 +33,20 @@ else:
     class _Base(models.Field):  # not subscriptable at run time
         def __class_getitem__(cls, _item):
             return cls
+
+
+def seal_reader() -> Callable[..., Sealed | None]:
+    """What makes `Sealed` of a column's bytes: one for all rows of a query, which knows the unit of work it reads for."""
+    expect = keyring.unit().expect
+
+    def read(value: memoryview | None, expression: object = None, connection: object = None) -> Sealed | None:
+        if value is None:
+            return None
+        raw = bytes(value)
+        expect(raw[4:12])
+        return Sealed(raw)
+
+    return read
 
 
 class SealedAttribute:
@@ -245,19 +260,7 @@ class SealedField(_Base[SetT, GetT]):
         return "BinaryField"
 
     def get_db_converters(self, connection: BaseDatabaseWrapper) -> list[Any]:
-        """One reader for all rows of a query, which knows the unit of work it reads for."""
-        expect = keyring.unit().expect
-
-        def read(
-            value: memoryview | None, expression: object, connection: BaseDatabaseWrapper
-        ) -> Sealed | None:
-            if value is None:
-                return None
-            raw = bytes(value)
-            expect(raw[4:12])
-            return Sealed(raw)
-
-        return [read]
+        return [seal_reader()]
 
     def get_prep_value(self, value: Any) -> bytes | None:
         if value is None:

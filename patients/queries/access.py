@@ -16,6 +16,7 @@ from audit.actors import Actor
 from audit.relations import Relation
 from clinics.models import StaffRole
 from clinics.roles import Permission, Reach, roles_with
+from crypto.fields import seal_reader
 from patients.errors import PatientNotFound
 from patients.models import Patient, PortalAccess
 
@@ -27,7 +28,7 @@ OF_ONE_S_OWN: Final = frozenset(
 """What people may do with their own chart on their own phone."""
 
 # Whose rights an account may use in one clinic at a moment: its own, its care teams', its groups'. An inactive account, one
-# whose roles in the clinic do not include the action, and a program that works there no longer, have none. Parameters: `_grantees`.
+# whose roles in the clinic do not include the action, and a program that works there no longer, have none. Parameters: `grantees_asked`.
 GRANTEES: Final = "patients_grantees(%s, %s, %s, %s)"
 
 # Parameters: those of GRANTEES, then clinic, now, now.
@@ -50,16 +51,14 @@ TIES: Final = {
     None: Relation.NONE,
 }
 
-# A page of them with all it shows, and how many there are, in one statement. Parameters: `_newest_rights`, then clinic.
-NEWEST: Final = """
-SELECT p.*, n.reached
-  FROM patients_newest(%s, %s, %s, %s, %s, %s, %s, %s, %s) n JOIN patients_patient p ON p.id = n.patient_id
- WHERE p.clinic_id = %s AND p.restricted_at IS NULL ORDER BY p.created_at DESC, p.id DESC
-"""
+# A page of them with all that is known of each, and how many there are, in one statement. Parameters: `_newest_rights`.
+NEWEST: Final = "SELECT * FROM patients_page(%s, %s, %s, %s, %s, %s, %s, %s, %s)"
+COLUMNS: Final = (
+    "id", "subject_id", "sealed_by_clinic", "clinic_id", "service_number", "sex", "birth_year", "phone_owner", "identity", "watched",
+    "watched_for", "created_at", "restricted_at",
+)  # fmt: skip
 # The care teams among whose patients somebody is. Parameters: those of GRANTEES.
-THROUGH: Final = f"""
-SELECT t.id, t.name FROM {GRANTEES} AS g(grantee) JOIN clinics_careteam t ON t.id = g.grantee ORDER BY t.name
-"""  # noqa: S608  # constants; every value is a parameter
+THROUGH: Final = "SELECT id, name FROM patients_teams(%s, %s, %s, %s)"
 COUNTED: Final = "SELECT reached FROM patients_newest(%s, %s, %s, %s, %s, %s, %s, %s, %s)"
 
 
@@ -125,10 +124,11 @@ def _reached(user_id: UUID, clinic_id: UUID, action: Permission, moment: datetim
 
 def seen_by(user_id: UUID, clinic_id: UUID, action: Permission, moment: datetime) -> list[Any]:
     """The parameters of SEEN."""
-    return [*_grantees(user_id, clinic_id, action, moment), clinic_id, moment, moment]
+    return [*grantees_asked(user_id, clinic_id, action, moment), clinic_id, moment, moment]
 
 
-def _grantees(user_id: UUID, clinic_id: UUID, action: Permission, moment: datetime) -> list[Any]:
+def grantees_asked(user_id: UUID, clinic_id: UUID, action: Permission, moment: datetime) -> list[Any]:
+    """The parameters of GRANTEES."""
     return [user_id, clinic_id, roles_with(action, Reach.CARE), moment]
 
 
@@ -181,7 +181,7 @@ def relate_all(actor: Actor, clinic_id: UUID, patients: Iterable[Patient]) -> No
 
 def tied_by(user_id: UUID, clinic_id: UUID, action: Permission, moment: datetime) -> list[Any]:
     """The parameters of TIE."""
-    return [user_id, *_grantees(user_id, clinic_id, action, moment), clinic_id, moment, moment]
+    return [user_id, *grantees_asked(user_id, clinic_id, action, moment), clinic_id, moment, moment]
 
 
 def page_of_visible(
@@ -202,8 +202,7 @@ def page_of_visible(
     bound = COUNT_BOUND + 1 if counted else 0
     if _sees_by_rights(actor, clinic_id):
         asked = _newest_rights(actor, clinic_id, place, moment, through, wanted=size + 1, bound=bound)
-        rows = list(Patient.objects.raw(NEWEST, [*asked, clinic_id]))
-        reached = getattr(rows[0], "reached", 0) if rows else 0
+        rows, reached = _by_rights(clinic_id, asked)
     else:
         newest = _newest(actor, clinic_id, place, moment)
         rows = list(newest[: size + 1])
@@ -241,6 +240,25 @@ def teams_seen_through(actor: Actor, clinic_id: UUID) -> dict[UUID, str]:
 
 def _sees_by_rights(actor: Actor, clinic_id: UUID) -> bool:
     return actor.is_at_work and actor.user_id is not None and actor.clinic_id in (None, clinic_id)
+
+
+def _by_rights(clinic_id: UUID, asked: list[Any]) -> tuple[list[Patient], int]:
+    """The patients of NEWEST, whole, and how many were counted.
+
+    What a list of models costs beyond its columns is saved: the statement says each key once, and the rows become patients here.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(NEWEST, asked)
+        found = cursor.fetchall()
+    sealed, alias = seal_reader(), connection.alias
+    patients = [
+        Patient.from_db(
+            alias, COLUMNS,
+            (pk, other_subject or pk, elsewhere or clinic_id, clinic_id, *facts, sealed(identity), watched, sealed(why), at, None),
+        )
+        for pk, other_subject, elsewhere, *facts, identity, watched, why, at, _reached in found
+    ]  # fmt: skip
+    return patients, found[0][-1] if found else 0
 
 
 def _newest(actor: Actor, clinic_id: UUID, place: Place, moment: datetime) -> QuerySet[Patient]:
