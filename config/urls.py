@@ -20,9 +20,11 @@ admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-a
 admin.site.site_header = admin.site.site_title = "知止"
 
 urlpatterns = [
+    path(
+        "patients/", include("patients.urls")
+    ),  # first: addresses are tried in this order, and twice a request
     path("", include("desk.urls")),
     path("", include("clinics.urls")),
-    path("patients/", include("patients.urls")),
     path("", include("consent.urls")),
     path("", include("records.urls")),
     path("", include("followups.urls")),

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from uuid import UUID
 
 import segno
@@ -56,7 +57,7 @@ def patient_list(request: ClinicRequest) -> HttpResponse:
     count = page.count
     if count is None:  # a later page knows of those after it alone
         count = count_of_visible(request.actor, request.clinic.pk, through=through)
-    here = reverse("patients:list") + (f"?through={through}&" if through else "?")
+    here = _list_url() + (f"?through={through}&" if through else "?")
     return render(
         request,
         "patients/list.html",
@@ -72,6 +73,11 @@ def patient_list(request: ClinicRequest) -> HttpResponse:
     )
 
 
+@cache
+def _list_url() -> str:
+    return reverse("patients:list")
+
+
 @dataclass(frozen=True, slots=True)
 class Chip:
     """One way to narrow the list; its address holds an id of the house."""
@@ -81,16 +87,15 @@ class Chip:
     current: bool
 
 
-def _chips(request: ClinicRequest) -> tuple[list[Chip], UUID | None]:
+def _chips(request: ClinicRequest) -> tuple[tuple[Chip, ...], UUID | None]:
     """All, one's own, and each care team one is in; and the one that is chosen. What is none of these shows all."""
-    here = reverse("patients:list")
+    here = _list_url()
     teams = teams_seen_through(request.actor, request.clinic.pk)
     ways = {str(request.actor.user_id): _("Mine"), **{str(team_id): name for team_id, name in teams.items()}}
     chosen = request.GET.get("through", "")
     chosen = chosen if chosen in ways else ""
-    chips = [Chip(_("All"), here, not chosen)]
-    chips += [Chip(words, f"{here}?through={key}", key == chosen) for key, words in ways.items()]
-    return chips, UUID(chosen) if chosen else None
+    narrower = (Chip(words, f"{here}?through={key}", key == chosen) for key, words in ways.items())
+    return (Chip(_("All"), here, not chosen), *narrower), UUID(chosen) if chosen else None
 
 
 @staff_page(Purpose.CARE, Kind.LISTED, permission=Permission.SEE_PATIENTS)
