@@ -1,10 +1,11 @@
 """What stands around every staff page: the rail, the clinic, the person. `{% frame as frame %}` in base.html only."""
 
+import re
 from collections.abc import Hashable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache, lru_cache
 from secrets import token_hex
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from django import template
@@ -12,6 +13,7 @@ from django.conf import settings
 from django.template import RequestContext
 from django.template.loader import get_template
 from django.urls import reverse
+from django.utils.html import conditional_escape
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
@@ -19,11 +21,12 @@ from django.utils.translation import gettext as _
 from audit.alarms import alarm_count
 from clinics.accounts.notices import UNSEEN
 from clinics.guards import ClinicRequest
-from clinics.roles import Permission
+from clinics.roles import Permission, Role
 from followups.queries import open_count
 
 register = template.Library()
-_TOKEN_HERE: Final = token_hex()  # nobody's name can be it
+_GAP: Final = token_hex()  # nobody's name can be it
+_IN_GAPS: Final = re.compile(f"{_GAP}([a-z_]+);")
 BELONG = {
     "patients:list": (
         "patients:search", "desk:chart", "followups:panel", "patients:responsible", "patients:watch", "patients:open_portal",
@@ -41,7 +44,7 @@ BELONG = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # `_stops` keeps them: which it is says what it says
 class Stop:
     """One way to go from the rail, or from the tab bar on a phone."""
 
@@ -60,6 +63,7 @@ class Workplace(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
+    language: str = ""
     name: str = ""
     username: str = ""
     roles: tuple[str, ...] = ()
@@ -82,53 +86,68 @@ class Frame:
 @register.simple_tag(takes_context=True)
 def frame(context: RequestContext) -> Frame:
     """The frame of the person at work; of somebody who works in no clinic, only the name, the lock and the way out."""
-    request = context.request
-    if not request.user.is_authenticated:
-        return Frame()
-    frame = Frame(
-        name=request.user.get_full_name(),
-        username=request.user.username,
-        notice_count=request.session.get(UNSEEN, 0),
-        idle_seconds=settings.SESSION_IDLE_SECONDS,
-    )
-    if getattr(request, "clinic", None) is None:
-        return frame
-    return _at_work(request, frame)  # type: ignore[arg-type]  # the middleware has made it a ClinicRequest
+    request, language = context.request, get_language() or ""
+    person = request.user
+    if not person.is_authenticated:
+        return Frame(language=_tag(language))
+    own: dict[str, Any] = {
+        "language": _tag(language),
+        "name": person.get_full_name(),
+        "username": person.username,
+        "notice_count": request.session.get(UNSEEN, 0),
+        "idle_seconds": settings.SESSION_IDLE_SECONDS,
+    }
+    if getattr(request, "clinic", None) is not None:
+        own |= _at_work(request, language)  # type: ignore[arg-type]  # the middleware has made it a ClinicRequest
+    return Frame(**own)
 
 
-def _at_work(request: ClinicRequest, frame: Frame) -> Frame:
+def _at_work(request: ClinicRequest, language: str) -> dict[str, Any]:
+    """What the frame has of a clinic, and of what one may do in it."""
     may = request.permissions
     here = request.clinic
     match = request.resolver_match
     others = {role.clinic_id: role.clinic for role in request.roles if role.clinic_id != here.pk}
-    return replace(
-        frame,
-        roles=tuple(role.get_role_display() for role in request.roles if role.clinic_id == here.pk),
-        clinic=Workplace(here.pk, here.name),
-        other_clinics=tuple(Workplace(clinic.pk, clinic.name) for clinic in others.values()),
-        stops=_stops(may, match.view_name if match else "", get_language() or ""),
-        search_url=_address("patients:search") if Permission.SEE_PATIENTS in may else "",
-        switch_url=_address("clinics:switch"),
-        todo_count=open_count(request.actor, here.pk) if Permission.WORK_FOLLOWUPS in may else None,
-        alarm_count=alarm_count(request.actor, here.pk) if Permission.DECIDE_ALARMS in may else None,
-    )
+    return {
+        "roles": tuple(str(Role(role.role).label) for role in request.roles if role.clinic_id == here.pk),
+        "clinic": Workplace(here.pk, here.name),
+        "other_clinics": tuple(Workplace(clinic.pk, clinic.name) for clinic in others.values()),
+        "stops": _stops(may, match.view_name if match else "", language),
+        "search_url": _address("patients:search") if Permission.SEE_PATIENTS in may else "",
+        "switch_url": _address("clinics:switch"),
+        "todo_count": open_count(request.actor, here.pk) if Permission.WORK_FOLLOWUPS in may else None,
+        "alarm_count": alarm_count(request.actor, here.pk) if Permission.DECIDE_ALARMS in may else None,
+    }
+
+
+def _tag(language: str) -> str:
+    """The language as HTML names it."""
+    return "zh-Hans" if language == "zh-hans" else language
 
 
 @register.simple_tag(takes_context=True)
-def piece(context: RequestContext, template: str, **takes: Hashable) -> SafeString:
-    """A part of the frame that depends on the language and on what it takes, and on nothing else: rendered once, and kept.
+def piece(context: RequestContext, template: str, **takes: Any) -> SafeString:
+    """A part of a page that depends on the language and on what it takes: rendered once, and kept in this process.
 
-    The forms in it get the token of each page.
+    What is the page's own is given as `own_NAME`: the template is rendered without it and kept so, and `{{ NAME }}` is put in each
+    time, as are the tokens of forms. Whatever says something of a patient comes in no other way.
     """
-    parts = _piece(template, get_language() or "", **takes)
-    return mark_safe(str(context["csrf_token"]).join(parts))  # noqa: S308  # rendered by a template; a token has no mark-up
+    own = {name[4:]: takes.pop(name) for name in [*takes] if name.startswith("own_")}
+    first, *rest = _piece(template, get_language() or "", tuple(name for name in own if own[name]), **takes)
+    if not rest:
+        return SafeString(first)
+    values = {name: conditional_escape(value) for name, value in own.items()}
+    if "csrf_token" in rest:
+        values["csrf_token"] = str(context["csrf_token"])
+    filled = [values[part] if place % 2 == 0 else part for place, part in enumerate(rest)]
+    return mark_safe("".join((first, *filled)))  # noqa: S308  # rendered by a template, and what was put in is escaped
 
 
 @lru_cache(maxsize=4096)
-def _piece(template: str, language: str, **takes: Hashable) -> tuple[str, ...]:
-    """The template in the active language, cut where the token of a form stands."""
-    page = get_template(template).render({**takes, "csrf_token": _TOKEN_HERE})
-    return tuple(page.split(_TOKEN_HERE))
+def _piece(template: str, language: str, own: tuple[str, ...], **takes: Hashable) -> tuple[str, ...]:
+    """The template in the active language, cut where something is put in: text, name, text, name, text …"""
+    gaps = {name: f"{_GAP}{name};" for name in (*own, "csrf_token")}
+    return tuple(_IN_GAPS.split(get_template(template).render({**takes, **gaps})))
 
 
 @lru_cache(maxsize=1024)

@@ -1,6 +1,7 @@
 """Rows of long tables, each written in one go: a template costs by the tag, and a list has fifty rows. `{% load rows %}`."""
 
 from collections.abc import Iterable
+from functools import cache
 from html import escape as escape_text
 from typing import Final
 from uuid import UUID
@@ -23,10 +24,8 @@ NOBODY: Final = UUID(int=0)
 def patient_rows(patients: Iterable[Patient]) -> SafeString:
     """Who, sex and age, phone, service number, and since when: a row each. Opens name and phone of each."""
     say = reader()
-    chart_of_nobody = reverse("desk:chart", args=[NOBODY])
-    before, after = map(escape, chart_of_nobody.split(str(NOBODY)))
-    sexes = {code: escape(words) for code, words in Sex.choices if code != Sex.UNKNOWN}
-    owners = {code: _small(words) for code, words in PhoneOwner.choices if code != PhoneOwner.SELF}
+    before, after = _address_of_chart()
+    sexes, owners = _words(say.language)
 
     def row(patient: Patient) -> str:
         who = patient.identity
@@ -34,18 +33,33 @@ def patient_rows(patients: Iterable[Patient]) -> SafeString:
         return f"""
       <tr role="row">
         <td role="cell" class="is-a"><a class="zz-who" href="{before}{patient.pk}{after}">{_cell(masked_name(shown(who, "name")))}</a></td>
-        <td role="cell" class="is-b">{sexes.get(patient.sex, "")} {_cell(say.years(patient.birth_year))}</td>
-        <td role="cell" class="zz-num">{_cell(masked_phone(phone)) or "—"}{owners.get(patient.phone_owner, "") if phone else ""}</td>
-        <td role="cell" class="zz-code">{_cell(patient.service_number)}</td>
+        <td role="cell" class="is-b">{sexes[patient.sex]} {say.years(patient.birth_year)}</td>
+        <td role="cell" class="zz-num">{masked_phone(phone) or "—"}{owners[patient.phone_owner] if phone else ""}</td>
+        <td role="cell" class="zz-code">{patient.service_number}</td>
         <td role="cell" class="zz-2">{say.when(patient.created_at)}</td>
       </tr>"""
 
-    return mark_safe("".join(map(row, patients)))  # noqa: S308  # every cell is an id, or passed `_cell`
+    return mark_safe("".join(map(row, patients)))  # noqa: S308  # only a name can hold a character of HTML
 
 
 def _cell(value: str) -> str:
     """A value as HTML. Django's own `escape` asks of each whether it is a promise to translate."""
     return value if isinstance(value, SafeString) else escape_text(value)
+
+
+@cache
+def _address_of_chart() -> tuple[str, str]:
+    """What stands before and after the id of a patient in the address of their chart."""
+    before, _nobody, after = reverse("desk:chart", args=[NOBODY]).partition(str(NOBODY))
+    return escape(before), escape(after)
+
+
+@cache
+def _words(language: str) -> tuple[dict[str, str], dict[str, str]]:
+    """The sexes, and whose phone it is where it is not the patient's own; in the active language."""
+    sexes = {code: "" if code == Sex.UNKNOWN else escape(words) for code, words in Sex.choices}
+    owners = {code: "" if code == PhoneOwner.SELF else _small(words) for code, words in PhoneOwner.choices}
+    return sexes, owners
 
 
 def _small(words: object) -> SafeString:

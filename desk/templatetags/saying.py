@@ -9,7 +9,7 @@ from django import template
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html
-from django.utils.safestring import SafeString, mark_safe
+from django.utils.safestring import SafeString
 from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
 
@@ -56,10 +56,7 @@ class Reader:
 
     def when(self, moment: date | datetime) -> SafeString:
         """`<time>` as people say it, with the exact time for those who ask (title) and for machines (datetime)."""
-        on = moment
-        if isinstance(moment, datetime):
-            on = moment.astimezone(self.zone).replace(second=0, microsecond=0, tzinfo=None)
-        return mark_safe(f'<time datetime="{moment.isoformat()}"{_said(on, self.today, self.language)}')  # noqa: S308
+        return _said(moment, self.today, self.zone, self.language)
 
     def years(self, year_of_birth: int | None) -> str:
         """Age in years."""
@@ -91,11 +88,17 @@ def exactly(moment: datetime | None) -> SafeString | str:
 
 
 @lru_cache(maxsize=4096)
-def _said(moment: date | datetime, today: date, language: str) -> SafeString:
-    """The end of a `<time>`: a moment, as the reader's clock shows it, exactly and as people say it on a day; in the active language.
+def _said(moment: date | datetime, today: date, zone: tzinfo, language: str) -> SafeString:
+    """A moment for somebody whose day and zone these are; in the active language. Lists say the same moments over and over."""
+    on = moment
+    if isinstance(moment, datetime):
+        on = moment.astimezone(zone).replace(second=0, microsecond=0, tzinfo=None)
+    return SafeString(f'<time datetime="{moment.isoformat()}"{_in_words(on, today, language)}')
 
-    Lists say the same moments over and over.
-    """
+
+@lru_cache(maxsize=4096)
+def _in_words(moment: date | datetime, today: date, language: str) -> SafeString:
+    """The end of a `<time>`: a moment, as the reader's clock shows it, exactly and as people say it on a day; in the active language."""
     if isinstance(moment, datetime):
         moment = timezone.make_aware(moment)
     exact = date_format(moment, _("j F Y, H:i") if isinstance(moment, datetime) else _("j F Y"))
