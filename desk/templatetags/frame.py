@@ -136,7 +136,7 @@ def piece(context: RequestContext, template: str, **takes: Any) -> SafeString:
     first, *rest = _piece(template, get_language() or "", tuple(name for name in own if own[name]), **takes)
     if not rest:
         return SafeString(first)
-    values = {name: conditional_escape(value) for name, value in own.items()}
+    values: dict[str, str] = {name: conditional_escape(value) for name, value in own.items()}
     if "csrf_token" in rest:
         values["csrf_token"] = str(context["csrf_token"])
     filled = [values[part] if place % 2 == 0 else part for place, part in enumerate(rest)]

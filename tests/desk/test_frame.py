@@ -4,10 +4,13 @@ import re
 from http import HTTPStatus
 
 import pytest
+from django.http import HttpRequest
+from django.template import RequestContext
 from django.test import Client
 
 from clinics.models import Clinic, User
 from clinics.roles import Role
+from desk.templatetags.frame import piece
 from tests.desk.conftest import Hire
 from tests.factories.clinics import StaffRoleFactory
 
@@ -90,3 +93,14 @@ def test_what_is_kept_of_a_frame_is_one_person_s_and_has_no_token(hire: Hire) ->
     assert "周敏" not in pages[0]
     assert "周敏" in pages[1]
     assert "林晓" not in pages[1]
+
+
+def test_what_is_a_page_s_own_is_escaped_and_goes_with_the_page() -> None:
+    pages = [
+        piece(RequestContext(HttpRequest()), "components/pager.html", shown=50, own_next_url=address)
+        for address in ("/patients/?after=<b>", "/patients/?after=2", "")
+    ]
+
+    assert 'href="/patients/?after=&lt;b&gt;"' in pages[0]
+    assert 'href="/patients/?after=2"' in pages[1]
+    assert "after=" not in pages[2]
