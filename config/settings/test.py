@@ -17,6 +17,7 @@ _env = Environment({**_nowhere, **os.environ})
 SECRET_KEY = "only-in-tests-" + "x" * 50
 DEBUG = False
 DEMO = False
+PASSWORD_HASHERS = ["tests.passwords.LightArgon2"]
 MFA_REQUIRED = False
 ALLOWED_HOSTS = ["*"]
 SMS_CARRIER = "clinics.channels.MailboxCarrier"
