@@ -10,6 +10,7 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 from config.dbroles.owner import as_owner
+from config.heap import settle
 
 TABLES_OF_THE_TESTS = (
     "audit_probe",
@@ -35,6 +36,11 @@ class OneProductForAllWalks(LoadScopeScheduling):  # type: ignore[misc]  # the p
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
     # The plugin's own mark for this (xdist_group) has no effect under pytest 9.2.
     return OneProductForAllWalks(config, log)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """What was loaded stays loaded: looking through it for garbage again and again is a twentieth of the run."""
+    settle()
 
 
 @pytest.fixture(scope="session")

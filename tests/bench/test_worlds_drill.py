@@ -1,4 +1,4 @@
-"""The drill of the worlds in small: a hundred random clinics, and every way of looking agrees with the rules."""
+"""The drill of the worlds in small: forty random clinics, and every way of looking agrees with the rules."""
 
 import pytest
 
@@ -11,4 +11,4 @@ def test_every_way_of_looking_agrees_with_the_rules() -> None:
     tally = Tally()
     worlds.run(Scale.SMALL, tally, seed=20261121)
     assert tally.failures == []
-    assert tally.passed > 1000
+    assert tally.passed > 500
