@@ -1,10 +1,9 @@
 """The pages about who works here and who cares for whom, each looked at once: no violation of axe or the policy, no sideways scroll."""
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 
 from config.demo.__main__ import Demo
-from tests.e2e.conftest import Visit
+from tests.e2e.conftest import Visit, judge
 from tests.e2e.test_alarms import sign_in
 from tests.e2e.test_main_job import ask
 
@@ -37,6 +36,5 @@ def test_every_page_about_people_is_whole_on_a_phone(demo: Demo, visit: Visit) -
             assert answer, path
             assert answer.ok, path
             assert visit.page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], path
-            found = Axe().run(visit.page)
-            assert found.violations_count == 0, f"{path}:\n{found.generate_report()}"
+            judge(visit.page, path)
             assert visit.page.evaluate("window.__violations") == [], path

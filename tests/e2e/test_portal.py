@@ -3,11 +3,10 @@
 from collections.abc import Callable
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, expect
 
 from exchange.demo.lives import portal_phones
-from tests.e2e.conftest import Visit
+from tests.e2e.conftest import Visit, judge
 from tests.e2e.test_main_job import in_time
 
 pytestmark = pytest.mark.e2e
@@ -83,6 +82,5 @@ def test_withdrawing_takes_no_more_taps_than_agreeing_and_every_page_is_sound(vi
     for path in PAGES:
         visit.go(HOME + path)
         assert page.evaluate("document.documentElement.scrollWidth") <= 390, path
-        found = Axe().run(page)
-        assert found.violations_count == 0, f"{path}:\n{found.generate_report()}"
+        judge(page, path)
         assert page.evaluate("window.__violations") == [], path
