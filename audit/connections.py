@@ -5,11 +5,8 @@ from uuid import UUID
 
 import psycopg2
 from django.db import connection
-from psycopg2.extras import register_uuid
 
 from audit import configured
-
-register_uuid()
 
 
 def as_role(url: str) -> Any:

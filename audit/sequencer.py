@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from psycopg2.extras import execute_values, register_uuid
+from psycopg2.extras import execute_values
 
 from audit import parallel, trees
 from audit.merkle import SHA256, SM3, Frontier, consistency_proof, leaf_hash
@@ -23,7 +23,6 @@ from audit.trees import CLOSING, EVENT, ROW_CHANGE, LogDamaged, Tree
 from audit.witnessing import WitnessAbsent, WitnessClient, WitnessRefused
 from crypto.ids import uuid7
 
-register_uuid()
 logger = logging.getLogger(__name__)
 ADVISORY_LOCK = 0x7A68697A6869  # "zhizhi"
 BATCH = 1000

@@ -9,8 +9,6 @@ from hashlib import sha256
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from psycopg2.extras import register_uuid
-
 from audit.canon import canonical, mac
 from audit.events import columns_of
 from audit.merkle import SHA256, Frontier, leaf_hash
@@ -18,7 +16,6 @@ from audit.models import AuditEvent
 from audit.notes import Checkpoint, Note, NoteRefused, Verifier
 from audit.trees import CLOSING, EVENT, Tree, closing_note
 
-register_uuid()
 DAMAGED = "its canonical text is damaged"
 PAGE = 2000  # entries; each page is a transaction of its own, so that nobody waits for a long one
 ROWS_IN_CANON = 500  # of a row change; a statement that touched more keeps the digest of all
