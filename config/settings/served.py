@@ -11,6 +11,7 @@ def read_services(env: Environment, transaction_limits: str) -> dict[str, Any]:
     database = env.database("DATABASE_URL", "the PostgreSQL address of the application role")
     database.update(
         {
+            "ENGINE": "config.postgres",
             "ATOMIC_REQUESTS": False,  # clinics.middleware.UnitOfWork opens the transaction around view and rendering
             "CONN_MAX_AGE": 60,
             "CONN_HEALTH_CHECKS": True,
