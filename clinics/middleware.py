@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 from allauth.mfa.models import Authenticator
 from django.conf import settings
+from django.contrib.auth.middleware import get_user
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
@@ -122,6 +123,8 @@ class UnitOfWork:
         if guard is not None and guard.audience == "api":
             place_machine(request, match.view_name, guard, self._place_staff)
             return None
+        # Itself, and no longer a promise that is asked for each of its words.
+        request.user = get_user(request)
         if request.user.is_authenticated and (stopped := idle.watch(request, match.view_name)):
             return stopped
         user = request.user
