@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any, TypeVar, overload
 
 from auditlog.registry import AuditlogModelRegistry
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.signals import post_delete, post_save
 
@@ -21,7 +22,6 @@ M = TypeVar("M", bound=type[models.Model])
 Changes = dict[str, tuple[Any, Any]]
 LOADED = "_audit_loaded"
 NOT_READ = "‹not read›"
-_CHANGEABLE = (list, dict)  # in place, so that what was loaded is kept as a copy
 SEALING = frozenset(
     {"subject_id", "sealed_by_clinic"}
 )  # every event names the subject; the rest is the seal's business
@@ -153,13 +153,21 @@ def _subject(instance: Any) -> Any:
 # --- what was loaded --------------------------------------------------------------------------------------------------
 
 
+@cache
+def _changeable(model: type[models.Model]) -> frozenset[str]:
+    """The columns whose values change in place, so that what was loaded is kept as a copy."""
+    return frozenset(
+        f.attname for f in model._meta.concrete_fields if isinstance(f, models.JSONField | ArrayField)
+    )
+
+
 def _remember(instance: models.Model, fields: Iterable[models.Field[Any, Any]]) -> None:
     state = instance.__dict__
     loaded = state.setdefault(LOADED, {})
     for field in fields:
         if field.attname in state:
             value = state[field.attname]
-            loaded[field.attname] = deepcopy(value) if isinstance(value, _CHANGEABLE) else value
+            loaded[field.attname] = deepcopy(value) if isinstance(value, list | dict) else value
 
 
 def _remember_what_was_loaded(cls: Any) -> None:
@@ -169,13 +177,11 @@ def _remember_what_was_loaded(cls: Any) -> None:
     @classmethod  # type: ignore[misc]  # installed on the class below
     def loading(klass: Any, db: Any, field_names: Any, values: Any) -> Any:
         instance = from_db(klass, db, field_names, values)
-        state = instance.__dict__
-        # Not by `_remember`: a list loads every row's every column.
-        state[LOADED] = {
-            name: deepcopy(value) if isinstance(value := state[name], _CHANGEABLE) else value
-            for name in field_names
-            if name in state
-        }
+        loaded = instance.__dict__[LOADED] = dict(
+            zip(field_names, values, strict=True)
+        )  # a list loads many rows
+        for name in _changeable(klass).intersection(loaded):
+            loaded[name] = deepcopy(loaded[name])
         return instance
 
     def refreshing(self: Any, *args: Any, **kwargs: Any) -> None:

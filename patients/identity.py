@@ -16,6 +16,7 @@ from patients.errors import IdNumberFlaw, IdNumberInvalid, PhoneInvalid
 
 HIDDEN: Final = "*"
 MIDDLE_DOTS: Final = re.compile(r"\s*[·•・．‧∙⋅･]\s*")  # the dot of 阿依古丽·买买提 is typed in eight ways
+NOT_DIGITS: Final = re.compile(r"\D")
 COMPOUND_SURNAMES: Final = frozenset(
     [
         "欧阳",
@@ -149,7 +150,7 @@ def mask_name(name: str | None) -> str:
 
 def mask_phone(phone: str | None) -> str:
     """138****1234: the first three and the last four of the national number."""
-    digits = re.sub(r"\D", "", (phone or "").removeprefix("+86"))
+    digits = NOT_DIGITS.sub("", (phone or "").removeprefix("+86"))
     if not digits:
         return ""
     if len(digits) < 9:

@@ -52,7 +52,12 @@ TIES: Final = {
 }
 
 # A page of them with all that is known of each, and how many there are, in one statement. Parameters: `_newest_rights`.
-NEWEST: Final = "SELECT * FROM patients_page(%s, %s, %s, %s, %s, %s, %s, %s, %s)"
+# A key that is nearly always absent comes as a text, because the driver asks Python what becomes of every UUID, also of none.
+NEWEST: Final = """
+SELECT id, other_subject::text, sealed_elsewhere::text, service_number, sex, birth_year, phone_owner, identity, watched, watched_for,
+       created_at, reached
+  FROM patients_page(%s, %s, %s, %s, %s, %s, %s, %s, %s)
+"""
 COLUMNS: Final = (
     "id", "subject_id", "sealed_by_clinic", "clinic_id", "service_number", "sex", "birth_year", "phone_owner", "identity", "watched",
     "watched_for", "created_at", "restricted_at",
@@ -254,9 +259,12 @@ def _by_rights(clinic_id: UUID, asked: list[Any]) -> tuple[list[Patient], int]:
     patients = [
         Patient.from_db(
             alias, COLUMNS,
-            (pk, other_subject or pk, elsewhere or clinic_id, clinic_id, *facts, sealed(identity), watched, sealed(why), at, None),
+            (
+                pk, UUID(subject) if subject else pk, UUID(elsewhere) if elsewhere else clinic_id, clinic_id,
+                *facts, sealed(identity), watched, why and sealed(why), at, None,
+            ),
         )
-        for pk, other_subject, elsewhere, *facts, identity, watched, why, at, _reached in found
+        for pk, subject, elsewhere, *facts, identity, watched, why, at, _reached in found
     ]  # fmt: skip
     return patients, found[0][-1] if found else 0
 
