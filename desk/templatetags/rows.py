@@ -11,6 +11,8 @@ from django.urls import reverse
 from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
 
+from crypto.errors import ClinicError
+from crypto.reading import Unreadable
 from desk.templatetags.saying import reader
 from patients.choices import PhoneOwner, Sex
 from patients.models import Patient
@@ -18,6 +20,7 @@ from patients.templatetags.masks import masked_name, masked_phone, shown
 
 register = template.Library()
 NOBODY: Final = UUID(int=0)
+ENTITIES: Final = {ord(character): escape_text(character) for character in "&<>\"'"}
 
 
 @register.simple_tag
@@ -29,10 +32,15 @@ def patient_rows(patients: Iterable[Patient]) -> SafeString:
 
     def row(patient: Patient) -> str:
         who = patient.identity
-        phone = shown(who, "phone")
+        name: str | Unreadable | None
+        phone: str | Unreadable | None
+        try:
+            name, phone = who.name, who.phone
+        except ClinicError:  # each has a marker of its own
+            name, phone = shown(who, "name"), shown(who, "phone")
         return f"""
       <tr role="row">
-        <td role="cell" class="is-a"><a class="zz-who" href="{before}{patient.pk}{after}">{_cell(masked_name(shown(who, "name")))}</a></td>
+        <td role="cell" class="is-a"><a class="zz-who" href="{before}{patient.id}{after}">{_cell(masked_name(name))}</a></td>
         <td role="cell" class="is-b">{sexes[patient.sex]} {say.years(patient.birth_year)}</td>
         <td role="cell" class="zz-num">{masked_phone(phone) or "—"}{owners[patient.phone_owner] if phone else ""}</td>
         <td role="cell" class="zz-code">{patient.service_number}</td>
@@ -43,8 +51,8 @@ def patient_rows(patients: Iterable[Patient]) -> SafeString:
 
 
 def _cell(value: str) -> str:
-    """A value as HTML. Django's own `escape` asks of each whether it is a promise to translate."""
-    return value if isinstance(value, SafeString) else escape_text(value)
+    """A value as HTML, as Django's own `escape` makes it, which asks of each whether it is a promise to translate."""
+    return value if isinstance(value, SafeString) else value.translate(ENTITIES)
 
 
 @cache
