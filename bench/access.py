@@ -13,6 +13,8 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import connection, transaction
+from django.http import HttpRequest
+from django.middleware.csrf import get_token
 from django.test import Client
 from django.utils import timezone
 from guardian.shortcuts import get_objects_for_user
@@ -163,10 +165,12 @@ def _over_http(report: Report, few: Crowd, many: Crowd) -> None:
 
 
 def signed_in(user: User) -> str:
-    """A cookie of a session of this account, as signing in leaves it."""
-    browser = Client()
+    """The cookies of a session of this account and of its forms, as signing in leaves them."""
+    browser, form = Client(), HttpRequest()
     browser.force_login(user)
-    return f"{settings.SESSION_COOKIE_NAME}={browser.cookies[settings.SESSION_COOKIE_NAME].value}"
+    get_token(form)
+    session = browser.cookies[settings.SESSION_COOKIE_NAME].value
+    return f"{settings.SESSION_COOKIE_NAME}={session}; {settings.CSRF_COOKIE_NAME}={form.META['CSRF_COOKIE']}"
 
 
 def show(clinic_id: UUID) -> None:
