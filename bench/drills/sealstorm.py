@@ -5,7 +5,7 @@ paper and receipts would. In the end every noted entry has its place, and the ex
 Before the storm it is measured how long an entry waits for a signature.
 
 In full the server is one of its own, with fsync on, all of whose processes are killed at once. In small the server is shared with other
-tests, so its sessions are ended instead.
+tests, so its sessions are ended instead, and nobody asks how long an entry waits: a transaction of another test holds it back.
 """
 
 import os
@@ -37,7 +37,7 @@ REPOSITORY: Final = Path(__file__).resolve().parents[2]
 VERIFIER: Final = REPOSITORY / "tools" / "verify_audit.py"
 WRITERS: Final = 4
 KILLS: Final = {Scale.FULL: 20, Scale.SMALL: 1}  # of each
-QUIET_SECONDS: Final = {Scale.FULL: 30.0, Scale.SMALL: 1.0}
+QUIET_SECONDS: Final = 30.0
 LAG_SECONDS: Final = 10.0  # at most, of 99 entries in 100
 PATIENCE: Final = 120.0
 LAG = """
@@ -144,11 +144,8 @@ def run(scale: Scale, tally: Tally, *, seed: int) -> None:
     with tempfile.TemporaryDirectory() as name, _server(scale, Path(name)) as server:
         storm = Storm(server, Path(name))
         with storm.writers(), storm.collector():
-            storm.start_sequencer(interval=2.0)
-            storm.wait_for_checkpoints(1)
-            time.sleep(QUIET_SECONDS[scale])
-            _weigh_lag(storm, tally)
-            storm.kill_sequencer()
+            if scale is Scale.FULL:
+                _wait_and_weigh_lag(storm, tally)
             _blow(storm, KILLS[scale], chance, tally)
         _weigh(storm, tally)
 
@@ -285,7 +282,11 @@ def _weigh(storm: Storm, tally: Tally) -> None:
     _verify_outside(storm, tally)
 
 
-def _weigh_lag(storm: Storm, tally: Tally) -> None:
+def _wait_and_weigh_lag(storm: Storm, tally: Tally) -> None:
+    storm.start_sequencer(interval=2.0)
+    storm.wait_for_checkpoints(1)
+    time.sleep(QUIET_SECONDS)
+    storm.kill_sequencer()
     ((count, seconds),) = storm.ask(LAG, str(storm.clinic_id))
     tally.say(f"of {count} entries before the storm, 99 in 100 were signed within {seconds:.1f} s")
     tally.check(seconds <= LAG_SECONDS, f"99 in 100 entries were signed within {seconds:.1f} s only")
