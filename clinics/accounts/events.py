@@ -9,7 +9,7 @@ from allauth.account.authentication import get_authentication_records
 from allauth.account.signals import authentication_step_completed, password_changed
 from allauth.core import context
 from allauth.mfa.models import Authenticator
-from allauth.mfa.signals import authenticator_removed, authenticator_reset
+from allauth.mfa.signals import authenticator_removed
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
 from django.db.models.signals import post_save
 from django.http import HttpRequest
@@ -35,7 +35,6 @@ def connect() -> None:
     # allauth's own signal comes after the commit, when a crash would leave a factor nobody was told of.
     post_save.connect(_second_factor_saved, sender=Authenticator, dispatch_uid="clinics.second_factor_added")
     authenticator_removed.connect(_second_factor_removed, dispatch_uid="clinics.second_factor_removed")
-    authenticator_reset.connect(_second_factor_reset, dispatch_uid="clinics.second_factor_reset")
 
 
 def _signed_in(sender: Any, request: HttpRequest, user: User, **kwargs: Any) -> None:
@@ -90,17 +89,15 @@ def _password_changed(sender: Any, request: HttpRequest, user: User, **kwargs: A
 
 
 def _second_factor_saved(sender: Any, instance: Authenticator, created: bool, **kwargs: Any) -> None:
-    by_itself = instance.type in (Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN)
-    if created and by_itself and context.request is not None:
-        _changed("account.second_factor_added", NoticeKind.FACTOR_ADDED, context.request, instance.user)
+    if created and context.request is not None:
+        codes = instance.type == Authenticator.Type.RECOVERY_CODES
+        action = "account.recovery_codes_made" if codes else "account.second_factor_added"
+        kind = NoticeKind.CODES_MADE if codes else NoticeKind.FACTOR_ADDED
+        _changed(action, kind, context.request, instance.user)
 
 
 def _second_factor_removed(sender: Any, request: HttpRequest, user: User, **kwargs: Any) -> None:
     _changed("account.second_factor_removed", NoticeKind.FACTOR_REMOVED, request, user)
-
-
-def _second_factor_reset(sender: Any, request: HttpRequest, user: User, **kwargs: Any) -> None:
-    _changed("account.recovery_codes_made", NoticeKind.CODES_MADE, request, user)
 
 
 def _changed(action: str, kind: NoticeKind, request: HttpRequest, user: User) -> None:
