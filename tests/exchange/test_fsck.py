@@ -1,5 +1,6 @@
 """`manage.py fsck`: silent where everything agrees; where it does not, it names the row and its exit status is 1."""
 
+import os
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def patient(settings: Any, tmp_path: Path) -> Patient:
     """In a care team, with permissions, results and a sealed log; nothing waits."""
     settings.SEQUENCER_KEY_FILE, settings.WITNESS_URL = str(tmp_path / "sequencer.key"), ""
+    settings.FILES_DIR = str(tmp_path / "files")
+    (tmp_path / "files" / "ab").mkdir(parents=True)
     configured.log_signer()
     clinic = ClinicFactory("east")
     by = system_actor("test", clinic.pk)
@@ -60,7 +63,9 @@ def past_the_application(table: str, sql: str) -> None:
         )
 
 
-def test_it_is_silent_where_everything_agrees_and_names_each_row_that_does_not(patient: Patient) -> None:
+def test_it_is_silent_where_everything_agrees_and_names_each_row_that_does_not(
+    patient: Patient, tmp_path: Path
+) -> None:
     status, words = fsck()
     assert (status, "east: " in words, "0 findings" in words) == (0, True, True), words
 
@@ -80,6 +85,10 @@ def test_it_is_silent_where_everything_agrees_and_names_each_row_that_does_not(p
     }.items():
         past_the_application(table, sql)
 
+    left = tmp_path / "files" / "ab" / str(patient.pk)  # a crash came between the bytes and their record
+    left.touch()
+    os.utime(left, (0, 0))
+
     status, words = fsck()
     assert status == 1
     for named in (
@@ -91,5 +100,6 @@ def test_it_is_silent_where_everything_agrees_and_names_each_row_that_does_not(p
         "records_change",
         "is about to be sent and stands in no outbox",
         "column actor_ref is not what the entry says",
+        f"sealed_file {patient.pk}: its bytes are left",
     ):
         assert named in words, (named, words)

@@ -9,7 +9,7 @@ from audit.checks import CannotVerify
 from audit.models import SYSTEM_LOG
 from audit.soundness import unsound_log
 from crypto.soundness import Page
-from exchange.fsck import pages_of, unsound_keys
+from exchange.fsck import pages_of, unsound_files, unsound_keys
 from exchange.management.clinics import clinics_named
 
 SHOWN = 200
@@ -18,7 +18,7 @@ SHOWN = 200
 class Command(BaseCommand):
     help = (
         "Reads what is kept twice (permissions and their ledger, access and its sources, messages and outbox), whether every sealed value"
-        " and file can be opened, and the log. Exit status 1 names the rows that do not fit. Changes nothing."
+        " and file can be opened, bytes that belong to no file, and the log. Exit status 1 names the rows that do not fit. Changes nothing."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -32,7 +32,9 @@ class Command(BaseCommand):
             for clinic in clinics_named(options["clinic"]):
                 found += self._tell(clinic.code, list(pages_of(clinic)))
             if not options["clinic"]:
-                found += self._tell("installation", [unsound_log(SYSTEM_LOG), Page(0, unsound_keys())])
+                found += self._tell(
+                    "installation", [unsound_log(SYSTEM_LOG), Page(0, unsound_keys() + unsound_files())]
+                )
         except CannotVerify as error:
             raise CommandError(str(error)) from error
         if found:
