@@ -113,7 +113,8 @@ def _opening(
     purpose: Purpose,
     reason: str,
 ) -> Draft:
-    names = set[str]().union(*(opened[subject] for subject in subjects))
+    all_of_them = len(subjects) == len(opened)
+    names = set[str]().union(*(opened.values() if all_of_them else map(opened.__getitem__, subjects)))
     return Draft(
         unit=unit,
         action=AuditEvent.Action.ACCESS,

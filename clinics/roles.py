@@ -126,7 +126,12 @@ def field_sets_of(roles: Iterable[Role]) -> frozenset[str]:
 
 def roles_with(permission: Permission, reach: Reach) -> list[str]:
     """The codes of the roles for which a permission goes exactly so far."""
-    return [role.value for role, rule in role_rules().items() if rule.reach.get(permission) is reach]
+    return [*_roles_with(permission, reach)]
+
+
+@cache
+def _roles_with(permission: Permission, reach: Reach) -> tuple[str, ...]:
+    return tuple(role.value for role, rule in role_rules().items() if rule.reach.get(permission) is reach)
 
 
 def opened_by(permission: Permission, field_sets: Collection[str]) -> frozenset[str]:

@@ -84,6 +84,8 @@ class IdNumber:
 
 def tidy_name(text: str) -> str:
     """The name as we keep it: NFC, one space between words, one kind of middle dot."""
+    if text.isalpha() and unicodedata.is_normalized("NFC", text):
+        return text  # nothing to tidy in 张晓芳
     name = " ".join(unicodedata.normalize("NFC", text).split())
     return MIDDLE_DOTS.sub("·", name)
 
