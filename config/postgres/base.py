@@ -4,6 +4,7 @@ import select
 from datetime import timezone
 
 from django.db.backends.postgresql import base
+from psycopg2.extensions import TRANSACTION_STATUS_IDLE
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
@@ -12,11 +13,11 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def is_usable(self) -> bool:
         """Django asks the server before every request whether it is still there. A server that goes away closes the line, and
-        that can be read; only where something waits to be read is it asked."""
+        that can be read; only where something waits to be read, or a transaction is not over, is it asked."""
         return self._is_quiet() or bool(super().is_usable())
 
     def _is_quiet(self) -> bool:
-        if self.connection is None or self.connection.closed:
+        if self.connection is None or self.connection.get_transaction_status() != TRANSACTION_STATUS_IDLE:
             return False
         line = select.poll()
         line.register(self.connection.fileno(), select.POLLIN | select.POLLPRI)

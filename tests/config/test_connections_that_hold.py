@@ -4,7 +4,7 @@ import select
 from datetime import UTC, datetime
 
 import pytest
-from django.db import connection
+from django.db import DataError, connection
 
 
 @pytest.mark.django_db
@@ -26,6 +26,20 @@ def test_a_line_that_the_server_has_closed_is_noticed_before_it_is_used() -> Non
     finally:
         line.close()
     assert not line.is_usable()
+
+
+@pytest.mark.django_db
+def test_a_transaction_that_has_failed_is_no_line_to_go_on_with() -> None:
+    line = connection.copy()
+    line.connect()
+    try:
+        line.set_autocommit(False)
+        with pytest.raises(DataError), line.cursor() as cursor:
+            cursor.execute("SELECT 'no id'::uuid")
+
+        assert not line.is_usable()
+    finally:
+        line.close()
 
 
 @pytest.mark.django_db
