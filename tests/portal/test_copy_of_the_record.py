@@ -1,6 +1,7 @@
 """Everything the clinic holds of a person leaves as one archive for them: to read, and for programs that read it in again."""
 
 import io
+import json
 import zipfile
 from decimal import Decimal
 
@@ -8,16 +9,18 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
+from audit.access import access
 from audit.acting import acting
+from audit.kinds import Kind
 from audit.models import AuditEvent
 from audit.purposes import Purpose
 from clinics.models import Clinic
 from exchange.fhir import parse_bundle
-from patients.choices import PortalRelation
-from patients.services import give_portal_access
+from patients.choices import PortalRelation, TagLevel
+from patients.services import TagDefinition, give_portal_access, set_rule_tag
 from records.parsed import PrintedNumber
 from tests.factories.consent import ConsentFactory
-from tests.factories.followups import file_results
+from tests.factories.followups import file_results, take
 from tests.factories.patients import OPENED_AT
 from tests.portal.conftest import Person, Register, system
 
@@ -28,7 +31,8 @@ COPY = "/p/east/data/copy/"
 @pytest.fixture
 def measured(person: Person, clinic: Clinic) -> Person:
     with acting(system(clinic)) as by:
-        ConsentFactory(person.patient, Purpose.CARE, by=by, at=OPENED_AT)
+        for purpose in (Purpose.CARE, Purpose.FOLLOWUP, Purpose.RISK):
+            ConsentFactory(person.patient, purpose, by=by, at=timezone.now())
         file_results(person.patient, by=by, at=timezone.now(), k="7.10", ldl="4.60")
     return person
 
@@ -56,6 +60,34 @@ def test_a_page_to_read_and_a_bundle_that_is_read_in_again_digit_for_digit(
             action="access", kind="exported", actor_ref=f"user:{measured.user.pk}"
         )
         assert {event.purpose for event in events} == {"care"}
+
+
+def test_marks_what_comes_up_and_what_was_asked_go_along(
+    measured: Person, clinic: Clinic, phone_client: Client
+) -> None:
+    with acting(system(clinic)) as by, access(Purpose.RISK, Kind.COMPUTED):
+        mark = TagDefinition(
+            code="depression_screen_pos",
+            name_zh="情绪筛查阳性",
+            name_en="Mood screening positive",
+            group="心理",
+            level=TagLevel.WARN,
+            sealed=True,
+        )
+        set_rule_tag(measured.patient, mark, reason={}, rule_version="1", at=OPENED_AT, by=by)
+        take(clinic, timezone.now())
+    phone_client.post("/p/east/data/ask/explain/", {"words": "这个指标是什么意思"})
+    files = zipfile.ZipFile(io.BytesIO(phone_client.post(COPY).content))
+    page, bundle = files.read("record.html").decode(), json.loads(files.read("record.json"))
+
+    resources = {one["resource"]["resourceType"]: one["resource"] for one in bundle["entry"]}
+    flags = [one["resource"] for one in bundle["entry"] if one["resource"]["resourceType"] == "Flag"]
+    assert "情绪筛查阳性" in {flag["code"]["text"] for flag in flags}
+    assert resources["Task"]["description"] == "这个指标是什么意思"
+    (coming_up, *_others) = resources["CarePlan"]["activity"]
+    for words in ("情绪筛查阳性", "这个指标是什么意思", coming_up["detail"]["code"]["text"]):
+        assert words in page
+    assert parse_bundle(files.read("record.json")).person.name == "邓淑英"
 
 
 def test_looking_exports_nothing_and_a_proxy_takes_nothing_along(
