@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import Exists, Max, OuterRef, Q, QuerySet
+from django.db.models import Exists, F, Max, OuterRef, Q, QuerySet
 from django.utils.timezone import localdate
 
 from audit.purposes import Purpose
@@ -157,6 +157,7 @@ def consented(
     still_taken = Q(notice_version__gte=rule.min_notice_version)
     for clinic_id, version in _asking_again(purpose, at):
         still_taken &= ~Q(clinic_id=clinic_id, notice_version__lt=version)
+    a_no_may_stand_beside = channel != ANY_CHANNEL or _somebody_has_two_cards()
     of_patient = ConsentState.objects.filter(patient_id=OuterRef("pk"))
     for category in sorted(categories):
         rows = of_patient.filter(purpose=purpose, data_category=category, recipient=recipient, operation=op)
@@ -167,10 +168,21 @@ def consented(
             state=State.GRANTED,
             valid_from__lte=at,
         )
-        permitted &= Q(Exists(yes)) & ~Q(Exists(rows.filter(channel=channel, state__in=NO)))
+        permitted &= Q(Exists(yes))
+        if a_no_may_stand_beside:
+            permitted &= ~Q(Exists(rows.filter(channel=channel, state__in=NO)))
     if bases := rests_on(purpose):
         permitted &= ~Q(Exists(of_patient.filter(purpose__in=bases, state__in=NO)))
     return permitted
+
+
+def _somebody_has_two_cards() -> bool:
+    """Whether permissions of another subject than the person's own stand anywhere: only then yes and no of one stand side by side.
+
+    Read in the order of an index that is empty until then.
+    """
+    others = ConsentState.objects.exclude(subject_id=F("patient_id"))
+    return bool(others.order_by("patient_id").values_list("patient_id")[:1])
 
 
 def _asking_again(purpose: Purpose, at: datetime) -> list[tuple[UUID, int]]:
@@ -197,15 +209,27 @@ class PurposeStanding:
         return self.state is State.GRANTED
 
 
-def states_of(patient: Patient, at: datetime) -> dict[Purpose, PurposeStanding]:
-    """Where every purpose stands for this patient, in the order people are shown them."""
+def states_of(
+    patient: Patient, at: datetime, *, recipient: str = SELF_RECIPIENT
+) -> dict[Purpose, PurposeStanding]:
+    """Where every purpose stands for this patient, in the order people are shown them; `recipient` towards whom."""
+    return states_towards(patient, [recipient], at)[recipient]
+
+
+def states_towards(
+    patient: Patient, recipients: Collection[str], at: datetime
+) -> dict[str, dict[Purpose, PurposeStanding]]:
+    """The same towards each of several recipients, in two statements."""
     notices = _notices_of(patient.clinic_id, at)
-    rows: dict[tuple[str, str, str], Standing] = {}
-    for row in ConsentState.objects.filter(patient=patient, recipient=SELF_RECIPIENT, channel=ANY_CHANNEL):
-        rows[row.purpose, row.data_category, row.operation] = standing_of(row)
+    rows: dict[str, dict[tuple[str, str, str], Standing]] = {code: {} for code in recipients}
+    for row in ConsentState.objects.filter(patient=patient, recipient__in=recipients, channel=ANY_CHANNEL):
+        rows[row.recipient][row.purpose, row.data_category, row.operation] = standing_of(row)
     return {
-        purpose: _purpose_standing(rule, rows, at, notices.get(purpose, NoNotice))
-        for purpose, rule in rules().items()
+        code: {
+            purpose: _purpose_standing(rule, rows[code], at, notices.get(purpose, NoNotice))
+            for purpose, rule in rules().items()
+        }
+        for code in recipients
     }
 
 

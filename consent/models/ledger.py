@@ -182,6 +182,11 @@ class ConsentState(models.Model):
                 name="consent_state_denies",
                 condition=models.Q(state__in=[State.REFUSED, State.WITHDRAWN]),
             ),
+            models.Index(
+                fields=["patient"],
+                name="consent_state_of_two_cards",
+                condition=~models.Q(subject_id=models.F("patient_id")),
+            ),
         ]
 
     def __str__(self) -> str:

@@ -224,6 +224,9 @@ def test_lists_and_single_answers_agree(at_work: Actor, clinic: Clinic) -> None:
         listed = set(Patient.objects.filter(consented(Purpose.FOLLOWUP, at=at)).values_list("pk", flat=True))
         assert listed == {p.pk for p in people if check(p.pk, Purpose.FOLLOWUP, at=at).allowed}
     assert not Patient.objects.filter(consented(Purpose.FOLLOWUP, op="share", at=MONDAY)).exists()
+    ConsentState.objects.filter(patient=people[1]).update(patient=people[0])  # two cards that became one
+    both = Patient.objects.filter(consented(Purpose.FOLLOWUP, at=MONDAY))
+    assert check(people[0].pk, Purpose.FOLLOWUP, at=MONDAY).allowed is both.contains(people[0]) is False
     assert Patient.objects.filter(consented(Purpose.BILLING, at=MONDAY)).count() == 5
 
 
