@@ -5,7 +5,7 @@ from datetime import datetime
 
 from audit.actors import Actor
 from audit.purposes import Purpose
-from consent.choices import ExpressedBy, GivenThrough, Method, StartedBy
+from consent.choices import SELF_RECIPIENT, ExpressedBy, GivenThrough, Method, StartedBy
 from consent.codes import redeem_code
 from consent.evidence import keep_evidence
 from consent.forms import RecordForm
@@ -21,8 +21,9 @@ def record_said(
     notices: Mapping[Purpose, ConsentNotice],
     by: Actor,
     at: datetime,
+    recipient: str = SELF_RECIPIENT,
 ) -> tuple[ConsentEvent, ...]:
-    """Records every answer of the form, or nothing. Raises CodeWrong, and what `record_consent` raises."""
+    """Records every answer of the form, towards one recipient, or nothing. Raises CodeWrong, and what `record_consent` raises."""
     data = form.cleaned_data
     words = [word for word in (data["witness"], data.get("proof")) if word]
     if data["method"] == Method.OTP:
@@ -32,6 +33,7 @@ def record_said(
         patient,
         form.answers(),
         notices=notices,
+        recipient=recipient,
         method=Method(data["method"]),
         expressed_by=ExpressedBy(data["expressed_by"]),
         given_through=GivenThrough.PAPER if data["method"] == Method.PAPER else GivenThrough.DESK,

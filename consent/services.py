@@ -78,6 +78,7 @@ def record_answers(
     by: Actor,
     at: datetime,
     idem_key: str,
+    recipient: str = SELF_RECIPIENT,
     evidence: str | None = None,
     evidence_file: UUID | None = None,
 ) -> tuple[ConsentEvent, ...]:
@@ -100,6 +101,7 @@ def record_answers(
             by=by,
             at=at,
             idem_key=idem_key,
+            recipient=recipient,
             evidence=evidence,
             evidence_file=evidence_file,
         )

@@ -7,6 +7,7 @@ from consent import (
     proxy_views,
     recipient_views,
     request_views,
+    sharing_views,
     views,
 )
 
@@ -45,5 +46,6 @@ urlpatterns = [
     path("patients/<uuid:patient_id>/proxies/", proxy_views.proxies, name="proxies_of"),
     path("patients/<uuid:patient_id>/proxies/<uuid:access_id>/end/", proxy_views.end, name="end_proxy"),
     path("patients/<uuid:patient_id>/consent/panel/", views.panel, name="panel"),
+    path("patients/<uuid:patient_id>/consent/to/<uuid:recipient_id>/", sharing_views.share, name="share"),
     path("patients/<uuid:patient_id>/consent/<slug:purpose>/withdraw/", views.withdraw, name="withdraw"),
 ]

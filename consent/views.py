@@ -20,7 +20,7 @@ from audit.kinds import Kind
 from audit.purposes import Purpose
 from clinics.guards import ClinicRequest, staff_page
 from clinics.roles import Permission
-from consent.choices import GivenThrough, Method
+from consent.choices import SELF_RECIPIENT, GivenThrough, Method
 from consent.codes import send_code
 from consent.errors import CodeTooSoon, CodeWrong, GuardianNeeded, NoPhone, NothingToAsk
 from consent.forms import DeskForm
@@ -31,6 +31,7 @@ from consent.purposes import PurposeRule, rule_of
 from consent.queries import PurposeStanding, history_of, states_of, was_recorded
 from consent.said import record_said
 from consent.services import current_notices, withdraw_consent, would_stop
+from consent.sharing import sharing_of
 from crypto.errors import SealBroken
 from patients.models import Patient
 from patients.queries import patient_for
@@ -71,10 +72,10 @@ def record(request: ClinicRequest, patient_id: UUID) -> HttpResponse:
     )
     if "send_code" in request.POST:
         form = DeskForm(initial=request.POST.dict(), asked=asked)
-        _send_code(request, patient, at)
+        send_code_to(request, patient, at)
     elif request.method == "POST" and was_recorded(patient, request.POST.get("form_token", "")):
         return redirect("consent:record", patient_id=patient.pk)  # the form was sent twice
-    elif request.method == "POST" and form.is_valid() and _save(request, patient, form, notices, at):
+    elif request.method == "POST" and form.is_valid() and save(request, patient, form, notices, at):
         messages.success(request, _("Recorded. What was agreed takes effect at once."))
         return redirect("consent:record", patient_id=patient.pk)
     return render(
@@ -83,13 +84,14 @@ def record(request: ClinicRequest, patient_id: UUID) -> HttpResponse:
         {
             "patient": patient,
             "form": form,
-            "questions": [_question(form, standing, notices) for standing in asked],
+            "questions": [question_of(form, standing, notices) for standing in asked],
             "standing": [s for s in states.values() if s.granted],
             "declined": [
                 s for s in states.values() if s.rule.needs_consent and not s.granted and s not in asked
             ],
             "history": history_of(patient, limit=12),
             "waiting": waiting_invitation(patient, at=at),
+            "sharing": sharing_of(patient, request.clinic, at),
         },
     )
 
@@ -181,7 +183,7 @@ def _to_ask(standing: PurposeStanding, at: datetime) -> bool:
     )
 
 
-def _question(
+def question_of(
     form: DeskForm, standing: PurposeStanding, notices: Mapping[Purpose, ConsentNotice]
 ) -> Question:
     name = standing.rule.purpose.value
@@ -193,7 +195,7 @@ def _question(
     )
 
 
-def _send_code(request: ClinicRequest, patient: Patient, at: datetime) -> None:
+def send_code_to(request: ClinicRequest, patient: Patient, at: datetime) -> None:
     try:
         send_code(patient, request.clinic, at)
     except (NoPhone, CodeTooSoon, SealBroken) as error:
@@ -202,16 +204,18 @@ def _send_code(request: ClinicRequest, patient: Patient, at: datetime) -> None:
         messages.info(request, _("A code is on its way to the person's own phone. Type it below."))
 
 
-def _save(
+def save(
     request: ClinicRequest,
     patient: Patient,
     form: DeskForm,
     notices: Mapping[Purpose, ConsentNotice],
     at: datetime,
+    *,
+    recipient: str = SELF_RECIPIENT,
 ) -> bool:
     """Records the answers. False when the form has to say something first."""
     try:
-        record_said(patient, form, notices=notices, by=request.actor, at=at)
+        record_said(patient, form, notices=notices, by=request.actor, at=at, recipient=recipient)
     except CodeWrong as error:
         form.add_error("code", str(error.message))
     except GuardianNeeded as error:

@@ -104,7 +104,7 @@ def rows() -> dict[str, int]:
         return dict(zip(tables, cursor.fetchone(), strict=True))
 
 
-NOT_IN_THE_HOUSE = {"evidence_file", "paper"}
+NOT_IN_THE_HOUSE = {"evidence_file", "paper", "share"}
 """Nobody signed on paper there, and the clinic asks nothing that a form could hold."""
 
 
