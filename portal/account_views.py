@@ -12,10 +12,16 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from audit.purposes import Purpose
 from clinics.accounts.views import where_asked
+from clinics.errors import NoSuchPage
 from clinics.guards import ClinicRequest, portal_entry, portal_page
 from clinics.models import UserKind
+from patients.models import PortalAccess
+from patients.queries import own_access_of
+from portal.errors import PinTooEasy
+from portal.forms import PinForm
 from portal.passkeys import add_passkey, offer_passkey, passkeys_of, remove_passkey
 from portal.people import end_proxy, who_acts_for
+from portal.pins import pin_of, remove_pin, set_pin
 from portal.queries import on_screen, own_patient
 from portal.reading import choose_reading
 
@@ -68,6 +74,41 @@ def end_passkey(request: ClinicRequest, key_id: int) -> HttpResponse:
     remove_passkey(request, user, key_id)
     messages.success(request, _("The passkey is gone. You sign in with a code again."))
     return redirect("portal:passkeys", clinic_code=request.clinic.code)
+
+
+@portal_page(Purpose.SECURITY)
+@require_http_methods(["GET", "HEAD", "POST"])
+def pin(request: ClinicRequest) -> HttpResponse:
+    """The PIN of whoever shares a phone: set it, or set another. Raises NoSuchPage for an account without a card here."""
+    access, form = _own_account(request), PinForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            set_pin(access, form.cleaned_data["pin"], at=timezone.now())
+        except PinTooEasy as error:
+            form.add_error("pin", str(error.message))
+        else:
+            messages.success(request, _("The PIN is set. It is asked for after the code to a shared phone."))
+            return redirect("portal:pin", clinic_code=request.clinic.code)
+    return render(request, "portal/pin.html", {"form": form, "pin": pin_of(access), "tab": "data"})
+
+
+@portal_page(Purpose.SECURITY)
+@require_POST
+def end_pin(request: ClinicRequest) -> HttpResponse:
+    """Take the PIN away."""
+    remove_pin(_own_account(request))
+    messages.success(request, _("The PIN is gone."))
+    return redirect("portal:pin", clinic_code=request.clinic.code)
+
+
+def _own_account(request: ClinicRequest) -> PortalAccess:
+    """What this account has of its own here. Raises NoSuchPage for one that only looks after others: no code goes to its phone."""
+    on_screen(request, by_law_too=True)
+    user: Any = request.user
+    access = own_access_of(request.clinic.pk, [user.pk]).first()
+    if access is None:
+        raise NoSuchPage
+    return access
 
 
 @portal_entry()

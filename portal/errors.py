@@ -16,6 +16,15 @@ class YoungPersonDecides(ClinicError):
     )
 
 
+class PinTooEasy(ClinicError):
+    """A PIN whose digits whoever shares the phone would try first."""
+
+    status = HTTPStatus.BAD_REQUEST
+    message = _(
+        "Whoever shares the phone would guess that. No rows, no repeats, nothing from your birth date or the phone number."
+    )
+
+
 class TooManyCodes(ClinicError):
     """More codes were asked for one phone, or from one network address, than a person needs in an hour."""
 

@@ -1,6 +1,7 @@
-"""What a patient types: a phone, a code, a birth date, a wish."""
+"""What a patient types: a phone, a code, a PIN, a birth date, a wish."""
 
 from datetime import date, datetime
+from typing import Any
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
@@ -28,10 +29,27 @@ class PhoneForm(forms.Form):
             ) from None
 
 
+def without_spaces(text: str) -> str:
+    """As people read digits aloud they put spaces between them."""
+    return "".join(text.split())
+
+
+class SixDigits(forms.CharField):
+    """Six digits, with or without spaces between them."""
+
+    def __init__(self, **said: Any) -> None:
+        super().__init__(max_length=12, **said)
+
+    def to_python(self, value: Any) -> str:
+        digits = without_spaces(super().to_python(value) or "")
+        if digits and (len(digits) != 6 or not digits.isdecimal() or not digits.isascii()):
+            raise forms.ValidationError(self.error_messages["invalid"], code="invalid")
+        return digits
+
+
 class CodeForm(forms.Form):
-    code = forms.CharField(
+    code = SixDigits(
         label=_("Code"),
-        max_length=12,
         widget=forms.TextInput(
             attrs={
                 "inputmode": "numeric",
@@ -40,15 +58,50 @@ class CodeForm(forms.Form):
                 "autofocus": True,
             }
         ),
-        error_messages={"required": _("Type the six digits of the text message.")},
+        error_messages={
+            "required": _("Type the six digits of the text message."),
+            "invalid": _("The code is six digits."),
+        },
     )
 
-    def clean_code(self) -> str:
-        """Six digits; spaces between them, as people read them aloud, do no harm."""
-        digits = "".join(self.cleaned_data["code"].split())
-        if len(digits) != 6 or not digits.isdecimal() or not digits.isascii():
-            raise forms.ValidationError(_("The code is six digits."))
-        return digits
+
+class SharedPhoneForm(forms.Form):
+    """Who of those who share a phone is there."""
+
+    name = forms.CharField(
+        label=_("Your name, as on your ID card"),
+        max_length=80,
+        widget=forms.TextInput(attrs={"autocomplete": "name", "autofocus": True}),
+        error_messages={"required": _("Type your name.")},
+    )
+    pin = SixDigits(
+        label=_("Your PIN"),
+        widget=forms.PasswordInput(attrs={"inputmode": "numeric", "autocomplete": "current-password"}),
+        error_messages={"required": _("Type your PIN."), "invalid": _("The PIN is six digits.")},
+    )
+
+
+class PinForm(forms.Form):
+    """A new PIN, typed twice."""
+
+    pin = SixDigits(
+        label=_("Six digits that only you know"),
+        widget=forms.PasswordInput(attrs={"inputmode": "numeric", "autocomplete": "new-password"}),
+        error_messages={"required": _("Type six digits."), "invalid": _("The PIN is six digits.")},
+    )
+    again = forms.CharField(
+        label=_("The same six digits once more"),
+        max_length=12,
+        widget=forms.PasswordInput(attrs={"inputmode": "numeric", "autocomplete": "new-password"}),
+        error_messages={"required": _("Type them once more.")},
+    )
+
+    def clean_again(self) -> str:
+        """Raises ValidationError where the two differ."""
+        again = without_spaces(self.cleaned_data["again"])
+        if self.cleaned_data.get("pin") not in (None, again):
+            raise forms.ValidationError(_("The two are not the same."))
+        return again
 
 
 class BirthForm(forms.Form):

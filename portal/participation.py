@@ -4,10 +4,12 @@ from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
+from django.db.models import Q
+
 from crypto.core.scopes import Scope
 from patients.choices import PortalRelation
 from patients.models import PortalAccess
-from portal.models import SignInCode
+from portal.models import Pin, SignInCode
 
 
 def on_erased(
@@ -18,6 +20,8 @@ def on_erased(
     scopes: frozenset[Scope],
     at: datetime,
 ) -> None:
-    """A code that was sent to the person opens nothing."""
+    """A code that was sent to the person opens nothing, nor does their PIN."""
     own = PortalAccess.objects.filter(patient_id=patient_id, relation=PortalRelation.SELF)
-    SignInCode.objects.filter(user_id__in=own.values("user_id")).delete()
+    accounts = list(own.values_list("user_id", flat=True))
+    SignInCode.objects.filter(Q(user_id__in=accounts) | Q(sharers__overlap=accounts)).delete()
+    Pin.objects.filter(pk__in=accounts).delete()

@@ -21,6 +21,7 @@ from audit.services import REFUSED, record
 from clinics.channels import CarrierRefused, CarrierUnavailable, send_sms
 from clinics.models import Clinic, User
 from clinics.sessions import end_sessions
+from patients.choices import PhoneOwner
 from patients.queries import portal_accounts_by_phone
 from portal.errors import TooManyCodes
 from portal.models import MOST_TRIES, SignInCode
@@ -41,6 +42,7 @@ _postman = ThreadPoolExecutor(max_workers=2, thread_name_prefix="portal-code")
 
 class Answer(StrEnum):
     OPENED = "opened"
+    SHARED = "shared"  # the code is right, and several people share the phone: name and PIN say who is there
     WRONG = "wrong"
     ENDED = "ended"
 
@@ -55,7 +57,9 @@ class Redeemed:
 
 
 def send_code(clinic: Clinic, phone: str, *, address: str, at: datetime) -> SignInCode:
-    """Send a code to a phone in E.164 form, if exactly one account belongs to it; asked again within a minute, the same one.
+    """Send a code to a phone in E.164 form that an account belongs to; asked again within a minute, the same one.
+
+    It opens an account by itself where the phone is that one person's own; where it is shared, a PIN decides as well.
 
     Raises TooManyCodes for either limit, which hold for known and unknown phones alike, and LogUnavailable.
     """
@@ -71,31 +75,24 @@ def send_code(clinic: Clinic, phone: str, *, address: str, at: datetime) -> Sign
         raise TooManyCodes
     if SignInCode.objects.asked_from(clinic.pk, address_hash, since=at - HOUR).count() >= MOST_PER_ADDRESS:
         raise TooManyCodes
-    accounts = {access.user for access in portal_accounts_by_phone(clinic, phone, at=at)}
+    accounts = portal_accounts_by_phone(clinic, phone, at=at)
     code = f"{randbelow(1_000_000):06}"
     row = SignInCode(
         clinic=clinic, phone_hash=phone_hash, address_hash=address_hash, sent_at=at, expires_at=at + GOOD_FOR
     )
-    row.user = accounts.pop() if len(accounts) == 1 else None
+    if len(accounts) == 1 and accounts[0].patient.phone_owner == PhoneOwner.SELF:
+        row.user = accounts[0].user
+    else:
+        row.sharers = [access.user_id for access in accounts]
     row.code_hash = _keyed("code", row.pk, code)
     row.save(force_insert=True)
     record("account.code_sent", object=row)
-    if text := _words(clinic, code, known=row.user is not None, shared=bool(accounts)):
-        transaction.on_commit(partial(_postman.submit, _post, clinic, phone, text, f"code-{row.pk}"))
+    if accounts:
+        text = _("Sign-in code %(code)s, good for 5 minutes. Nobody from the clinic will ask you for it.")
+        transaction.on_commit(
+            partial(_postman.submit, _post, clinic, phone, text % {"code": code}, f"code-{row.pk}")
+        )
     return row
-
-
-def _words(clinic: Clinic, code: str, *, known: bool, shared: bool) -> str:
-    """What the text says; nothing for a phone that belongs to nobody."""
-    if known:
-        return _("Sign-in code %(code)s, good for 5 minutes. Nobody from the clinic will ask you for it.") % {
-            "code": code
-        }
-    if shared:
-        return _("Several people share this phone, so a code signs nobody in. Please call us: %(phone)s.") % {
-            "phone": clinic.phone
-        }
-    return ""
 
 
 def _post(clinic: Clinic, phone: str, text: str, key: str) -> None:
@@ -118,7 +115,8 @@ def redeem_code(code_id: UUID, clinic: Clinic, typed: str, *, at: datetime) -> R
         _tell_of_refusal(row)
         return Redeemed(Answer.ENDED)
     right = compare_digest(row.code_hash, _keyed("code", row.pk, typed))
-    if not right or row.user is None or not row.user.is_active:
+    opens = row.user.is_active if row.user else bool(row.sharers)
+    if not right or not opens:
         row.tries += 1
         row.save(update_fields=["tries"])
         _tell_of_refusal(row)
@@ -126,7 +124,7 @@ def redeem_code(code_id: UUID, clinic: Clinic, typed: str, *, at: datetime) -> R
         return Redeemed(Answer.WRONG, tries_left=left) if left else Redeemed(Answer.ENDED)
     row.used_at = at
     row.save(update_fields=["used_at"])
-    return Redeemed(Answer.OPENED, user=row.user)
+    return Redeemed(Answer.OPENED if row.user else Answer.SHARED, user=row.user)
 
 
 def sign_out_everywhere(user: User) -> None:

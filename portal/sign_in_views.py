@@ -1,4 +1,5 @@
-"""Signing in to the patient's pages, and out: by a code to the phone, by a passkey, the first time by the clinic's link.
+"""Signing in to the patient's pages, and out: by a code to the phone (where it is shared with name and PIN too), by a passkey, the first
+time by the clinic's link.
 
 Every phone gets the same answer in the same time, every link and passkey that opens nothing the same words.
 """
@@ -18,9 +19,11 @@ from audit.purposes import Purpose
 from clinics.accounts.models import SignInMethod
 from clinics.guards import ClinicRequest, portal_entry
 from clinics.models import User, UserKind
+from patients.queries import has_phone
 from patients.services import invitation_of, redeem_invitation
-from portal.forms import BirthForm, CodeForm, PhoneForm
+from portal.forms import BirthForm, CodeForm, PhoneForm, SharedPhoneForm
 from portal.passkeys import ask_for_passkey, who_has_passkey
+from portal.pins import redeem_pin
 from portal.reading import begin_reading
 from portal.services import Answer, redeem_code, send_code, sign_out_everywhere
 
@@ -58,6 +61,8 @@ def enter_code(request: ClinicRequest) -> HttpResponse:
             _enter(request, redeemed.user)
             request.session.pop(SESSION_CODE, None)
             return redirect("portal:home", clinic_code=request.clinic.code)
+        if redeemed.answer is Answer.SHARED:
+            return redirect("portal:who_are_you", clinic_code=request.clinic.code)
         if redeemed.answer is Answer.ENDED:
             request.session.pop(SESSION_CODE, None)
             return render(request, "portal/code_ended.html")
@@ -67,8 +72,30 @@ def enter_code(request: ClinicRequest) -> HttpResponse:
 
 @portal_entry(Purpose.SECURITY)
 @require_http_methods(["GET", "POST"])
+def who_are_you(request: ClinicRequest) -> HttpResponse:
+    """After the code to a phone that several share: whose name and PIN these are is in. It names nobody."""
+    asked = request.session.get(SESSION_CODE)
+    if asked is None:
+        return redirect("portal:sign_in", clinic_code=request.clinic.code)
+    form = SharedPhoneForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        said = form.cleaned_data
+        redeemed = redeem_pin(UUID(asked), request.clinic, said["name"], said["pin"], at=timezone.now())
+        if redeemed.answer is not Answer.WRONG:
+            request.session.pop(SESSION_CODE, None)
+        if redeemed.user:
+            _enter(request, redeemed.user)
+            return redirect("portal:home", clinic_code=request.clinic.code)
+        if redeemed.answer is Answer.ENDED:
+            return render(request, "portal/code_ended.html")
+        form.add_error("pin", _tries_left_of_pin(redeemed.tries_left))
+    return render(request, "portal/who_are_you.html", {"form": form})
+
+
+@portal_entry(Purpose.SECURITY)
+@require_http_methods(["GET", "POST"])
 def join(request: ClinicRequest, token: str) -> HttpResponse:
-    """The clinic's link, the first time: who knows the birth date is in. Raises InvitationEnded.
+    """The clinic's link, the first time: who knows the birth date is in; who has a phone shares it, and sets a PIN. Raises InvitationEnded.
 
     Looking at it uses nothing up, so that a program that only follows links ends none. Until a colleague of who made it has
     confirmed that the person is there, it opens nothing.
@@ -81,7 +108,10 @@ def join(request: ClinicRequest, token: str) -> HttpResponse:
         access = redeem_invitation(request.clinic, token, form.cleaned_data["born"], at=at)
         if access is not None:
             _enter(request, access.user)
-            return redirect("portal:permissions", clinic_code=request.clinic.code)
+            return redirect(
+                "portal:pin" if has_phone(access.patient) else "portal:permissions",
+                clinic_code=request.clinic.code,
+            )
         form.add_error(
             "born", _("That is not the birth date on the card. After three wrong ones the link ends.")
         )
@@ -129,6 +159,14 @@ def _tries_left(tries: int) -> str:
     return ngettext(
         "That is not the code. You have one try left.",
         "That is not the code. You have %(tries)s tries left.",
+        tries,
+    ) % {"tries": tries}
+
+
+def _tries_left_of_pin(tries: int) -> str:
+    return ngettext(
+        "Name and PIN do not go together. You have one try left.",
+        "Name and PIN do not go together. You have %(tries)s tries left.",
         tries,
     ) % {"tries": tries}
 

@@ -47,12 +47,12 @@ UNTOLD: Final = {
         "clinics.clinic clinics.specialday clinics.staffabsence clinics.user code complaint complaints consents_file data emergencies "
         "emergency evidence hand_over history import integration integrations kept leave locked names_told new "
         "new_integration_token new_recipient new_token notice notice_file notices panels passkey_options passkeys "
-        "permission permissions privacy proxies publish purpose purposes receipt receipt_file recipients "
-        "review_glass seals session_state sign_in staff team teams tokens unlock_options version"
+        "permission permissions pin privacy proxies publish purpose purposes receipt receipt_file recipients "
+        "review_glass seals session_state sign_in staff team teams tokens unlock_options version who_are_you"
     ),
     "post": (
         "alarm_limits check claim clinics_careteam_add clinics_specialday_add clinics_staffabsence_add "
-        "clinics_user_add emergency evidence import kept language log_find new new_recipient passkey_sign_in passkeys "
+        "clinics_user_add emergency end_pin evidence import kept language log_find new new_recipient passkey_sign_in passkeys pin "
         "publish reading search sign_out still_here unlock"
     ),
 }

@@ -208,6 +208,12 @@ class Walk:
         self._on_the_phone(person)
         self._answered(desk, person)
         desk.post(f"/patients/{patient_id}/consent/risk/withdraw/", {})
+        self.does(
+            desk,
+            f"/patients/{patient_id}/consent/to/{uuid4()}/",
+            {"q": person.name, "witness": person.name},
+            404,
+        )
 
     def _consent(self, desk: Browser, patient_id: str, witness: str) -> None:
         page = f"/patients/{patient_id}/consent/"
@@ -429,6 +435,7 @@ class Walk:
         phone.post(f"{here}sign-in/", {"phone": f"1{person.phone}"})
         self.expect(phone.post(f"{here}sign-in/", {"phone": person.phone}).status == 302, "a code is sent")
         phone.post(f"{here}sign-in/code/", {"code": person.name})
+        phone.post(f"{here}sign-in/who/", {"name": person.name, "pin": person.phone})
         signed_in = phone.post(f"{here}sign-in/code/", {"code": self.world.code_for(person.phone)})
         self.expect(signed_in.location.endswith(here), "sign-in by code")
         for page in (
@@ -443,6 +450,7 @@ class Walk:
             "emergencies/",
             "complaint/",
             "passkeys/",
+            "pin/",
         ):
             self.expect(phone.get(here + page).status == 200, f"portal page {page}")
         look = self.one(f'id="look-{_ID}"', self.opens(phone, f"{here}looked/"))
@@ -456,6 +464,8 @@ class Walk:
         self.does(phone, f"{here}data/requests/{asked}/back/", {"q": person.name})
         self.does(phone, f"{here}proxies/{uuid4()}/end/", {"q": person.name}, 404)
         self.does(phone, f"{here}passkeys/1/end/", {"q": person.name}, 404)
+        phone.post(f"{here}pin/", {"pin": person.phone, "again": person.name})
+        phone.post(f"{here}pin/end/", {"q": person.name})
         self._typed_address(phone, f"{here}first/{person.phone}/", None)
         phone.post(f"{here}reading/", {"elder": person.name})
         self._typed_address(phone, f"{here}permissions/{person.phone}/", None)

@@ -28,6 +28,8 @@ DEEDS: Final[dict[str, Promise]] = {
     "account.notice_address_changed": gettext_lazy("changed the address of notices"),
     "account.opened": gettext_lazy("opened an account"),
     "account.password_changed": gettext_lazy("changed the password"),
+    "account.pin_removed": gettext_lazy("removed the PIN for a shared phone"),
+    "account.pin_set": gettext_lazy("set the PIN for a shared phone"),
     "account.reading_chosen": gettext_lazy("chose how large the pages are"),
     "account.recovery_codes_made": gettext_lazy("made new recovery codes"),
     "account.reset_issued": gettext_lazy("let somebody set a new password"),

@@ -14,9 +14,11 @@ from patients.queries.access import (
 from patients.queries.cards import patient_of_form, patient_of_log, service_numbers_of, subjects_of
 from patients.queries.fields import field_words
 from patients.queries.portal import (
+    has_phone,
     has_portal,
     open_portal_of,
     own_access_of,
+    own_accounts_named,
     portal_accounts_by_phone,
     portal_patients,
     proxies_of,
@@ -37,9 +39,11 @@ __all__ = [
     "TwinSign",
     "count_of_visible",
     "field_words",
+    "has_phone",
     "has_portal",
     "open_portal_of",
     "own_access_of",
+    "own_accounts_named",
     "page_of_visible",
     "patient_for",
     "patient_of_form",

@@ -11,14 +11,14 @@ from clinics.models import Clinic
 from crypto.indexes import Index
 from patients.choices import PortalRelation
 from patients.errors import PhoneInvalid
-from patients.identity import read_phone
-from patients.models import Patient, PortalAccess
+from patients.identity import read_phone, tidy_name
+from patients.models import Patient, PatientSearch, PortalAccess
 from patients.queries.access import open_portal_access
 from patients.search_tokens import few_with
 
 
 def portal_accounts_by_phone(clinic: Clinic, phone: str, *, at: datetime | None = None) -> list[PortalAccess]:
-    """The accounts of the persons who gave this phone to the clinic; several where a family shares it, none for nonsense.
+    """The accounts of the persons on whose cards this phone stands; several where a family shares it, none for nonsense.
 
     Each person's own account alone: the phone of somebody who is looked after must not sign in as who looks after them.
     Nothing is opened: whoever asks has not signed in. The token of a whole phone has 64 bits.
@@ -37,6 +37,22 @@ def portal_accounts_by_phone(clinic: Clinic, phone: str, *, at: datetime | None 
         given_at__lte=moment,
     ).exclude(valid_until__lte=moment)
     return list(access.select_related("user", "patient").order_by("given_at", "pk"))
+
+
+def own_accounts_named(
+    clinic: Clinic, user_ids: Iterable[UUID], name: str, *, at: datetime
+) -> list[PortalAccess]:
+    """Of these accounts, those whose person has this name on the card and may still see their own pages. Nothing is opened."""
+    named = few_with(clinic.pk, Index.NAME_EQ, tidy_name(name))
+    own = own_access_of(clinic.pk, user_ids).filter(
+        patient_id__in=named, patient__restricted_at=None, user__is_active=True, given_at__lte=at
+    )
+    return list(own.exclude(valid_until__lte=at).select_related("user"))
+
+
+def has_phone(patient: Patient) -> bool:
+    """Whether a phone stands on the card. Nothing is opened."""
+    return PatientSearch.objects.filter(index=Index.PHONE_EQ, search__patient=patient).exists()
 
 
 def portal_patients(user_id: UUID, clinic_id: UUID, *, at: datetime | None = None) -> QuerySet[PortalAccess]:

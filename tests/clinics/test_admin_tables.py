@@ -71,6 +71,7 @@ NO_WINDOW = {
     "patients.patientsearch": "tokens",
     "patients.patientsearchperson": "would tie tokens to a patient",
     "patients.portalinvitation": "lives a day",
+    "portal.pin": "a hash that nobody reads",
     "portal.readingmode": "a person's own choice",
     "portal.signincode": "lives ten minutes",
     "records.recordschange": "a wake-up, gone when it was taken",

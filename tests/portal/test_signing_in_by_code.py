@@ -17,7 +17,7 @@ from audit.models import AuditEvent
 from clinics.models import Clinic, User
 from portal.models import SignInCode
 from tests.factories.clinics import StaffFactory
-from tests.portal.conftest import TYPED, Person, Register, code_in, system, texts
+from tests.portal.conftest import TYPED, Person, code_in, system, texts
 
 Capture = Callable[..., AbstractContextManager[list[Callable[[], None]]]]
 MORNING = datetime(2026, 11, 23, 0, 40, tzinfo=UTC)
@@ -165,18 +165,6 @@ def test_known_and_unknown_phones_cost_the_same_statements(person: Person, ask: 
         counts.append(len(statements))
 
     assert counts[0] == counts[1]
-
-
-def test_a_phone_shared_by_two_accounts_opens_neither(
-    person: Person, register: Register, clinic: Clinic, client: Client, ask: Ask
-) -> None:
-    register(clinic, name="邓小雨")
-    ask()
-
-    assert "010-5550 0100" in texts()[0]
-    for code in ("000000", "123456", "999999"):
-        client.post(CODE, {"code": code})
-    assert not is_signed_in(client)
 
 
 def test_another_clinics_portal_does_not_know_the_phone(
