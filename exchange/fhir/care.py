@@ -10,6 +10,7 @@ from consent.choices import RequestState
 from consent.models import PersonRequest
 from crypto.reading import Unreadable, shown
 from exchange.fhir.consents import OURS
+from exchange.fhir.record import entry
 from followups.queries import PlanItem
 from patients.models import Patient
 from patients.queries import ShownTag
@@ -31,15 +32,11 @@ def care_of(
 ) -> list[dict[str, Any]]:
     """The entries of a Bundle."""
     subject = {"reference": f"urn:uuid:{patient.subject_id}"}
-    entries = [_entry(tag.id, {**_flag(tag), "subject": subject}) for tag in tags]
-    entries += [_entry(request.pk, {**_task(request), "for": subject}) for request in requests]
+    entries = [entry(tag.id, {**_flag(tag), "subject": subject}) for tag in tags]
+    entries += [entry(request.pk, {**_task(request), "for": subject}) for request in requests]
     if plan:
         entries.append({"resource": {**_care_plan(plan), "subject": subject}})
     return entries
-
-
-def _entry(number: object, resource: dict[str, Any]) -> dict[str, Any]:
-    return {"fullUrl": f"urn:uuid:{number}", "resource": {**resource, "id": str(number)}}
 
 
 def _care_plan(plan: Sequence[PlanItem]) -> dict[str, Any]:

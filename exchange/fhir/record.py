@@ -34,8 +34,8 @@ def record_of(clinic: Clinic, patient: Patient, results: Sequence[Result], at: d
         "meta": {"source": f"{OURS}:clinic:{clinic.pk}"},
         "timestamp": at.isoformat(),
         "entry": [
-            _entry(patient.subject_id, _person(patient)),
-            *(_entry(result.id, _observation(result, patient)) for result in results),
+            entry(patient.subject_id, _person(patient)),
+            *(entry(result.id, _observation(result, patient)) for result in results),
             *_reports(results, patient),
             *consents["entry"],
         ],
@@ -47,7 +47,8 @@ def as_json(bundle: Mapping[str, Any]) -> str:
     return _AS_DIGITS.sub(r"\1", json.dumps(bundle, ensure_ascii=False, indent=1))
 
 
-def _entry(number: object, resource: dict[str, Any]) -> dict[str, Any]:
+def entry(number: object, resource: dict[str, Any]) -> dict[str, Any]:
+    """One resource in its place in a Bundle."""
     return {"fullUrl": f"urn:uuid:{number}", "resource": {**resource, "id": str(number)}}
 
 
@@ -127,7 +128,7 @@ def _reports(results: Sequence[Result], patient: Patient) -> Iterable[dict[str, 
     for result in results:
         occasions.setdefault(result.report_id, []).append(result)
     for report_id, measured in occasions.items():
-        yield _entry(
+        yield entry(
             report_id,
             {
                 "resourceType": "DiagnosticReport",
