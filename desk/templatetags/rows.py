@@ -12,9 +12,9 @@ from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
 
 from crypto.errors import ClinicError
-from crypto.reading import Unreadable
 from desk.templatetags.saying import reader
 from patients.choices import PhoneOwner, Sex
+from patients.identity import mask_name, mask_phone
 from patients.models import Patient
 from patients.templatetags.masks import masked_name, masked_phone, shown
 
@@ -31,18 +31,12 @@ def patient_rows(patients: Iterable[Patient]) -> SafeString:
     sexes, owners = _words(say.language)
 
     def row(patient: Patient) -> str:
-        who = patient.identity
-        name: str | Unreadable | None
-        phone: str | Unreadable | None
-        try:
-            name, phone = who.name, who.phone
-        except ClinicError:  # each has a marker of its own
-            name, phone = shown(who, "name"), shown(who, "phone")
+        name, phone = _masked(patient)
         return f"""
       <tr role="row">
-        <td role="cell" class="is-a"><a class="zz-who" href="{before}{patient.id}{after}">{_cell(masked_name(name))}</a></td>
+        <td role="cell" class="is-a"><a class="zz-who" href="{before}{patient.id}{after}">{name}</a></td>
         <td role="cell" class="is-b">{sexes[patient.sex]} {say.years(patient.birth_year)}</td>
-        <td role="cell" class="zz-num">{masked_phone(phone) or "—"}{owners[patient.phone_owner] if phone else ""}</td>
+        <td role="cell" class="zz-num">{phone or "—"}{owners[patient.phone_owner] if phone else ""}</td>
         <td role="cell" class="zz-code">{patient.service_number}</td>
         <td role="cell" class="zz-2">{say.when(patient.created_at)}</td>
       </tr>"""
@@ -50,9 +44,17 @@ def patient_rows(patients: Iterable[Patient]) -> SafeString:
     return mark_safe("".join(map(row, patients)))  # noqa: S308  # only a name can hold a character of HTML
 
 
-def _cell(value: str) -> str:
-    """A value as HTML, as Django's own `escape` makes it, which asks of each whether it is a promise to translate."""
-    return value if isinstance(value, SafeString) else value.translate(ENTITIES)
+def _masked(patient: Patient) -> tuple[str, str]:
+    """Name and phone, half hidden, as HTML; a marker where one does not open, or not for this role.
+
+    A phone is digits and stars. A name is escaped by a table: Django's own `escape` asks of each whether it is a promise to translate.
+    """
+    who = patient.identity
+    try:
+        return mask_name(who.name).translate(ENTITIES), mask_phone(who.phone)
+    except ClinicError:  # each has a marker of its own
+        name, phone = masked_name(shown(who, "name")), masked_phone(shown(who, "phone"))
+        return name if isinstance(name, SafeString) else name.translate(ENTITIES), phone
 
 
 @cache
