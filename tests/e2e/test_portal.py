@@ -22,6 +22,7 @@ PAGES = (
     "data/ask/correct/",
     "proxies/",
     "passkeys/",
+    "pin/",
 )
 
 
