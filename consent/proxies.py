@@ -47,7 +47,7 @@ def give_proxy(
 ) -> PortalAccess:
     """Write the consent down with its evidence and open the person's pages to the other account, until the last day.
 
-    Of somebody below eighteen they are a guardian, else a proxy. It ends with the consent at the latest. Raises ProxyWithoutPages, NoticeMissing where the clinic has no notice for this yet,
+    Of somebody below eighteen they are a guardian, else a proxy. It ends with the consent at the latest. Raises ProxyWithoutPages,
     and what `record_consent` raises.
     """
     own = open_portal_of(clinic.pk, said.number, at=at)

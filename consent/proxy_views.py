@@ -15,11 +15,11 @@ from audit.purposes import Purpose
 from clinics.guards import ClinicRequest, staff_page
 from clinics.roles import Permission
 from consent.choices import ExpressedBy, Method
-from consent.errors import GuardianNeeded, NoticeMissing, OwnWordNeeded, ProxyWithoutPages
+from consent.errors import GuardianNeeded, OwnWordNeeded, ProxyWithoutPages
 from consent.forms import ProxyForm
 from consent.notices import ITEMS, LOCALES
 from consent.proxies import Authorisation, end_proxy, give_proxy, who_acts_for
-from consent.publishing import current_notices
+from consent.publishing import current_notice
 from crypto.errors import SealBroken
 from patients.queries import patient_for
 
@@ -38,18 +38,18 @@ def proxies(request: ClinicRequest, patient_id: UUID) -> HttpResponse:
             form.add_error("number", str(error.message))
         except (GuardianNeeded, OwnWordNeeded) as error:
             form.add_error("expressed_by", str(error.message))
-        except (NoticeMissing, SealBroken) as error:
+        except SealBroken as error:
             form.add_error(None, str(error.message))
         else:
             messages.success(request, _("They see this person's pages from now on, until that day."))
             return redirect("consent:proxies_of", patient_id=patient.pk)
-    notice = current_notices(request.clinic, [Purpose.FAMILY], locale, at).get(Purpose.FAMILY)
+    notice = current_notice(request.clinic, Purpose.FAMILY, locale, at)
     context = {
         "patient": patient,
         "others": who_acts_for(patient, at),
         "form": form,
         "notice": notice,
-        "items": [(str(heading), notice.items[code]) for code, heading in ITEMS.items()] if notice else [],
+        "items": [(str(heading), notice.items[code]) for code, heading in ITEMS.items()],
     }
     return render(request, "consent/proxies.html", context)
 

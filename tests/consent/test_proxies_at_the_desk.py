@@ -21,7 +21,6 @@ from patients.choices import PortalRelation
 from patients.models import Patient, PortalAccess
 from patients.queries import who_else_sees
 from patients.services import give_portal_access
-from tests.factories.consent import published
 from tests.factories.patients import PatientFactory
 
 
@@ -33,9 +32,8 @@ def desk(client: Client, nurse_account: User) -> Client:
 
 @pytest.fixture
 def daughter(clinic: Clinic, nurse: Actor) -> Patient:
-    """Somebody with a card and pages of her own, in a clinic that has a notice for this."""
+    """Somebody with a card and pages of her own."""
     with acting(nurse):
-        published(clinic, Purpose.FAMILY, by=nurse, at=timezone.now())
         daughter = PatientFactory(clinic=clinic, by=nurse)
         give_portal_access(daughter, PortalRelation.SELF, nurse, at=timezone.now())
     return daughter
