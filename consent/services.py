@@ -130,36 +130,11 @@ def record_consent(
     """What the person said about one purpose: a line of the ledger for each kind of data and operation it covers.
 
     `started_by` None means the person where it came from their own phone, the clinic otherwise. A yes that the person brought
-    up counts on the channels they had shut as well. A no to something that stands agreed is a withdrawal. `evidence` says in words who heard it, which code or which paper, `evidence_file` is the
-    sealed file of a signature or scan. Raises NotWithdrawable, NoticeMissing, AskedTooSoon, GuardianNeeded, OwnWordNeeded,
+    up counts on the channels they had shut as well. A no to something that stands agreed is a withdrawal. `evidence` says in words
+    who heard it, which code or which paper, `evidence_file` is the sealed file of a signature or scan. Raises NotWithdrawable, NoticeMissing, AskedTooSoon, GuardianNeeded, OwnWordNeeded,
     EvidenceMissing.
     """
     rule = rule_of(purpose)
-    if not rule.needs_consent:
-        raise NotWithdrawable(purpose.value)
-    if (
-        notice.code != purpose
-        or notice.clinic_id != patient.clinic_id
-        or notice.version < versions_needed(patient.clinic_id, at)[purpose]
-    ):
-        raise NoticeMissing(purpose.value)
-    if granted:
-        check_who_speaks(patient, expressed_by, at)
-        if given_through not in OWN_HANDS and not (evidence or evidence_file):
-            raise EvidenceMissing(purpose.value)
-    if started_by is None:
-        started_by = StartedBy.PERSON if given_through in OWN_HANDS else StartedBy.CLINIC
-    states = lock_purpose(patient, rule, channel=channel, recipient=recipient, with_dependents=not granted)
-    repeated = said_before(patient, rule, channel=channel, recipient=recipient, key=idem_key)
-    if repeated:
-        return repeated
-    lifts = granted and channel == ANY_CHANNEL and started_by is StartedBy.PERSON
-    own = [
-        state
-        for state in states
-        if (state.purpose, state.recipient) == (purpose, recipient)
-        and (state.channel == channel or (lifts and state.state in NO))
-    ]
     said = Said(
         event=EventKind.REFUSED,
         by=by,
@@ -168,27 +143,65 @@ def record_consent(
         given_through=given_through,
         method=method,
         expressed_by=expressed_by,
-        started_by=started_by,
+        started_by=started_by or (StartedBy.PERSON if given_through in OWN_HANDS else StartedBy.CLINIC),
         notice=notice,
         evidence=evidence,
         evidence_file=evidence_file,
     )
+    _check_asked(patient, rule, notice, at)
+    if granted:
+        _check_yes(patient, rule, said)
+    states = lock_purpose(patient, rule, channel=channel, recipient=recipient, with_dependents=not granted)
+    if repeated := said_before(patient, rule, channel=channel, recipient=recipient, key=idem_key):
+        return repeated
+    lifts = granted and channel == ANY_CHANNEL and said.started_by is StartedBy.PERSON
+    own = [
+        state
+        for state in states
+        if (state.purpose, state.recipient) == (purpose, recipient)
+        and (state.channel == channel or (lifts and state.state in NO))
+    ]
     if not granted and any(state.state == State.GRANTED for state in own):
         return _withdraw(patient, rule, own, said).events
-    if started_by is StartedBy.CLINIC:
+    _check_not_too_soon(rule, own, said)
+    return _agree(patient, rule, own, said) if granted else append(own, said, patient=patient, rule=rule)
+
+
+def _check_asked(patient: Patient, rule: PurposeRule, notice: ConsentNotice, at: datetime) -> None:
+    """Raises NotWithdrawable for what nobody is asked, NoticeMissing for words that are not those of this clinic now."""
+    if not rule.needs_consent:
+        raise NotWithdrawable(rule.purpose.value)
+    ours = notice.code == rule.purpose and notice.clinic_id == patient.clinic_id
+    if not ours or notice.version < versions_needed(patient.clinic_id, at)[rule.purpose]:
+        raise NoticeMissing(rule.purpose.value)
+
+
+def _check_yes(patient: Patient, rule: PurposeRule, said: Said) -> None:
+    """Raises GuardianNeeded, OwnWordNeeded; EvidenceMissing where it did not come from the person's own hands."""
+    check_who_speaks(patient, said.expressed_by, said.at)
+    if said.given_through not in OWN_HANDS and not (said.evidence or said.evidence_file):
+        raise EvidenceMissing(rule.purpose.value)
+
+
+def _check_not_too_soon(rule: PurposeRule, own: Iterable[ConsentState], said: Said) -> None:
+    """Raises AskedTooSoon where the clinic asks again what was declined not long ago."""
+    if said.started_by is StartedBy.CLINIC:
         for state in own:
-            if again_on := ask_again_on(standing_of(state), at):
-                raise AskedTooSoon(purpose, again_on)
-    if not granted:
-        return append(own, said, patient=patient, rule=rule)
-    standing_yes = all(state.state == State.GRANTED for state in own)
+            if again_on := ask_again_on(standing_of(state), said.at):
+                raise AskedTooSoon(rule.purpose, again_on)
+
+
+def _agree(
+    patient: Patient, rule: PurposeRule, own: Sequence[ConsentState], said: Said
+) -> tuple[ConsentEvent, ...]:
+    renewed = all(state.state == State.GRANTED for state in own)
     said = replace(
         said,
-        event=EventKind.RENEWED if standing_yes else EventKind.GRANTED,
-        valid_until=at + rule.term if rule.term else None,
+        event=EventKind.RENEWED if renewed else EventKind.GRANTED,
+        valid_until=said.at + rule.term if rule.term else None,
     )
     events = append(own, said, patient=patient, rule=rule)
-    call("on_granted", patient_id=patient.pk, purpose=purpose, at=at)
+    call("on_granted", patient_id=patient.pk, purpose=rule.purpose, at=said.at)
     return events
 
 
