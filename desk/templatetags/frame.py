@@ -166,7 +166,7 @@ def _stops(may: frozenset[Permission], here: str, language: str) -> tuple[Stop, 
         ("clinics:teams", "people", _("Care teams"), Permission.MANAGE_TEAMS),
         ("desk:privacy", "shield", _("Privacy"), Permission.SEE_LOG),
         ("consent:purposes", "todo", _("Notices"), Permission.MANAGE_NOTICES),
-        ("consent:recipients", "right", _("Recipients"), Permission.MANAGE_RECIPIENTS),
+        ("consent:recipients", "send", _("Recipients"), Permission.MANAGE_RECIPIENTS),
         ("clinics:accounts", "shield", _("Accounts"), Permission.MANAGE_ACCOUNTS),
         ("clinics:integrations", "right", _("Integrations"), Permission.MANAGE_INTEGRATIONS),
     )
