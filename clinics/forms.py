@@ -8,6 +8,7 @@ from django import forms
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from clinics.fields import a_day
 from clinics.models import User
 
 
@@ -21,12 +22,7 @@ class MemberForm(forms.Form):
     """Somebody, and their last day in the team where it is known."""
 
     user = forms.ChoiceField(label=_("Colleague"))
-    last_on = forms.DateField(
-        label=_("Last day"),
-        required=False,
-        help_text=_("Empty: until further notice."),
-        widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
-    )
+    last_on = a_day(_("Last day"), required=False, help_text=_("Empty: until further notice."))
 
     def __init__(self, *args: Any, staff: Iterable[User], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from audit.purposes import Purpose
+from clinics.fields import a_day
 from consent.choices import SPEAKERS, ExpressedBy, Method, RefusalReason
 from consent.errors import EvidenceUnreadable
 from consent.evidence import scan_in, signature_in
@@ -141,11 +142,7 @@ class ProxyForm(forms.Form):
         help_text=_("They need a card and pages of their own here."),
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )
-    last_on = forms.DateField(
-        label=_("Last day"),
-        widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
-        help_text=_("At most a year; then they are asked again."),
-    )
+    last_on = a_day(_("Last day"), help_text=_("At most a year; then they are asked again."))
     told = RecordForm.base_fields["told"]
     expressed_by = forms.ChoiceField(
         label=_("Who decides"),

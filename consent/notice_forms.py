@@ -7,9 +7,11 @@ from typing import Any, Final
 from django import forms
 from django.forms import BoundField
 from django.utils import timezone
+from django.utils.translation import get_language_info
 from django.utils.translation import gettext_lazy as _
 
 from audit.purposes import Purpose
+from clinics.fields import a_day
 from consent.choices import RecipientRole
 from consent.models import ImpactAssessment
 from consent.models.recipients import HOME
@@ -17,13 +19,8 @@ from consent.notices import LOCALES
 from consent.publishing import HEADINGS, TITLE
 from consent.purposes import PurposeRule, data_categories, recipient_kinds, rules
 
-LANGUAGES: Final = {"zh-hans": "中文", "en": "English"}
+LANGUAGES: Final = {locale: str(get_language_info(locale)["name_local"]) for locale in LOCALES}
 LONGEST_ITEM: Final = 2000  # characters
-
-
-def a_day(label: Any, **more: Any) -> forms.DateField:
-    widget = forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
-    return forms.DateField(label=label, widget=widget, **more)
 
 
 def a_text(label: Any, **more: Any) -> forms.CharField:

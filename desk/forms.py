@@ -16,6 +16,7 @@ from audit.alarms import LONGEST_REASON, MOST_COUNTED, SHORTEST_REASON, AlarmDec
 from audit.errors import LimitsRefused
 from audit.limits import BOUNDS, MOST_OPEN, Limits
 from audit.models import NamesTold
+from clinics.fields import a_day
 from clinics.models import User
 from consent.choices import IdentityCheck
 from exchange.choices import PreservationReason
@@ -62,12 +63,8 @@ class AbsenceForm(forms.Form):
     """Who is away, from the first day to the last."""
 
     user = forms.ChoiceField(label=_("Colleague"))
-    first_on = forms.DateField(
-        label=_("First day"), widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
-    )
-    last_on = forms.DateField(
-        label=_("Last day"), widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
-    )
+    first_on = a_day(_("First day"))
+    last_on = a_day(_("Last day"))
 
     def __init__(self, *args: Any, staff: Iterable[User], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -166,7 +163,7 @@ class PreserveForm(forms.Form):
         ),
     )
     reason = forms.ChoiceField(label=_("Why"), choices=PreservationReason.choices)
-    until = forms.DateField(label=_("Until and with"), widget=forms.DateInput(attrs={"type": "date"}))
+    until = a_day(_("Until and with"))
 
     def clean_number(self) -> str:
         """The number as it is kept."""

@@ -5,6 +5,7 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from clinics.fields import a_day
 from followups.choices import Outcome
 
 NEEDS_A_DAY = (Outcome.AGREED, Outcome.CALL_LATER)
@@ -19,11 +20,7 @@ class OutcomeForm(forms.Form):
         widget=forms.RadioSelect,
         error_messages={"required": _("Say what came of it.")},
     )
-    again_on = forms.DateField(
-        label=_("Day agreed, or day to call again"),
-        required=False,
-        widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
-    )
+    again_on = a_day(_("Day agreed, or day to call again"), required=False)
     note = forms.CharField(
         label=_("Note"),
         required=False,

@@ -8,6 +8,7 @@ from django import forms
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from clinics.fields import a_day
 from patients.choices import PhoneOwner, Sex, TwinReason
 from patients.errors import IdNumberInvalid, PhoneInvalid
 from patients.identity import OLDEST_BIRTH_YEAR, IdNumber, NewIdentity, read_id_number, read_phone, tidy_name
@@ -86,12 +87,7 @@ class OpenCardForm(ContactForm):
         required=False,
         help_text=_("Not needed with an ID number."),
     )
-    birth_date = forms.DateField(
-        label=_("Birth date"),
-        required=False,
-        help_text=_("Not needed with an ID number."),
-        widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
-    )
+    birth_date = a_day(_("Birth date"), required=False, help_text=_("Not needed with an ID number."))
     phone_owner = forms.ChoiceField(
         label=_("Whose number is it"), choices=PhoneOwner.choices, initial=PhoneOwner.SELF
     )

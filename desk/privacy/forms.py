@@ -17,6 +17,7 @@ from audit.kinds import Kind
 from audit.models import SYSTEM_LOG
 from audit.purposes import Purpose
 from audit.words import EVERYDAY, KINDS, RELATIONS, RESULTS
+from clinics.fields import a_day
 from clinics.models import User
 from consent.purposes import rule_of
 from desk.privacy.words import DEEDS
@@ -69,12 +70,8 @@ class LogForm(forms.Form):
     who = forms.ChoiceField(label=_("Account"), required=False)
     type = forms.ChoiceField(label=_("Kind of record"), required=False, choices=_things)
     id = forms.RegexField(rf"^(?:{_UUID}|[0-9]{{1,9}})$", label=_("Its id"), required=False, max_length=36)
-    since = forms.DateField(
-        label=_("From"), required=False, widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
-    )
-    until = forms.DateField(
-        label=_("Until"), required=False, widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
-    )
+    since = a_day(_("From"), required=False)
+    until = a_day(_("Until"), required=False)
     kind = forms.ChoiceField(
         label=_("How it was opened"),
         required=False,
