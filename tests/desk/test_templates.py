@@ -40,6 +40,7 @@ def test_a_template_obeys_the_content_policy(name: str) -> None:
     assert not re.search(r"\son[a-z]+\s*=\s*[\"']", text)
     assert not re.search(r"<script(?![^>]*\bsrc=)", text)
     assert "<style" not in text or name in TAKEN_ALONG
+    assert all("#}" in line for line in text.splitlines() if "{#" in line)  # else people read the comment
 
 
 def test_an_unknown_icon_is_refused() -> None:
