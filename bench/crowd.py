@@ -140,6 +140,7 @@ def _fill(clinic: Clinic, people: int, say: Say) -> None:
         "number": 50,
     }
     with as_owner(), bare_tables(LOADED), connection.cursor() as cursor:
+        cursor.execute("ANALYZE clinics_user; ANALYZE clinics_careteam; ANALYZE auth_group")  # as below
         for words, statement in (
             ("patients", PEOPLE),
             ("rights of teams", BY_TEAM),
