@@ -357,8 +357,10 @@ def seal() -> None:
     sealing = Sequencer(as_role(configured.sequencer_url()), configured.log_signer())
     end = time.monotonic() + PATIENCE
     try:
-        while sealing.turn() or _waiting(sealing):
-            if time.monotonic() > end:
+        while (sealed := sealing.turn()) or _waiting(sealing):
+            if sealed:
+                end = time.monotonic() + PATIENCE
+            elif time.monotonic() > end:
                 raise TimeoutError("entries are left without a place")
     finally:
         sealing.connection.close()
