@@ -47,7 +47,7 @@ from crypto.resealing import column_of, values_by_suite
 from exchange.services.keys import destroy_old_keks, only_run
 from patients.models import Patient, PatientSearch, PatientSearchPerson
 
-PATIENTS: Final = {Scale.FULL: 200_000, Scale.SMALL: 2_000}
+PATIENTS: Final = {Scale.FULL: 200_000, Scale.SMALL: 600}
 READERS: Final = 4
 KILLS: Final = {Scale.FULL: 20, Scale.SMALL: 2}
 ROWS_PER_PATIENT: Final = (

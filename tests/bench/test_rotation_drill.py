@@ -1,4 +1,4 @@
-"""The rotation drill in small: keys of 2,000 people change under readers and writers, and whoever changes them is killed."""
+"""The rotation drill in small: keys of 600 people change under readers and writers, and whoever changes them is killed."""
 
 import pytest
 
@@ -11,4 +11,4 @@ def test_keys_change_under_readers_and_writers_and_kills() -> None:
     tally = Tally()
     rotation.run(Scale.SMALL, tally, seed=20261121)
     assert tally.failures == []
-    assert tally.passed > 2000
+    assert tally.passed > 600
