@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,10 +33,12 @@ from audit.sequencer import Sequencer
 from audit.services import record
 from audit.signing import read_verifier
 from audit.verification import Trust, Verification
+from bench.drills import forks
 from bench.drills.erasure_thief import Column, Loot, Thief
 from bench.drills.owner import owner_of_tables
 from bench.drills.tally import Scale, Tally
 from clinics.models import Clinic
+from config.start import refuse_to_start
 from crypto import keyring, ledger
 from crypto.core.scopes import Scope
 from crypto.epoch import move_counter
@@ -58,7 +59,6 @@ from patients.services import open_card
 
 PEOPLE = 200
 SECONDS_TO_SEAL = 60
-HERE = Path(__file__).resolve()
 RESTORED = "zhizhi_drill_restored"
 
 
@@ -233,15 +233,16 @@ FROM subject_key k JOIN crypto_kek kek ON kek.id = k.kek_id GROUP BY k.subject_i
 
 def _start_on(database: str) -> None:
     """What web does before its first request, in a process of its own."""
-    environment = {
+    variables = {
         **os.environ,
         "DATABASE_URL": _address("DATABASE_URL", database=database),
-        "DJANGO_SETTINGS_MODULE": "config.settings.test",
         "KEYS_DIR": str(settings.KEYS_DIR),
         "FILES_DIR": str(settings.FILES_DIR),
     }
-    script = "import django; django.setup(); from config.start import refuse_to_start; refuse_to_start()"
-    subprocess.run([sys.executable, "-c", script], check=True, cwd=HERE.parents[2], env=environment)
+    web = forks.start(variables, refuse_to_start)
+    web.join()
+    if web.exitcode:
+        raise AssertionError(f"web does not start on {database}")
 
 
 def _left_in(database: str) -> dict[str, tuple[set[str], bool]]:

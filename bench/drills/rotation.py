@@ -7,7 +7,7 @@ that were lost, work that was done twice, and old keys that still open something
 """
 
 import json
-import multiprocessing
+import os
 import random
 import tempfile
 import time
@@ -31,7 +31,7 @@ from audit.actors import system_actor
 from audit.kinds import Kind
 from audit.models import AuditEvent
 from audit.purposes import Purpose
-from bench.drills import rotation_crew
+from bench.drills import forks, rotation_crew
 from bench.drills.rotation_crew import Orders
 from bench.drills.rotation_people import identity_of, number_of, open_cards
 from bench.drills.tally import Scale, Tally
@@ -90,17 +90,10 @@ Start = Callable[..., BaseProcess]
 
 @contextmanager
 def _crew(orders: Orders) -> Iterator[Start]:
-    """Readers and writers at work, and how to start one more process. They are told to stop at the end, and waited for.
-
-    They are forked from a process that has loaded Django once; it holds no connection and no thread of ours.
-    """
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([rotation_crew.__name__])
+    """Readers and writers at work, and how to start one more process. They are told to stop at the end, and waited for."""
 
     def start(work: Callable[..., None], *arguments: object) -> BaseProcess:
-        process = context.Process(target=work, args=(orders, *arguments), daemon=True)
-        process.start()
-        return process
+        return forks.start(os.environ, work, orders, *arguments)
 
     crew = [start(rotation_crew.read, f"reader{n}") for n in range(READERS)]
     crew += [start(rotation_crew.write, f"writer{n}", n) for n in range(rotation_crew.WRITERS)]

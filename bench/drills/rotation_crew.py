@@ -2,20 +2,12 @@
 
 import io
 import json
-import os
 import random
 import time
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-
-import django
-from django.apps import apps
-
-if not apps.ready:  # in a process of its own: this module is the first of ours that it imports
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.test")
-    django.setup()
 
 from django.core.management import call_command
 from django.db import connection

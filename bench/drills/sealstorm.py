@@ -18,6 +18,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from random import Random
 from typing import Final, Protocol
@@ -26,6 +27,8 @@ from urllib.parse import urlsplit
 import psycopg2
 from django.db import connection
 
+from bench.drills import forks, sealstorm_crew
+from bench.drills.forks import Said
 from bench.drills.owner import superuser
 from bench.drills.tally import Scale, Tally
 from config.embedded.accounts import Account, account_of_services
@@ -178,47 +181,37 @@ class Storm:
             **server.variables,
             "SEQUENCER_KEY_FILE": str(folder / "sequencer.key"),
             "WITNESS_URL": "",
-            "DJANGO_SETTINGS_MODULE": "config.settings.test",
         }
-        self._sequencer: subprocess.Popen[bytes] | None = None
+        self._sequencer: BaseProcess | None = None
         self._over = threading.Event()
 
     @property
     def journals(self) -> list[Path]:
         return [self.folder / f"writer-{number}" for number in range(WRITERS)]
 
-    def manage(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            [sys.executable, "manage.py", *arguments], cwd=REPOSITORY, env=self.environment, capture_output=True, text=True,
-            check=False,
-        )  # fmt: skip
+    def manage(self, *arguments: str) -> Said:
+        return forks.manage(self.environment, *arguments)
 
     @contextmanager
     def writers(self) -> Iterator[None]:
         processes = [
-            subprocess.Popen(
-                [sys.executable, "-m", "bench.drills.sealstorm_writer", str(self.clinic_id), str(journal)],
-                cwd=REPOSITORY, env=self.environment, stderr=subprocess.DEVNULL,
-            )
+            forks.start(self.environment, sealstorm_crew.write, self.clinic_id, journal)
             for journal in self.journals
-        ]  # fmt: skip
+        ]
         try:
             yield
         finally:
             for process in processes:
                 process.terminate()
-                process.wait()
+                process.join()
 
     def start_sequencer(self, *, interval: float) -> None:
-        self._sequencer = subprocess.Popen(
-            [sys.executable, "manage.py", "audit_sequencer", "--interval", str(interval)],
-            cwd=REPOSITORY, env=self.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+        self._sequencer = forks.start(self.environment, sealstorm_crew.seal, interval)
 
     def kill_sequencer(self) -> None:
         if self._sequencer is not None:
             self._sequencer.kill()
-            self._sequencer.wait()
+            self._sequencer.join()
 
     @contextmanager
     def collector(self) -> Iterator[None]:

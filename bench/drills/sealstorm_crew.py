@@ -1,20 +1,12 @@
-"""A writer of the sealstorm: `python -m bench.drills.sealstorm_writer CLINIC JOURNAL`, until it is told to stop.
+"""The processes of the sealstorm: who writes entries, and who seals them. Each goes on until it is killed."""
 
-It notes an entry after its commit came back, synced to disk: what stands in the journal was acknowledged.
-"""
-
+import logging
 import os
-import sys
 import time
 from pathlib import Path
 from uuid import UUID
 
-import django
-from django.apps import apps
-
-if not apps.ready:  # this module is the first of ours that its process imports
-    django.setup()
-
+from django.core.management import call_command
 from django.db import Error, connection
 
 from audit.acting import acting
@@ -25,7 +17,8 @@ from audit.services import record
 SECONDS_BETWEEN_ENTRIES = 0.01
 
 
-def main(clinic_id: UUID, journal: Path) -> None:
+def write(clinic_id: UUID, journal: Path) -> None:
+    """It notes an entry after its commit came back, synced to disk: what stands in the journal was acknowledged."""
     actor = system_actor("drill", clinic_id)
     with journal.open("a") as acknowledged:
         while True:
@@ -42,5 +35,7 @@ def main(clinic_id: UUID, journal: Path) -> None:
             time.sleep(SECONDS_BETWEEN_ENTRIES)
 
 
-if __name__ == "__main__":
-    main(UUID(sys.argv[1]), Path(sys.argv[2]))
+def seal(interval: float) -> None:
+    """What runs beside the product; it comes back when the server was away, and nobody reads that it says so."""
+    logging.disable()
+    call_command("audit_sequencer", "--interval", str(interval))
