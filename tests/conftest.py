@@ -11,6 +11,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 from config.dbroles.owner import as_owner
 from config.heap import settle
+from tests.laid_out import stack
 
 TABLES_OF_THE_TESTS = (
     "audit_probe",
@@ -43,6 +44,17 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     settle()
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    stack.leave_for(item)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest) -> None:
+    if fixturedef.argname == "_django_db_helper":  # here pytest-django opens the test's own transaction
+        stack.make(request.getfixturevalue("django_db_blocker"))
+
+
 @pytest.fixture(scope="session")
 def django_db_setup(
     request: pytest.FixtureRequest,
@@ -64,6 +76,7 @@ def django_db_setup(
     patch = pytest.MonkeyPatch()
     patch.setattr(TransactionTestCase, "_fixture_teardown", lambda case: look_and_flush())
     yield
+    stack.roll_back_to(0)
     patch.undo()
     with django_db_blocker.unblock(), as_owner():
         if not django_db_keepdb:

@@ -45,6 +45,7 @@ from tests.factories.crypto import damage, damage_key
 from tests.factories.followups import HIGH_LDL, file_results
 from tests.factories.patients import NewIdentityFactory, PatientFactory, actor_for, id_number
 from tests.factories.records import bundle, patient_resource
+from tests.laid_out import laid_out
 
 pytestmark = pytest.mark.django_db
 MARKER = "zz-unread"
@@ -103,8 +104,8 @@ def enter(clinic: Clinic, team: CareTeam, name: str, **facts: Any) -> Patient:
     return patient
 
 
-@pytest.fixture
-def house(db: None) -> House:
+@laid_out
+def house() -> House:
     clinic = ClinicFactory("east")
     team, manager = CareTeamFactory(clinic=clinic), StaffFactory()
     StaffRoleFactory(user=manager, clinic=clinic, role=Role.DOCTOR)

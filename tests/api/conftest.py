@@ -32,6 +32,7 @@ from tests.factories.clinics import (
 from tests.factories.consent import ConsentFactory, NoticeFactory
 from tests.factories.followups import file_results
 from tests.factories.patients import PatientFactory, actor_for
+from tests.laid_out import laid_out
 
 Hire = Callable[..., User]
 
@@ -56,8 +57,8 @@ class House:
         return actor_for(self.doctor, self.clinic)
 
 
-@pytest.fixture
-def hire(db: None) -> Hire:
+@laid_out
+def hire() -> Hire:
     """Somebody at work in a clinic, with a second factor."""
 
     def hire(clinic: Clinic, role: Role = Role.DOCTOR, *, team: CareTeam | None = None) -> User:
@@ -71,7 +72,7 @@ def hire(db: None) -> Hire:
     return hire
 
 
-@pytest.fixture
+@laid_out
 def house(hire: Hire) -> House:
     clinic = ClinicFactory("east")
     team = CareTeamFactory(clinic=clinic)
@@ -95,8 +96,8 @@ def house(hire: Hire) -> House:
     return House(clinic, team, doctor, officer, patient, ids)
 
 
-@pytest.fixture
-def token_for(db: None) -> Callable[..., str]:
+@laid_out
+def token_for() -> Callable[..., str]:
     """The secret of a token, made by the service."""
 
     def token_for(user: User, clinic: Clinic, *scopes: str, days: int = 30, by: User | None = None) -> str:

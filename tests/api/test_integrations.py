@@ -15,12 +15,13 @@ from tests.api.conftest import House
 from tests.api.machine import SAID, Machine
 from tests.factories.clinics import CareTeamFactory
 from tests.factories.patients import PatientFactory
+from tests.laid_out import laid_out
 
 pytestmark = pytest.mark.django_db
 SCOPES = ["patients:read", "patients:write", "observations:read", "observations:write"]
 
 
-@pytest.fixture
+@laid_out
 def integration(house: House) -> Integration:
     with acting(system_actor("test", house.clinic.pk), house.clinic.pk):
         made = make_integration(

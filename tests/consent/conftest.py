@@ -1,42 +1,33 @@
 """One clinic, a nurse at its desk, and a patient in her care."""
 
 from collections.abc import Callable, Iterator
-from itertools import count
 
 import pytest
 
 from audit.acting import acting
 from audit.actors import Actor
-from clinics.models import CareTeam, Chain, Clinic, StaffRole, TeamMember, User
-from clinics.roles import Role
+from clinics.models import CareTeam, Chain, Clinic, User
 from clinics.services import open_clinic
 from patients.models import Patient
+from tests.factories.clinics import hired
 from tests.factories.patients import PatientFactory, actor_for
+from tests.laid_out import laid_out
 
 Hire = Callable[..., User]
 
 
-@pytest.fixture
-def hire(db: None) -> Hire:
+@laid_out
+def hire() -> Hire:
     """Give a clinic one more member of staff, in these care teams."""
-    numbers = count(1)
-
-    def hire(clinic: Clinic, *teams: CareTeam, role: Role = Role.NURSE) -> User:
-        user = User.objects.create_user(f"staff{next(numbers)}", display_name="林晓")
-        StaffRole.objects.create(user=user, clinic=clinic, role=role)
-        for team in teams:
-            TeamMember.objects.create(team=team, user=user)
-        return user
-
-    return hire
+    return hired
 
 
-@pytest.fixture
-def chain(db: None) -> Chain:
+@laid_out
+def chain() -> Chain:
     return Chain.objects.create(name="云溪健康")
 
 
-@pytest.fixture
+@laid_out
 def clinic(chain: Chain) -> Clinic:
     return open_clinic(
         chain=chain,
@@ -47,7 +38,7 @@ def clinic(chain: Chain) -> Clinic:
     )
 
 
-@pytest.fixture
+@laid_out
 def other_clinic(chain: Chain) -> Clinic:
     return open_clinic(
         chain=chain,
@@ -58,12 +49,12 @@ def other_clinic(chain: Chain) -> Clinic:
     )
 
 
-@pytest.fixture
+@laid_out
 def nurse_account(clinic: Clinic, hire: Hire) -> User:
     return hire(clinic, CareTeam.objects.create(clinic=clinic, name="一组"))
 
 
-@pytest.fixture
+@laid_out
 def nurse(nurse_account: User, clinic: Clinic) -> Actor:
     return actor_for(nurse_account, clinic)
 
@@ -75,7 +66,7 @@ def at_work(nurse: Actor, clinic: Clinic) -> Iterator[Actor]:
         yield nurse
 
 
-@pytest.fixture
+@laid_out
 def patient(nurse: Actor, clinic: Clinic) -> Patient:
     with acting(nurse, clinic.pk):
         return PatientFactory(clinic=clinic, by=nurse)

@@ -24,19 +24,20 @@ from patients.services import give_portal_access
 from patients.services.glass import LASTS, Sought, break_glass
 from tests.factories.consent import MONDAY, ConsentFactory, RecipientFactory
 from tests.factories.patients import actor_for
+from tests.laid_out import laid_out
 
 pytestmark = pytest.mark.django_db
 Hire = Callable[..., User]
 REVIEW = "/patients/emergency/review/"
 
 
-@pytest.fixture
+@laid_out
 def doctor(clinic: Clinic, hire: Hire) -> Actor:
     """Of no team: the patient is not in their care."""
     return actor_for(hire(clinic, role=Role.DOCTOR), clinic)
 
 
-@pytest.fixture
+@laid_out
 def hospital(clinic: Clinic, nurse: Actor) -> Recipient:
     with acting(nurse):
         return RecipientFactory(clinic, Purpose.EMERGENCY, by=nurse)

@@ -24,6 +24,7 @@ from patients.models import Patient
 from tests.consent.test_recording import states_equal_their_ledgers
 from tests.factories.consent import MONDAY, ConsentFactory, NoticeFactory
 from tests.factories.patients import PatientFactory
+from tests.laid_out import laid_out
 
 T = TypeVar("T")
 Run = Callable[[Callable[[], T]], T]
@@ -56,7 +57,7 @@ def passes(patient: Patient, by: Actor) -> bool:
         return False
 
 
-@pytest.fixture
+@laid_out
 def agreed(clinic: Clinic, nurse: Actor) -> Patient:
     with acting(nurse):
         patient = PatientFactory(clinic=clinic, by=nurse)

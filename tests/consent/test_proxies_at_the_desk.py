@@ -22,6 +22,7 @@ from patients.models import Patient, PortalAccess
 from patients.queries import who_else_sees
 from patients.services import give_portal_access
 from tests.factories.patients import PatientFactory
+from tests.laid_out import laid_out
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ def desk(client: Client, nurse_account: User) -> Client:
     return client
 
 
-@pytest.fixture
+@laid_out
 def daughter(clinic: Clinic, nurse: Actor) -> Patient:
     """Somebody with a card and pages of her own."""
     with acting(nurse):

@@ -19,11 +19,12 @@ from tests.consent.conftest import Hire
 from tests.consent.test_notices import texts
 from tests.factories.consent import AssessmentFactory, ConsentFactory
 from tests.factories.patients import actor_for
+from tests.laid_out import laid_out
 
 PUBLISH = "/purposes/followup/publish/"
 
 
-@pytest.fixture
+@laid_out
 def officer_account(clinic: Clinic, hire: Hire) -> User:
     return hire(clinic, role=Role.PRIVACY_OFFICER)
 
@@ -34,7 +35,7 @@ def officer(client: Client, officer_account: User) -> Client:
     return client
 
 
-@pytest.fixture
+@laid_out
 def approved(clinic: Clinic, nurse: Actor) -> str:
     with acting(nurse):
         return AssessmentFactory(clinic, Purpose.FOLLOWUP, by=nurse, at=timezone.now())

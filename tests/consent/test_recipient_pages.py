@@ -20,6 +20,7 @@ from patients.models import Patient
 from tests.consent.conftest import Hire
 from tests.consent.test_recipients import hand_over
 from tests.factories.consent import AssessmentFactory, ConsentFactory, RecipientFactory, published
+from tests.laid_out import laid_out
 
 AGREED = {
     "code": "west", "name": "城西医院", "kind": "provider", "role": "handler", "contact": "010-5550 0300", "country": "CN",
@@ -33,7 +34,7 @@ def manager(client: Client, clinic: Clinic, hire: Hire) -> Client:
     return client
 
 
-@pytest.fixture
+@laid_out
 def hospital(clinic: Clinic, patient: Patient, nurse: Actor) -> Recipient:
     """The hospital, to which this patient has agreed to be referred."""
     now = timezone.now()

@@ -21,6 +21,7 @@ from consent.recipients import confirm_recalled, cut_off, give
 from consent.services import withdraw_consent
 from patients.models import Patient
 from tests.factories.consent import MONDAY, ConsentFactory, RecipientFactory, published
+from tests.laid_out import laid_out
 
 HEALTH = frozenset({"health"})
 
@@ -30,7 +31,7 @@ def hand_over(patient: Patient, by: Actor, to: str = "hospital", **other: Any) -
     return give(patient, to, Purpose.REFERRAL, **{**asked, **other})
 
 
-@pytest.fixture
+@laid_out
 def referred(clinic: Clinic, patient: Patient, nurse: Actor) -> Recipient:
     """The hospital, to which this patient has agreed to be referred."""
     with acting(nurse):

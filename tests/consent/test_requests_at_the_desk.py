@@ -16,6 +16,7 @@ from consent.models import PersonRequest
 from consent.requests import ask
 from patients.models import Patient
 from tests.consent.conftest import Hire
+from tests.laid_out import laid_out
 
 LIST = "/requests/"
 
@@ -26,7 +27,7 @@ def desk(client: Client, nurse_account: User) -> Client:
     return client
 
 
-@pytest.fixture
+@laid_out
 def correction(patient: Patient, nurse: Actor) -> PersonRequest:
     """Asked on paper: that the name is written differently."""
     with acting(nurse):

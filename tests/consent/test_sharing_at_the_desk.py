@@ -21,6 +21,7 @@ from consent.recipients import cut_off
 from patients.models import Patient
 from tests.consent.test_pages import answers
 from tests.factories.consent import RecipientFactory, published
+from tests.laid_out import laid_out
 
 pytestmark = pytest.mark.django_db
 
@@ -32,7 +33,7 @@ def desk(client: Client, nurse_account: User) -> Client:
     return client
 
 
-@pytest.fixture
+@laid_out
 def hospitals(clinic: Clinic, nurse: Actor) -> None:
     """Two hospitals on the register, and a notice that asks for referrals."""
     with acting(nurse):

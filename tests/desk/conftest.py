@@ -22,28 +22,29 @@ from tests.factories.clinics import (
 from tests.factories.consent import MONDAY, ConsentFactory
 from tests.factories.followups import HIGH_LDL, file_results, take
 from tests.factories.patients import PatientFactory, id_number
+from tests.laid_out import laid_out
 
 Hire = Callable[..., User]
 Enter = Callable[..., Patient]
 
 
-@pytest.fixture
-def clinic(db: None) -> Clinic:
+@laid_out
+def clinic() -> Clinic:
     return ClinicFactory("east")
 
 
-@pytest.fixture
-def other_clinic(db: None) -> Clinic:
+@laid_out
+def other_clinic() -> Clinic:
     return ClinicFactory("west")
 
 
-@pytest.fixture
+@laid_out
 def team(clinic: Clinic) -> CareTeam:
     team: CareTeam = CareTeamFactory(clinic=clinic, name="一组")
     return team
 
 
-@pytest.fixture
+@laid_out
 def hire(clinic: Clinic, team: CareTeam) -> Hire:
     def hire(role: Role, *, in_team: bool = True, at: Clinic = clinic) -> User:
         user: User = StaffFactory()
@@ -59,7 +60,7 @@ def system(clinic: Clinic) -> Actor:
     return system_actor("test", clinic.pk)
 
 
-@pytest.fixture
+@laid_out
 def enter(clinic: Clinic, team: CareTeam) -> Enter:
     """A patient of the team who agreed to everything; with results, one who needs something."""
 
@@ -80,12 +81,12 @@ def enter(clinic: Clinic, team: CareTeam) -> Enter:
     return enter
 
 
-@pytest.fixture
+@laid_out
 def patient(enter: Enter) -> Patient:
     return enter(ldl=HIGH_LDL)
 
 
-@pytest.fixture
+@laid_out
 def manager(hire: Hire) -> User:
     return hire(Role.HEALTH_MANAGER)
 

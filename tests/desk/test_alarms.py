@@ -26,15 +26,17 @@ from crypto.errors import SealBroken
 from desk.alarms import AlarmBoard, ShownAlarm
 from patients.models import Patient
 from tests.desk.conftest import Hire, system
+from tests.factories.clinics import CareTeamFactory
 from tests.factories.crypto import damage
 from tests.factories.patients import PatientFactory, actor_for
+from tests.laid_out import laid_out
 
 PAGE = "/alarms/"
 WHY = "换班时点错了，已谈话"
 DECIDING = {Role.PRIVACY_OFFICER, Role.MANAGER}
 
 
-@pytest.fixture
+@laid_out
 def officer(hire: Hire) -> User:
     return hire(Role.PRIVACY_OFFICER, in_team=False)
 
@@ -47,10 +49,11 @@ def privacy(officer: User) -> Client:
     return browser
 
 
-@pytest.fixture
+@laid_out
 def patient(clinic: Clinic) -> Patient:
+    """In the care of a team that nobody here belongs to."""
     with acting(system(clinic)):
-        return PatientFactory(clinic=clinic, name="陈雅琴")
+        return PatientFactory(clinic=clinic, team=CareTeamFactory(clinic=clinic), name="陈雅琴")
 
 
 def look(patient: Patient, by: User, *, damaged: bool = False) -> None:
@@ -65,7 +68,7 @@ def look(patient: Patient, by: User, *, damaged: bool = False) -> None:
             assert row.identity.name
 
 
-@pytest.fixture
+@laid_out
 def broken(patient: Patient, manager: User, clinic: Clinic) -> Alarm:
     """Somebody came upon a damaged name."""
     with acting(system(clinic)):
@@ -232,7 +235,7 @@ def test_damaged_values_of_one_kind_of_one_person_are_decided_together(
     assert (len(shown_on(privacy)), len(shown_on(privacy, "?state=decided"))) == (1, 1)
 
 
-@pytest.fixture
+@laid_out
 def three(clinic: Clinic, patient: Patient, manager: User, officer: User) -> list[Alarm]:
     """Two alarms about the health manager, one that waits for two days, and one about the officer."""
     rung = [

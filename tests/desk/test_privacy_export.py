@@ -18,12 +18,14 @@ from clinics.roles import Role
 from desk.privacy import exports
 from patients.models import Patient
 from tests.desk.conftest import Hire, system
+from tests.factories.clinics import CareTeamFactory
 from tests.factories.patients import PatientFactory
+from tests.laid_out import laid_out
 
 EXPORT = "/privacy/log/export/"
 
 
-@pytest.fixture
+@laid_out
 def officer(hire: Hire) -> User:
     return hire(Role.PRIVACY_OFFICER, in_team=False)
 
@@ -35,10 +37,11 @@ def privacy(officer: User) -> Client:
     return browser
 
 
-@pytest.fixture
+@laid_out
 def patient(clinic: Clinic) -> Patient:
+    """In the care of a team that nobody here belongs to."""
     with acting(system(clinic)):
-        return PatientFactory(clinic=clinic, name="陈雅琴")
+        return PatientFactory(clinic=clinic, team=CareTeamFactory(clinic=clinic), name="陈雅琴")
 
 
 def file_of(answer: Any) -> str:

@@ -24,13 +24,14 @@ from clinics.roles import Role
 from desk.privacy.words import DEEDS
 from patients.models import Patient
 from tests.desk.conftest import Hire, system
-from tests.factories.clinics import StaffRoleFactory
+from tests.factories.clinics import CareTeamFactory, StaffRoleFactory
 from tests.factories.patients import PatientFactory, actor_for
+from tests.laid_out import laid_out
 
 LOG = "/privacy/log/"
 
 
-@pytest.fixture
+@laid_out
 def officer(hire: Hire) -> User:
     return hire(Role.PRIVACY_OFFICER, in_team=False)
 
@@ -42,10 +43,13 @@ def privacy(officer: User) -> Client:
     return browser
 
 
-@pytest.fixture
+@laid_out
 def patient(clinic: Clinic) -> Patient:
+    """In the care of a team that nobody here belongs to."""
     with acting(system(clinic)):
-        return PatientFactory(clinic=clinic, name="陈雅琴", phone="+8613900001111")
+        return PatientFactory(
+            clinic=clinic, team=CareTeamFactory(clinic=clinic), name="陈雅琴", phone="+8613900001111"
+        )
 
 
 def look(patient: Patient, by: User, kind: Kind = Kind.VIEWED, reason: str = "") -> None:

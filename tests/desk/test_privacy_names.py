@@ -10,11 +10,12 @@ from audit.names import names_told_in
 from clinics.models import Clinic, User
 from clinics.roles import Role
 from tests.desk.conftest import Hire, system
+from tests.laid_out import laid_out
 
 PAGE = "/privacy/names/"
 
 
-@pytest.fixture
+@laid_out
 def officer(hire: Hire) -> User:
     return hire(Role.PRIVACY_OFFICER, in_team=False)
 

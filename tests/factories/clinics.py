@@ -49,6 +49,15 @@ def StaffFactory(*, username: str = "", display_name: str = "林晓") -> User:
     )
 
 
+def hired(clinic: Clinic, *teams: CareTeam, role: Role = Role.NURSE) -> User:
+    """One more member of staff of a clinic, in these care teams."""
+    user = User.objects.create_user(f"hired{next(_numbers)}", display_name="林晓")
+    StaffRole.objects.create(user=user, clinic=clinic, role=role)
+    for team in teams:
+        TeamMember.objects.create(team=team, user=user)
+    return user
+
+
 def StaffRoleFactory(*, user: User, clinic: Clinic, role: Role = Role.DOCTOR) -> StaffRole:
     return said(StaffRole.objects.create(user=user, clinic=clinic, role=role))
 

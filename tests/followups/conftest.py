@@ -2,44 +2,36 @@
 
 from collections.abc import Callable, Iterator
 from datetime import date
-from itertools import count
 
 import pytest
 
 from audit.acting import acting
 from audit.actors import Actor, system_actor
 from audit.purposes import Purpose
-from clinics.models import CareTeam, Chain, Clinic, StaffRole, TeamMember, User
+from clinics.models import CareTeam, Chain, Clinic, User
 from clinics.roles import Role
 from clinics.services import open_clinic
 from patients.models import Patient
+from tests.factories.clinics import hired
 from tests.factories.consent import MONDAY, ConsentFactory
 from tests.factories.patients import PatientFactory, actor_for
+from tests.laid_out import laid_out
 
 Hire = Callable[..., User]
 
 
-@pytest.fixture
-def hire(db: None) -> Hire:
+@laid_out
+def hire() -> Hire:
     """Give a clinic one more member of staff, in these care teams."""
-    numbers = count(1)
-
-    def hire(clinic: Clinic, *teams: CareTeam, role: Role = Role.NURSE) -> User:
-        user = User.objects.create_user(f"staff{next(numbers)}", display_name="林晓")
-        StaffRole.objects.create(user=user, clinic=clinic, role=role)
-        for team in teams:
-            TeamMember.objects.create(team=team, user=user)
-        return user
-
-    return hire
+    return hired
 
 
-@pytest.fixture
-def chain(db: None) -> Chain:
+@laid_out
+def chain() -> Chain:
     return Chain.objects.create(name="云溪健康")
 
 
-@pytest.fixture
+@laid_out
 def clinic(chain: Chain) -> Clinic:
     return open_clinic(
         chain=chain,
@@ -50,34 +42,34 @@ def clinic(chain: Chain) -> Clinic:
     )
 
 
-@pytest.fixture
+@laid_out
 def team(clinic: Clinic) -> CareTeam:
     return CareTeam.objects.create(clinic=clinic, name="一组")
 
 
-@pytest.fixture
+@laid_out
 def manager_account(clinic: Clinic, team: CareTeam, hire: Hire) -> User:
     return hire(clinic, team, role=Role.HEALTH_MANAGER)
 
 
-@pytest.fixture
+@laid_out
 def manager(manager_account: User, clinic: Clinic) -> Actor:
     """A health manager."""
     return actor_for(manager_account, clinic)
 
 
-@pytest.fixture
+@laid_out
 def colleague_account(clinic: Clinic, team: CareTeam, hire: Hire) -> User:
     return hire(clinic, team)
 
 
-@pytest.fixture
+@laid_out
 def colleague(colleague_account: User, clinic: Clinic) -> Actor:
     """A nurse of the same care team."""
     return actor_for(colleague_account, clinic)
 
 
-@pytest.fixture
+@laid_out
 def house(clinic: Clinic) -> Actor:
     """The house's own jobs."""
     return system_actor("followups", clinic.pk)
@@ -90,7 +82,7 @@ def at_work(manager: Actor, clinic: Clinic) -> Iterator[Actor]:
         yield manager
 
 
-@pytest.fixture
+@laid_out
 def patient(manager: Actor, clinic: Clinic) -> Patient:
     """A woman born on 17 May 1968 who agreed to everything the desk asks."""
     with acting(manager, clinic.pk):
@@ -102,7 +94,7 @@ def patient(manager: Actor, clinic: Clinic) -> Patient:
     return patient
 
 
-@pytest.fixture
+@laid_out
 def silent_patient(manager: Actor, clinic: Clinic) -> Patient:
     """Somebody who agreed to care and risk, but not to follow-up."""
     with acting(manager, clinic.pk):

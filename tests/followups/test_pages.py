@@ -19,12 +19,13 @@ from patients.models import Patient
 from tests.factories.consent import ConsentFactory
 from tests.factories.followups import HIGH_LDL, file_results, take
 from tests.factories.patients import PatientFactory
+from tests.laid_out import laid_out
 
 pytestmark = pytest.mark.django_db
 Hire = Callable[..., User]
 
 
-@pytest.fixture
+@laid_out
 def busy(manager: Actor, clinic: Clinic) -> Patient:
     """A patient with a high LDL and a critical potassium, as of now."""
     at = timezone.now()

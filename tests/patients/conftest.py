@@ -1,70 +1,61 @@
 """Two clinics of one chain, two care teams, and the people at work in them."""
 
 from collections.abc import Callable, Iterator
-from itertools import count
 
 import pytest
 
 from audit.acting import acting
 from audit.actors import Actor
-from clinics.models import CareTeam, Chain, Clinic, StaffRole, TeamMember, User
-from clinics.roles import Role
+from clinics.models import CareTeam, Chain, Clinic, User
 from clinics.services import open_clinic
+from tests.factories.clinics import hired
 from tests.factories.patients import actor_for
+from tests.laid_out import laid_out
 
 Hire = Callable[..., User]
 
 
-@pytest.fixture
-def chain(db: None) -> Chain:
+@laid_out
+def chain() -> Chain:
     return Chain.objects.create(name="云溪健康")
 
 
-@pytest.fixture
+@laid_out
 def clinic(chain: Chain) -> Clinic:
     return open_clinic(
         chain=chain, code="east", name="云溪健康城东门诊", short_name="云溪健康", phone="010-5550 0100"
     )
 
 
-@pytest.fixture
+@laid_out
 def other_clinic(chain: Chain) -> Clinic:
     return open_clinic(
         chain=chain, code="west", name="云溪健康城西门诊", short_name="云溪健康", phone="010-5550 0200"
     )
 
 
-@pytest.fixture
+@laid_out
 def team(clinic: Clinic) -> CareTeam:
     return CareTeam.objects.create(clinic=clinic, name="一组")
 
 
-@pytest.fixture
+@laid_out
 def other_team(clinic: Clinic) -> CareTeam:
     return CareTeam.objects.create(clinic=clinic, name="二组")
 
 
-@pytest.fixture
-def hire(db: None) -> Hire:
+@laid_out
+def hire() -> Hire:
     """Give a clinic one more member of staff, in these care teams."""
-    numbers = count(1)
-
-    def hire(clinic: Clinic, *teams: CareTeam, role: Role = Role.NURSE) -> User:
-        user = User.objects.create_user(f"staff{next(numbers)}", display_name="林晓")
-        StaffRole.objects.create(user=user, clinic=clinic, role=role)
-        for team in teams:
-            TeamMember.objects.create(team=team, user=user)
-        return user
-
-    return hire
+    return hired
 
 
-@pytest.fixture
+@laid_out
 def nurse_account(clinic: Clinic, team: CareTeam, hire: Hire) -> User:
     return hire(clinic, team)
 
 
-@pytest.fixture
+@laid_out
 def nurse(nurse_account: User, clinic: Clinic) -> Actor:
     """A nurse of the first team, who may open cards."""
     return actor_for(nurse_account, clinic)

@@ -12,7 +12,7 @@ from audit.acting import acting
 from audit.actors import Actor, system_actor
 from audit.models import AuditEvent
 from clinics.calendar import next_working_day
-from clinics.models import Clinic, SpecialDay, User
+from clinics.models import CareTeam, Clinic, SpecialDay, User
 from clinics.roles import Role
 from patients.choices import GlassFinding, GlassReason
 from patients.errors import GlassFindsNobody, GlassNotFound, GlassTooOften, OwnGlass
@@ -21,6 +21,7 @@ from patients.queries import patient_for, visible_patients
 from patients.services.glass import LASTS, Sought, break_glass, review_glass, sought
 from patients.services.searching import MOST_EMERGENCIES_AN_HOUR
 from tests.factories.patients import PatientFactory, actor_for
+from tests.laid_out import laid_out
 
 pytestmark = pytest.mark.django_db
 Hire = Callable[..., User]
@@ -28,19 +29,19 @@ ADDRESS = "/patients/emergency/"
 SAID = {"reason": "emergency", "note": "晕倒在前台，需要知道用药"}
 
 
-@pytest.fixture
-def patient(clinic: Clinic) -> Patient:
-    """In nobody's care but a job's."""
+@laid_out
+def patient(clinic: Clinic, team: CareTeam) -> Patient:
+    """In the care of a team that nobody here belongs to."""
     with acting(system_actor("test", clinic.pk)):
-        return PatientFactory(clinic=clinic, name="邓淑英", phone="+8613800001111")
+        return PatientFactory(clinic=clinic, team=team, name="邓淑英", phone="+8613800001111")
 
 
-@pytest.fixture
+@laid_out
 def doctor(clinic: Clinic, hire: Hire, other_team: Any) -> User:
     return hire(clinic, other_team, role=Role.DOCTOR)
 
 
-@pytest.fixture
+@laid_out
 def actor(doctor: User, clinic: Clinic) -> Actor:
     return actor_for(doctor, clinic)
 

@@ -16,19 +16,20 @@ from patients.errors import SearchByNumberOnly
 from patients.models import Patient
 from patients.queries import search_patients
 from tests.factories.patients import PatientFactory, actor_for
+from tests.laid_out import laid_out
 
 pytestmark = pytest.mark.django_db
 Hire = Callable[..., User]
 HTMX = {"HX-Request": "true"}
 
 
-@pytest.fixture
+@laid_out
 def patient(clinic: Clinic, nurse: Actor) -> Patient:
     with acting(nurse):
         return PatientFactory(clinic=clinic, by=nurse, name="邓淑英", phone="+8613800001111")
 
 
-@pytest.fixture
+@laid_out
 def caller(clinic: Clinic, team: CareTeam, hire: Hire) -> User:
     return hire(clinic, team, role=Role.CALLER)
 

@@ -23,6 +23,7 @@ from patients.services import assigning, begin_care
 from patients.services.access import grant_chart
 from patients.services.assigning import assign, move_panel
 from tests.factories.patients import OPENED_AT, PatientFactory, actor_for
+from tests.laid_out import laid_out
 
 pytestmark = pytest.mark.django_db
 Hire = Callable[..., User]
@@ -34,13 +35,13 @@ def system(clinic: Clinic) -> Actor:
     return system_actor("test", clinic.pk)
 
 
-@pytest.fixture
+@laid_out
 def manager(clinic: Clinic, hire: Hire) -> Actor:
     """A clinic manager: reaches every patient of the clinic by number, and sees none."""
     return actor_for(hire(clinic, role=Role.MANAGER), clinic)
 
 
-@pytest.fixture
+@laid_out
 def doctors(clinic: Clinic, hire: Hire) -> list[User]:
     return [hire(clinic, role=Role.DOCTOR) for _ in range(3)]
 

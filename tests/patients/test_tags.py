@@ -19,6 +19,7 @@ from patients.models import Patient, PatientTag, Tag
 from patients.queries import tags_of
 from patients.services import TagDefinition, end_rule_tag, set_rule_tag
 from tests.factories.patients import OPENED_AT, PatientFactory, actor_for
+from tests.laid_out import laid_out
 
 pytestmark = pytest.mark.django_db
 LDL = TagDefinition(
@@ -38,7 +39,7 @@ def rules(clinic: Clinic) -> Iterator[Actor]:
         yield actor
 
 
-@pytest.fixture
+@laid_out
 def patient(clinic: Clinic, nurse: Actor) -> Patient:
     with acting(nurse):
         return PatientFactory(clinic=clinic, by=nurse)

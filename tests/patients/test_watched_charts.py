@@ -17,18 +17,19 @@ from patients.errors import PatientNotFound
 from patients.models import Patient
 from patients.services.watching import watch
 from tests.factories.patients import PatientFactory, actor_for
+from tests.laid_out import laid_out
 
 pytestmark = pytest.mark.django_db
 Hire = Callable[..., User]
 
 
-@pytest.fixture
+@laid_out
 def patient(clinic: Clinic, team: CareTeam) -> Patient:
     with acting(system_actor("test", clinic.pk)):
         return PatientFactory(clinic=clinic, team=team)
 
 
-@pytest.fixture
+@laid_out
 def doctor(clinic: Clinic, team: CareTeam, hire: Hire) -> User:
     return hire(clinic, team, role=Role.DOCTOR)
 

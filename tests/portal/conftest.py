@@ -17,6 +17,7 @@ from patients.services import give_portal_access
 from portal import services
 from tests.factories.clinics import ClinicFactory
 from tests.factories.patients import OPENED_AT, PatientFactory
+from tests.laid_out import laid_out
 
 PHONE = "+8613800000001"
 TYPED = "138 0000 0001"
@@ -33,13 +34,13 @@ class Person:
 Register = Callable[..., Person]
 
 
-@pytest.fixture
-def clinic(db: None) -> Clinic:
+@laid_out
+def clinic() -> Clinic:
     return ClinicFactory("east")
 
 
-@pytest.fixture
-def other_clinic(db: None) -> Clinic:
+@laid_out
+def other_clinic() -> Clinic:
     return ClinicFactory("west")
 
 
@@ -47,7 +48,7 @@ def system(clinic: Clinic) -> Actor:
     return system_actor("test", clinic.pk)
 
 
-@pytest.fixture
+@laid_out
 def register() -> Register:
     def register(clinic: Clinic, phone: str = PHONE, name: str = "邓淑英") -> Person:
         with acting(system(clinic)):
@@ -58,7 +59,7 @@ def register() -> Register:
     return register
 
 
-@pytest.fixture
+@laid_out
 def person(clinic: Clinic, register: Register) -> Person:
     return register(clinic)
 

@@ -22,13 +22,14 @@ from records.parsed import PrintedNumber
 from tests.factories.consent import ConsentFactory
 from tests.factories.followups import file_results, take
 from tests.factories.patients import OPENED_AT
+from tests.laid_out import laid_out
 from tests.portal.conftest import Person, Register, system
 
 pytestmark = pytest.mark.django_db
 COPY = "/p/east/data/copy/"
 
 
-@pytest.fixture
+@laid_out
 def measured(person: Person, clinic: Clinic) -> Person:
     with acting(system(clinic)) as by:
         for purpose in (Purpose.CARE, Purpose.FOLLOWUP, Purpose.RISK):

@@ -24,12 +24,13 @@ from patients.services import confirm_invitation, end_portal_access, invite_to_p
 from portal.reading import begin_reading, reads_large
 from portal.tasks import forget_codes
 from tests.factories.patients import PatientFactory
+from tests.laid_out import laid_out
 from tests.portal.conftest import Person, system
 
 BORN = "19600229"
 
 
-@pytest.fixture
+@laid_out
 def patient(clinic: Clinic) -> Patient:
     with acting(system(clinic)):
         return PatientFactory(clinic=clinic, phone=None)

@@ -22,13 +22,14 @@ from tests.factories.clinics import StaffFactory, StaffRoleFactory
 from tests.factories.consent import MONDAY, ConsentFactory
 from tests.factories.followups import HIGH_LDL, file_results, take
 from tests.factories.patients import OPENED_AT
+from tests.laid_out import laid_out
 from tests.portal.conftest import Person, Register, system
 
 QueryCount = Callable[..., AbstractContextManager[None]]
 HOME, RESULTS = "/p/east/", "/p/east/results/"
 
 
-@pytest.fixture
+@laid_out
 def measured(person: Person, clinic: Clinic) -> Person:
     """The person agreed to everything, and a report came that asks for a follow-up."""
     by = system(clinic)

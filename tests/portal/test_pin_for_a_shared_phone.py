@@ -16,6 +16,7 @@ from patients.models import Patient
 from portal.models import MOST_WRONG_PINS, Pin, SignInCode
 from portal.pins import KnownAtHome, is_easy
 from tests.factories.patients import OPENED_AT
+from tests.laid_out import laid_out
 from tests.portal.conftest import TYPED, Person, Register, code_in, system, texts
 
 SIGN_IN, CODE, WHO = "/p/east/sign-in/", "/p/east/sign-in/code/", "/p/east/sign-in/who/"
@@ -30,7 +31,7 @@ class Family:
     he: Person
 
 
-@pytest.fixture
+@laid_out
 def family(clinic: Clinic, register: Register) -> Family:
     family = Family(register(clinic, name="邓淑英"), register(clinic, name="邓小雨"))
     for person, pin in ((family.she, HERS), (family.he, HIS)):

@@ -15,13 +15,14 @@ from clinics.models import Clinic
 from consent.models import ConsentEvent, ConsentNotice
 from consent.notices import LOCALES, purposes_with_notice
 from tests.factories.consent import MONDAY, ConsentFactory
+from tests.laid_out import laid_out
 from tests.portal.conftest import Person, Register, system
 
 HISTORY = "/p/east/history/"
 NOTICE = "/p/east/notices/followup/{}/{}/"
 
 
-@pytest.fixture
+@laid_out
 def said(person: Person, clinic: Clinic) -> ConsentEvent:
     """The person agreed to follow-up."""
     by = system(clinic)

@@ -3,7 +3,6 @@
 from datetime import timedelta
 from uuid import uuid4
 
-import pytest
 import time_machine
 from django.test import Client
 from django.utils import timezone
@@ -15,17 +14,18 @@ from patients.choices import PortalRelation
 from patients.models import PortalAccess
 from patients.services import give_portal_access
 from tests.factories.patients import OPENED_AT
+from tests.laid_out import laid_out
 from tests.portal.conftest import Person, Register, system
 
 PROXIES = "/p/east/proxies/"
 
 
-@pytest.fixture
+@laid_out
 def daughter(clinic: Clinic, register: Register) -> Person:
     return register(clinic, phone="+8613800000002", name="邓小雨")
 
 
-@pytest.fixture
+@laid_out
 def given(person: Person, daughter: Person, clinic: Clinic) -> PortalAccess:
     """The daughter looks after the person's pages."""
     by = system(clinic)

@@ -24,12 +24,13 @@ from patients.services import give_portal_access
 from portal.looks import LooksPage
 from tests.factories.clinics import CareTeamFactory, StaffFactory, StaffRoleFactory, TeamMemberFactory
 from tests.factories.patients import OPENED_AT, PatientFactory, actor_for
+from tests.laid_out import laid_out
 from tests.portal.conftest import Person, Register, system
 
 PAGE = "/p/east/looked/"
 
 
-@pytest.fixture
+@laid_out
 def nurse(clinic: Clinic) -> User:
     user: User = StaffFactory(display_name="王敏")
     StaffRoleFactory(user=user, clinic=clinic, role=Role.NURSE)

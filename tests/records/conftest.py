@@ -18,14 +18,15 @@ from tests.factories.clinics import (
     TeamMemberFactory,
 )
 from tests.factories.patients import PatientFactory, actor_for
+from tests.laid_out import laid_out
 
 
-@pytest.fixture
-def clinic(db: None) -> Clinic:
+@laid_out
+def clinic() -> Clinic:
     return ClinicFactory("east")
 
 
-@pytest.fixture
+@laid_out
 def nurse_account(clinic: Clinic) -> User:
     user: User = StaffFactory()
     StaffRoleFactory(user=user, clinic=clinic, role=Role.NURSE)
@@ -33,7 +34,7 @@ def nurse_account(clinic: Clinic) -> User:
     return user
 
 
-@pytest.fixture
+@laid_out
 def nurse(nurse_account: User, clinic: Clinic) -> Actor:
     return actor_for(nurse_account, clinic)
 
@@ -45,7 +46,7 @@ def at_work(nurse: Actor, clinic: Clinic) -> Iterator[Actor]:
         yield nurse
 
 
-@pytest.fixture
+@laid_out
 def patient(nurse: Actor, clinic: Clinic) -> Patient:
     """A woman born on 17 May 1968, in the nurse's care."""
     with acting(nurse, clinic.pk):

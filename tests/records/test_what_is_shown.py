@@ -29,13 +29,14 @@ from records.values import Limits
 from tests.factories.clinics import StaffFactory, StaffRoleFactory
 from tests.factories.patients import PatientFactory
 from tests.factories.records import NOW, TAKEN_AT, parsed, parsed_report, printed_number, printed_range
+from tests.laid_out import laid_out
 
 pytestmark = pytest.mark.django_db
 PAGE_QUERIES = 11  # however many results a page shows
 NEVER = PrintedCodes((Coding(SNOMED, "266919005", "Never smoker"),), "Never smoker")
 
 
-@pytest.fixture
+@laid_out
 def filed(patient: Patient, nurse: Actor, clinic: Clinic) -> Patient:
     """Two years of results: lipids in two units, a critical potassium, an item sealed whole, an unknown one."""
     last_year = TAKEN_AT - timedelta(days=365)
