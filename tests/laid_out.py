@@ -74,7 +74,11 @@ class Stack:
                 savepoint = transaction.atomic()
                 savepoint.__enter__()
                 self._made.append(Made(layer, savepoint, None))
-                self._made[-1].value = layer.make(**below)
+                try:
+                    self._made[-1].value = layer.make(**below)
+                except BaseException:
+                    self.roll_back_to(0)
+                    raise
 
     def roll_back_to(self, number: int) -> None:
         """So many of the lowest stay."""

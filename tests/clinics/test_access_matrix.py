@@ -24,6 +24,7 @@ from tests.factories.clinics import (
     TeamMemberFactory,
 )
 from tests.factories.patients import PatientFactory, actor_for
+from tests.laid_out import laid_out
 
 SENSITIVE = PERSON | {"clinical", "psychological", "genetic", "finance", "marketing"}
 
@@ -128,8 +129,8 @@ def test_by_service_number_alone_is_stronger_than_any_other_role() -> None:
     assert "clinical" in both
 
 
-@pytest.fixture
-def clinic(db: None) -> Clinic:
+@laid_out
+def clinic() -> Clinic:
     return ClinicFactory("east")
 
 

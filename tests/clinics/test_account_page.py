@@ -7,7 +7,6 @@ import pytest
 from allauth.mfa.models import Authenticator
 from django.contrib.sessions.models import Session
 from django.core import mail
-from django.core.cache import cache
 from django.db import connection
 from django.test import Client
 
@@ -21,14 +20,14 @@ from clinics.roles import Role
 from clinics.services import close_account
 from clinics.sessions import SessionStore
 from tests.factories.clinics import ClinicFactory, StaffFactory, StaffRoleFactory
+from tests.laid_out import laid_out
 
 pytestmark = pytest.mark.django_db
 PASSWORD, NEW = "a long enough sentence", "three geese eat the blue soup"
 
 
-@pytest.fixture
+@laid_out
 def nurse() -> User:
-    cache.clear()
     user = User.objects.create_user("wangmin", PASSWORD, display_name="王敏")
     StaffRoleFactory(user=user, clinic=ClinicFactory("east"), role=Role.NURSE)
     return user

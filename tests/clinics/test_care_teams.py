@@ -15,11 +15,12 @@ from patients.models import Patient
 from patients.queries import visible_patients
 from tests.factories.clinics import ClinicFactory, StaffFactory
 from tests.factories.patients import PatientFactory, actor_for
+from tests.laid_out import laid_out
 
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
+@laid_out
 def clinic() -> Clinic:
     return ClinicFactory("east")
 

@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import time_machine
 from allauth.mfa.models import Authenticator
-from django.core.cache import cache
 from django.test import Client
 
 from audit.acting import acting
@@ -17,26 +16,26 @@ from clinics.models import Clinic, User
 from clinics.roles import Role
 from tests.factories.clinics import ClinicFactory, StaffFactory, StaffRoleFactory
 from tests.factories.second_factors import code_of, give_factor
+from tests.laid_out import laid_out
 
 pytestmark = pytest.mark.django_db
 PASSWORD, NEW = "a long enough sentence", "three geese eat the blue soup"
 WAYS = ["/clinic/accounts/link/", "/clinic/accounts/factors/", "/clinic/accounts/sessions/"]
 
 
-@pytest.fixture
+@laid_out
 def clinic() -> Clinic:
-    cache.clear()
     return ClinicFactory("east")
 
 
-@pytest.fixture
+@laid_out
 def nurse(clinic: Clinic) -> User:
     user = User.objects.create_user("wangmin", PASSWORD, display_name="王敏")
     StaffRoleFactory(user=user, clinic=clinic, role=Role.NURSE)
     return user
 
 
-@pytest.fixture
+@laid_out
 def administrator(clinic: Clinic) -> User:
     user = StaffFactory(username="xuan")
     StaffRoleFactory(user=user, clinic=clinic, role=Role.ADMINISTRATOR)

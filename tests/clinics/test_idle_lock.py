@@ -14,6 +14,7 @@ from audit.models import AuditEvent
 from clinics.models import Clinic, User
 from clinics.roles import Role
 from tests.factories.clinics import ClinicFactory, StaffRoleFactory
+from tests.laid_out import laid_out
 
 pytestmark = pytest.mark.django_db
 PASSWORD = "a long enough sentence"
@@ -21,7 +22,7 @@ MORNING = datetime(2026, 11, 30, 8, 0, tzinfo=UTC)
 JSON = {"accept": "application/json"}
 
 
-@pytest.fixture
+@laid_out
 def clinic() -> Clinic:
     return ClinicFactory("east")
 

@@ -13,18 +13,18 @@ from clinics.roles import Role
 from crypto.errors import KeysMissing
 from tests.factories.clinics import ClinicFactory, StaffRoleFactory
 from tests.factories.second_factors import SEED, code_of, give_factor
+from tests.laid_out import laid_out
 
 pytestmark = pytest.mark.django_db
 PASSWORD = "a long enough sentence"
 
 
-@pytest.fixture
+@laid_out
 def clinic() -> Clinic:
-    cache.clear()
     return ClinicFactory("east")
 
 
-@pytest.fixture
+@laid_out
 def nurse(clinic: Clinic) -> User:
     user = User.objects.create_user("wangmin", PASSWORD, display_name="王敏")
     StaffRoleFactory(user=user, clinic=clinic, role=Role.NURSE)

@@ -11,17 +11,18 @@ from clinics.models import Clinic, User
 from clinics.roles import Role
 from tests.factories.clinics import ClinicFactory, StaffRoleFactory
 from tests.factories.second_factors import code_of
+from tests.laid_out import laid_out
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PASSWORD = "ein-langes-passwort-2026"
 
 
-@pytest.fixture
+@laid_out
 def clinic() -> Clinic:
     return ClinicFactory("east")
 
 
-@pytest.fixture
+@laid_out
 def nurse(clinic: Clinic) -> User:
     user = User.objects.create_user("wangmin", PASSWORD, display_name="王敏")
     StaffRoleFactory(user=user, clinic=clinic, role=Role.NURSE)

@@ -24,6 +24,7 @@ from config.environment import Environment
 from config.settings.served import read_single_sign_on
 from tests.factories.clinics import ClinicFactory, StaffFactory, StaffRoleFactory
 from tests.factories.identity_provider import IdentityProvider, identity_provider
+from tests.laid_out import laid_out
 
 pytestmark = pytest.mark.django_db
 START = "/accounts/oidc/clinic/login/"
@@ -48,12 +49,12 @@ def provider(running: IdentityProvider, settings: Settings) -> IdentityProvider:
     return running
 
 
-@pytest.fixture
+@laid_out
 def clinic() -> Clinic:
     return ClinicFactory("east")
 
 
-@pytest.fixture
+@laid_out
 def nurse(clinic: Clinic) -> User:
     user = StaffFactory(username="wangmin", display_name="王敏")
     StaffRoleFactory(user=user, clinic=clinic, role=Role.NURSE)

@@ -21,13 +21,14 @@ from clinics.services import close_account
 from clinics.staffing import end_work
 from clinics.tokens import end_tokens, make_token, token_of
 from tests.factories.clinics import ClinicFactory, StaffFactory, StaffRoleFactory
+from tests.laid_out import laid_out
 
 pytestmark = pytest.mark.django_db
 NEW = "/account/tokens/new/"
 
 
-@pytest.fixture
-def clinic(db: None) -> Clinic:
+@laid_out
+def clinic() -> Clinic:
     return ClinicFactory("east")
 
 

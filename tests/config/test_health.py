@@ -17,11 +17,12 @@ from records.choices import Cause
 from records.models import RecordsChange
 from tests.factories.clinics import ClinicFactory
 from tests.factories.patients import PatientFactory
+from tests.laid_out import laid_out
 
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
+@laid_out
 def clinic() -> Clinic:
     east: Clinic = ClinicFactory("east")
     watch_for_alarms()

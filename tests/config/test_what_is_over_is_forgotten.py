@@ -25,13 +25,14 @@ from portal.models import SignInCode
 from tests.factories.clinics import ClinicFactory
 from tests.factories.patients import PatientFactory
 from tests.factories.records import fixture
+from tests.laid_out import laid_out
 
 pytestmark = pytest.mark.django_db
 NOW = timezone.now()
 OLD, YOUNG = NOW - timedelta(hours=25), NOW - timedelta(hours=23)
 
 
-@pytest.fixture
+@laid_out
 def clinic() -> Clinic:
     """Nobody comes by any more: it is closed."""
     made = ClinicFactory("east")
