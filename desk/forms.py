@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from datetime import datetime, time, timedelta
 from typing import Any, Final
 from uuid import UUID
-from zoneinfo import available_timezones
 
 from django import forms
 from django.db import models
@@ -14,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from audit.alarms import LONGEST_REASON, MOST_COUNTED, SHORTEST_REASON, AlarmDecision
 from audit.errors import LimitsRefused
-from audit.limits import BOUNDS, MOST_OPEN, Limits
+from audit.limits import BOUNDS, MOST_OPEN, Limits, time_zones
 from audit.models import NamesTold
 from clinics.fields import a_day
 from clinics.models import User
@@ -108,7 +107,7 @@ class LimitsForm(forms.Form):
     )
     time_zone = forms.ChoiceField(
         label=LIMIT_NAMES["time_zone"],
-        choices=lambda: [(zone, zone) for zone in sorted(available_timezones())],
+        choices=lambda: [(zone, zone) for zone in sorted(time_zones())],
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
