@@ -1,21 +1,17 @@
-"""A process that erases one patient and is killed at a step: `python -m tests.exchange.killed_while_erasing STEP PATIENT CLINIC`."""
+"""What a process does that erases one patient and is killed at a step."""
 
 import os
 import signal
-import sys
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import django
-
-django.setup()
-
-from audit.acting import acting  # noqa: E402
-from audit.actors import system_actor  # noqa: E402
-from crypto import ledger  # noqa: E402
-from exchange.services import Reason, erase_patient, erasure  # noqa: E402
-from patients.models import Patient  # noqa: E402
+from audit.acting import acting
+from audit.actors import system_actor
+from crypto import ledger
+from crypto.keyring import forget_everything
+from exchange.services import Reason, erase_patient, erasure
+from patients.models import Patient
 
 
 def die(*args: Any, **kwargs: Any) -> None:
@@ -27,12 +23,9 @@ def half_a_line(descriptor: int, line: bytes) -> None:
     die()
 
 
-def main() -> None:
-    step, (patient_id, clinic_id), at = (
-        sys.argv[1],
-        map(UUID, sys.argv[2:4]),
-        datetime.fromisoformat(sys.argv[4]),
-    )
+def erase_and_die(step: str, patient_id: UUID, clinic_id: UUID, at: datetime) -> None:
+    """Changes the modules of the process it runs in: it is a process of its own."""
+    forget_everything()
     if step == "while the line is written":
         ledger._write = half_a_line
     elif step == "before the line is synced":
@@ -45,6 +38,3 @@ def main() -> None:
     with acting(system, clinic_id):
         patient = Patient.objects.get(pk=patient_id)
     erase_patient(patient, reason=Reason.REQUEST, by=system, at=at)
-
-
-main()

@@ -1,39 +1,37 @@
-"""Another process of the house, told line by line what to do: it reads the name of one patient, and keeps their keys."""
+"""Another process of the house, told word by word what to do: it reads the name of one patient, and keeps their keys."""
 
-import sys
 from contextlib import ExitStack
+from multiprocessing.connection import Connection
 from uuid import UUID
 
-import django
-
-django.setup()
-
-from audit.access import access  # noqa: E402
-from audit.acting import acting  # noqa: E402
-from audit.actors import system_actor  # noqa: E402
-from audit.kinds import Kind  # noqa: E402
-from audit.purposes import Purpose  # noqa: E402
-from crypto.errors import ClinicError  # noqa: E402
-from patients.models import Patient  # noqa: E402
+from audit.access import access
+from audit.acting import acting
+from audit.actors import system_actor
+from audit.kinds import Kind
+from audit.purposes import Purpose
+from crypto.errors import ClinicError
+from crypto.keyring import forget_everything
+from patients.models import Patient
 
 
-def main() -> None:
-    patient_id, clinic_id = map(UUID, sys.argv[1:])
+def read_when_told(words: Connection, patient_id: UUID, clinic_id: UUID) -> None:
+    """Begin a unit of work, open the name, end the unit; each is answered. Ends with the process that tells."""
+    forget_everything()
     unit = ExitStack()
-    for line in sys.stdin:
-        answer = "done"
-        if line.strip() == "begin":
-            unit.enter_context(acting(system_actor("reader", clinic_id), clinic_id))
-        elif line.strip() == "end":
-            unit.close()
-        else:
-            try:
-                with access(Purpose.CARE, Kind.COMPUTED):
-                    Patient.objects.get(pk=patient_id).identity.name  # noqa: B018
-                answer = "opened"
-            except ClinicError as error:
-                answer = type(error).__name__
-        print(answer, flush=True)
+    while True:
+        words.send(_done(words.recv(), unit, patient_id, clinic_id))
 
 
-main()
+def _done(word: str, unit: ExitStack, patient_id: UUID, clinic_id: UUID) -> str:
+    if word == "begin":
+        unit.enter_context(acting(system_actor("reader", clinic_id), clinic_id))
+    elif word == "end":
+        unit.close()
+    else:
+        try:
+            with access(Purpose.CARE, Kind.COMPUTED):
+                Patient.objects.get(pk=patient_id).identity.name  # noqa: B018
+            return "opened"
+        except ClinicError as error:
+            return type(error).__name__
+    return "done"

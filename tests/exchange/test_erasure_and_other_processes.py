@@ -1,17 +1,13 @@
 """An erasure that is killed anywhere is either not begun or carried out to the end; and no process keeps a key of the erased."""
 
-import os
-import subprocess
-import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
-from django.conf import settings as django_settings
 from django.db import connection
 
 from audit.acting import acting
@@ -20,27 +16,22 @@ from crypto.core.scopes import Scope
 from exchange.services import carry_out_ledger
 from exchange.services.erasure import remove_leftover_bytes
 from patients.models import Patient, PatientTag
+from tests.exchange.killed_while_erasing import erase_and_die
+from tests.exchange.second_process import read_when_told
 from tests.factories.erasure import ERASED_AT, House, living_keys_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
-REPOSITORY = Path(__file__).resolve().parents[2]
+FORK = get_context("fork")  # a copy of this process, which has loaded everything already
 
 
-def environment() -> dict[str, str]:
-    database = urlsplit(os.environ["DATABASE_URL"])
-    return {
-        **os.environ,
-        "DATABASE_URL": database._replace(path=f"/{connection.settings_dict['NAME']}").geturl(),
-        "DJANGO_SETTINGS_MODULE": "config.settings.test",
-        "KEYS_DIR": str(django_settings.KEYS_DIR),
-        "FILES_DIR": str(django_settings.FILES_DIR),
-    }
-
-
-def killed(step: str, patient: Patient) -> int:
-    words = [step, str(patient.pk), str(patient.clinic_id), ERASED_AT.isoformat()]
-    command = [sys.executable, "-m", "tests.exchange.killed_while_erasing", *words]
-    return subprocess.run(command, check=False, cwd=REPOSITORY, env=environment()).returncode
+def killed(step: str, patient: Patient) -> int | None:
+    """What the system says of the process that was killed."""
+    connection.close()  # no two processes speak over one
+    words = (step, patient.pk, patient.clinic_id, ERASED_AT)
+    process = FORK.Process(target=erase_and_die, args=words)
+    process.start()
+    process.join()
+    return process.exitcode
 
 
 @pytest.mark.parametrize("step", ["while the line is written", "before the line is synced"])
@@ -88,36 +79,32 @@ def test_killed_after_the_commit_the_bytes_of_files_go_with_the_next_start(
     assert files() == 1
 
 
-class Reader:
-    """The second process."""
-
-    def __init__(self, process: "subprocess.Popen[str]") -> None:
-        self.process = process
-
-    def told(self, word: str) -> str:
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.write(f"{word}\n")
-        self.process.stdin.flush()
-        return self.process.stdout.readline().strip()
+Tell = Callable[[str], str]
 
 
 @contextmanager
-def reader(patient: Patient) -> Iterator[Reader]:
-    command = [sys.executable, "-m", "tests.exchange.second_process", str(patient.pk), str(patient.clinic_id)]
-    with subprocess.Popen(
-        command, cwd=REPOSITORY, env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        try:
-            yield Reader(process)
-        finally:
-            process.kill()
+def second_process(patient: Patient) -> Iterator[Tell]:
+    ours, theirs = FORK.Pipe()
+    connection.close()
+    process = FORK.Process(target=read_when_told, args=(theirs, patient.pk, patient.clinic_id))
+    process.start()
+
+    def tell(word: str) -> str:
+        ours.send(word)
+        assert ours.poll(10), "no answer"
+        return str(ours.recv())
+
+    try:
+        yield tell
+    finally:
+        process.kill()
+        process.join()
 
 
 def test_an_erasure_answers_when_no_other_process_holds_a_key_any_more(house: House) -> None:
     patient = house.opened(name="王小芳")
-    with reader(patient) as other:
-        assert [other.told("begin"), other.told("open")] == ["done", "opened"]
+    with second_process(patient) as tell:
+        assert [tell("begin"), tell("open")] == ["done", "opened"]
 
         def erase() -> None:
             house.erase(patient)
@@ -129,7 +116,7 @@ def test_an_erasure_answers_when_no_other_process_holds_a_key_any_more(house: Ho
             pass
         erasing.join(timeout=0.3)
         assert erasing.is_alive()  # the other process is still in a unit of work that began before
-        assert other.told("end") == "done"
+        assert tell("end") == "done"
         erasing.join(timeout=10)
         assert not erasing.is_alive()
-        assert [other.told("begin"), other.told("open")] == ["done", "KeyDestroyed"]
+        assert [tell("begin"), tell("open")] == ["done", "KeyDestroyed"]
