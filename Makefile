@@ -2,6 +2,8 @@
 PYTHON ?= python3
 RUN := .venv/bin/python
 SERVICES := $(RUN) -m config.embedded --ephemeral
+# Some machines ask Python to keep nothing compiled: every process of a run would then compile all of us again, a second each.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: setup demo demo-reset test e2e lint bench messages
 
