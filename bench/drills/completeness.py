@@ -8,8 +8,6 @@ robot tells of. Robots that act beside the application (its own role, the owner)
 import json
 import os
 import random
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -37,6 +35,7 @@ from audit.models import AuditEvent
 from audit.removal import delete_rows
 from audit.services import record
 from audit.wrote import wrote
+from bench.drills import forks
 from bench.drills.owner import owner_of_tables
 from bench.drills.tally import Scale, Tally
 from clinics.models import CareTeam, Chain, Clinic, User
@@ -58,7 +57,6 @@ DEEDS: Final = 5_000
 PEOPLE: Final = 12
 SECONDS_FOR_A_WORKER: Final = 120
 QUEUE: Final = "completeness"
-HERE: Final = Path(__file__).resolve().parents[2]
 Row = tuple[str, str, str]  # table, operation, key
 
 
@@ -231,12 +229,9 @@ def shell(house: House) -> Robot:
         f"    cursor.execute(\"SELECT set_config('zhizhi.clinics', '{{{house.clinic.pk}}}', true)\")\n"
         f"    cursor.execute(\"UPDATE patients_card SET opened_at = clock_timestamp() WHERE id = '{card.pk}'\")\n"
     )
-    subprocess.run(
-        [sys.executable, "manage.py", "shell", "-v", "0", "-c", typed],
-        cwd=HERE,
-        env=_environment(),
-        check=True,
-    )
+    said = forks.manage(_environment(), "shell", "-v", "0", "-c", typed)
+    if said.returncode:
+        raise AssertionError(f"the shell ended with {said.returncode}: {said.stderr}")
 
 
 def beside(house: House) -> Robot:
@@ -491,18 +486,11 @@ def _environment() -> dict[str, str]:
 @contextmanager
 def _worker() -> Iterator[None]:
     """A real worker process on a queue of this drill alone."""
-    command = [sys.executable, "-m", "celery", "-A", "config.celery", "worker", "-P", "solo", "-l", "warning"]
-    process = subprocess.Popen(
-        [*command, "--without-mingle", "--without-gossip", "-Q", _queue()],
-        cwd=HERE,
-        env=_environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    process = forks.start(_environment(), forks.worker, "-P", "solo", "-Q", _queue())
     try:
         yield
     finally:
         process.terminate()
-        process.wait()
+        process.join()
         with celery.connection_or_acquire() as link:
             link.default_channel.queue_delete(_queue())

@@ -18,4 +18,4 @@ def run(scale: Scale, tally: Tally, *, seed: int) -> None:
     cases = scale.of(CASES)
     in_database = cases // IN_THE_DATABASE
     damage_core.run(cases - in_database, tally, chance)
-    damage_rows.run(in_database, tally, chance, people=8 if scale is Scale.SMALL else 24)
+    damage_rows.run(in_database, tally, chance, people=4 if scale is Scale.SMALL else 24)

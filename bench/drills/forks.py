@@ -23,6 +23,7 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db import connection
 
+from config.celery import app as celery
 from config.environment import Environment
 from config.settings.served import read_services
 
@@ -58,6 +59,13 @@ def manage(variables: Mapping[str, str], *arguments: str) -> Said:
         returncode, stdout, stderr = 1, "", "it ended without a word"
     process.join()
     return Said(returncode, stdout, stderr)
+
+
+def worker(*arguments: str) -> None:
+    """What `celery worker` does with these arguments, in a process that was started for it. Says only what goes wrong."""
+    celery.worker_main(
+        ["--quiet", "worker", "-l", "warning", "--without-mingle", "--without-gossip", *arguments]
+    )
 
 
 def _work(variables: dict[str, str], work: Callable[..., None], arguments: tuple[object, ...]) -> None:

@@ -3,26 +3,28 @@
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import partial
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 from celery import Celery
+from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
 from audit.acting import acting
 from audit.actors import Actor
 from audit.purposes import Purpose
+from bench.drills import forks
 from clinics.models import Clinic
+from config.celery import app as celery
 from consent.choices import GivenThrough
 from consent.services import withdraw_consent
 from followups.choices import MessageState
@@ -33,9 +35,8 @@ from tests.factories.consent import ConsentFactory
 from tests.factories.followups import HIGH_LDL, file_results
 from tests.factories.patients import PatientFactory
 
-PEOPLE = 24
+PEOPLE = 12
 KILLS = 2
-REPOSITORY = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -51,28 +52,36 @@ def broker() -> Iterator[Celery]:
 
 
 @contextmanager
-def worker(broker: Celery, notes: Path) -> Iterator[subprocess.Popen[bytes]]:
+def worker(broker: Celery, notes: Path) -> Iterator[BaseProcess]:
     """A worker process on the test's database and queue; whatever of it still runs at the end is killed."""
     database = urlsplit(os.environ["DATABASE_URL"])
-    environment = {
+    variables = {
         **os.environ,
         "DATABASE_URL": database._replace(path=f"/{connection.settings_dict['NAME']}").geturl(),
-        "DJANGO_SETTINGS_MODULE": "tests.followups.worker_settings",
-        "TEST_QUEUE": broker.conf.task_default_queue,
         "TEST_CARRIER_FILE": str(notes),
     }
-    command = [sys.executable, "-m", "celery", "-A", "config.celery", "worker", "-c", "1", "-l", "warning"]
-    command += ["--without-mingle", "--without-gossip", "-Q", broker.conf.task_default_queue]
-    with notes.with_suffix(".log").open("ab") as log:
-        process = subprocess.Popen(
-            command, cwd=REPOSITORY, env=environment, stdout=log, stderr=log, start_new_session=True
-        )
-        try:
-            yield process
-        finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+    process = forks.start(variables, work, broker.conf.task_default_queue)
+    try:
+        yield process
+    finally:
+        if process.is_alive():
+            kill(process)
+        process.join()
+
+
+def work(queue: str) -> None:
+    """A worker of the test's own queue, with a carrier that writes down what it took; it and its children can be killed at once."""
+    os.setsid()
+    settings.SMS_CARRIER = "tests.followups.noting_carrier.NotingCarrier"
+    settings.MESSAGES_AT_ANY_HOUR = True
+    celery.conf.task_default_queue = queue
+    forks.worker("-c", "1", "-Q", queue)
+
+
+def kill(process: BaseProcess) -> None:
+    assert process.pid
+    os.killpg(process.pid, signal.SIGKILL)
+    process.join()
 
 
 def wait_until(
@@ -115,9 +124,8 @@ def test_a_worker_killed_again_and_again_loses_nothing_and_repeats_nothing(
             working = partial(_works, process, notes, beyond=began)
             assert wait_until(working, 150, ask), "the worker did nothing"
             time.sleep(chance.uniform(0, 0.15))
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            assert process.returncode == -signal.SIGKILL, number
+            kill(process)
+            assert process.exitcode == -signal.SIGKILL, number
     with worker(broker, notes):
         assert wait_until(lambda: sent() == PEOPLE - 1, 150, ask)
 
@@ -151,6 +159,6 @@ def _lines(notes: Path) -> int:
     return len(notes.read_text().splitlines())
 
 
-def _works(process: subprocess.Popen[bytes], notes: Path, *, beyond: int) -> bool:
+def _works(process: BaseProcess, notes: Path, *, beyond: int) -> bool:
     """Whether the worker has handed something over, or has ended by itself."""
-    return _lines(notes) > beyond or process.poll() is not None
+    return _lines(notes) > beyond or not process.is_alive()
