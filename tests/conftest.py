@@ -2,10 +2,13 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
@@ -77,6 +80,7 @@ def django_db_setup(
     patch.setattr(TransactionTestCase, "_fixture_teardown", lambda case: look_and_flush())
     yield
     stack.roll_back_to(0)
+    owner_connection().close()
     patch.undo()
     with django_db_blocker.unblock(), as_owner():
         if not django_db_keepdb:
@@ -110,12 +114,31 @@ def _copied_database() -> Any:
 
 def look_and_flush() -> None:
     """After a transactional test: every change that was made in somebody's name has its event, or the test fails."""
-    with as_owner():
+    with lasting_owner():
         try:
             unanswered = unanswered_changes()
         finally:
             owner_flush()
     assert not unanswered, "\n".join(unanswered)
+
+
+@contextmanager
+def lasting_owner() -> Iterator[None]:
+    """As `as_owner`, over a connection that stays: it knows the tables already, and so does the application's, which stays too."""
+    application, owner = connections["default"], owner_connection()
+    if not owner.is_usable():
+        owner.close()
+    connections["default"] = owner
+    try:
+        yield
+    finally:
+        connections["default"] = application
+
+
+@cache
+def owner_connection() -> BaseDatabaseWrapper:
+    with as_owner() as connection:
+        return connection.copy()
 
 
 def unanswered_changes() -> list[str]:
@@ -132,27 +155,30 @@ def unanswered_changes() -> list[str]:
 
 
 def owner_flush() -> None:
-    """Delete every row after a transactional test. Inside `as_owner`: the application's role may not, and the triggers refuse it.
+    """Delete every row after a transactional test. Inside `lasting_owner`: the application's role may not, and the triggers refuse it.
 
-    One transaction switches the guards off and on again, so no test ever runs without them. Not TRUNCATE: it asks for all tables
-    that point at a table, and a table costs it as much without rows as with them, months of the log included.
+    The guards are off in this one transaction, so no test ever runs without them: the run's own server lets the owner say so.
+    Not TRUNCATE: it asks for all tables that point at a table, and a table costs it as much without rows as with them, months
+    of the log included.
     """
     with connection.cursor() as cursor:
-        cursor.execute(_WITH_ROWS, [list(KEPT_TABLES)])
-        cursor.execute(cursor.fetchone()[0])
-        tables = [name for (name,) in cursor.fetchall()]
-        guards_off = "".join(f"ALTER TABLE {name} DISABLE TRIGGER USER;" for name in tables)
-        guards_on = "".join(f"ALTER TABLE {name} ENABLE TRIGGER USER;" for name in tables)
-        emptied = "".join(f"DELETE FROM {name};" for name in tables)
-        cursor.execute(
-            f"BEGIN; {guards_off} {emptied} SET CONSTRAINTS ALL IMMEDIATE; {guards_on}"
-            # the keys are gone: the database adopts a key folder anew, and every cache is emptied
-            " UPDATE crypto_epoch SET key_store = '', counter = counter + 1, ledger_length = 0, ledger_head = '';"
-            " COMMIT"
-        )
+        cursor.execute(_FLUSH, [list(KEPT_TABLES)])
 
 
-_WITH_ROWS = """
-SELECT string_agg(format('SELECT %%L WHERE EXISTS (SELECT FROM %%s)', oid::regclass, oid::regclass), ' UNION ALL ')
-  FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND NOT relname = ANY (%s)
+# One statement is one transaction. A table without a byte has no rows. The keys are gone too: the database adopts a key
+# folder anew, and every cache is emptied.
+_FLUSH = """
+DO $$
+DECLARE
+  tbl regclass;
+BEGIN
+  SET LOCAL session_replication_role = replica;
+  FOR tbl IN
+    SELECT oid FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND NOT relname = ANY (%s)
+       AND pg_relation_size(oid) > 0
+  LOOP
+    EXECUTE 'DELETE FROM ' || tbl;
+  END LOOP;
+  UPDATE crypto_epoch SET key_store = '', counter = counter + 1, ledger_length = 0, ledger_head = '';
+END $$
 """

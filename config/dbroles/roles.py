@@ -21,11 +21,16 @@ ROLES = (OWNER, APP, SEQUENCER, AUDITOR, BACKUP)
 
 
 def create_roles_sql(database: str, passwords: dict[str, str], *, in_tests: bool = False) -> list[str]:
-    """Statements for a superuser, in order. `passwords` by role name; the last one must run outside a transaction."""
+    """Statements for a superuser, in order. `passwords` by role name; the last one must run outside a transaction.
+
+    In tests the owner makes databases, and empties tables past their triggers.
+    """
     statements = []
     for role in ROLES:
         rights = role.rights if role is not OWNER or in_tests else ""
         statements.append(f"CREATE ROLE {role.name} LOGIN {rights} PASSWORD {quoted(passwords[role.name])}")
+    if in_tests:
+        statements.append(f"GRANT SET ON PARAMETER session_replication_role TO {OWNER.name}")
     statements.append(f"CREATE DATABASE {database} OWNER {OWNER.name} ENCODING 'UTF8' TEMPLATE template0")
     return statements
 
