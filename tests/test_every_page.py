@@ -123,11 +123,11 @@ def house(db: None) -> House:
 
 def addresses(ids: dict[str, UUID], *, audience: str) -> Iterator[tuple[str, str]]:
     """Every page of ours for this audience: its name, and its address with these ids."""
-    for _path, pattern in our_views():
+    for path, pattern in our_views():
         guard = guard_of(pattern.callback)
         if guard is None or guard.audience != audience:
             continue
-        yield str(pattern.name), reverse(_name(pattern), kwargs=dict(_arguments(pattern, ids)))
+        yield str(pattern.name), reverse(_name(pattern), kwargs=dict(_arguments(path, pattern, ids)))
 
 
 def _name(pattern: URLPattern) -> str:
@@ -135,16 +135,12 @@ def _name(pattern: URLPattern) -> str:
     return "health" if app == "config" else f"{app}:{pattern.name}"
 
 
-def _arguments(pattern: URLPattern, ids: dict[str, UUID]) -> Iterator[tuple[str, Any]]:
-    if _path_of(pattern).startswith("p/"):
+def _arguments(path: str, pattern: URLPattern, ids: dict[str, UUID]) -> Iterator[tuple[str, Any]]:
+    if path.startswith("p/"):
         yield "clinic_code", "east"
     for name, converter in pattern.pattern.converters.items():
         anybody_s = 1 if isinstance(converter, IntConverter) else uuid4()
         yield name, ids.get(name) or WORDS.get(name, anybody_s)
-
-
-def _path_of(pattern: URLPattern) -> str:
-    return next(path for path, one in our_views() if one is pattern)
 
 
 def signed_in(user: User) -> Client:
@@ -160,7 +156,10 @@ def test_nonsense_is_answered_and_never_an_error_of_the_server(house: House, aud
     for number, (name, address) in enumerate(addresses(house.ids, audience=audience)):
         for turn in range(number, number + 4):  # every field meets every kind, on one page or another
             typed = {field: NONSENSE[(turn * 5 + at) % len(NONSENSE)] for at, field in enumerate(FIELDS)}
-            assert visitor.post(address, typed).status_code < 500, (name, typed)
+            answer = visitor.post(address, typed)
+            assert answer.status_code < 500, (name, typed)
+            if answer.status_code in (403, 405):
+                break  # before a word of it is read
         assert visitor.get(address, dict.fromkeys(FIELDS, "a\x00b")).status_code < 500, name
 
 

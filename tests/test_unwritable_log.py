@@ -17,7 +17,6 @@ from django.conf import settings
 from django.core import mail
 from django.core.management import CommandError, call_command, get_commands
 from django.db import DatabaseError, connection
-from django.test import Client
 from django.urls import resolve
 from django.utils import timezone
 
@@ -35,8 +34,9 @@ from tests.clinics.test_admin_tables import EDITED, OURS
 from tests.factories.followups import HIGH_LDL, file_results
 from tests.factories.records import fixture
 from tests.pressing import forms_on
-from tests.test_every_page import House, addresses, house, signed_in  # noqa: F401 (the fixture)
+from tests.test_every_page import House, addresses, house  # noqa: F401 (the fixture)
 from tests.test_who_reaches_what import MEANT
+from tests.walking import Walker
 
 pytestmark = pytest.mark.django_db
 SEALED = ("陈雅琴", "13900001234", "7.10")
@@ -122,11 +122,10 @@ class Walk:
 
     disk: Disk
     house: House
-    doors: dict[tuple[str, str], tuple[Client, Door]] = field(default_factory=dict)
+    doors: dict[tuple[str, str], tuple[Walker, Door]] = field(default_factory=dict)
     untold: dict[str, set[str]] = field(default_factory=lambda: {"get": set(), "post": set()})
 
-    def visit(self, visitor: Client, name: str, address: str) -> None:
-        visitor.raise_request_exception = False
+    def visit(self, visitor: Walker, name: str, address: str) -> None:
         asked, answer = self.disk.asked, visitor.get(address)
         if answer.status_code == 405:
             self.find(visitor, Door(name, "post", address, MEANT))
@@ -140,7 +139,7 @@ class Walk:
         for form in forms_on(page, address):
             self.find(visitor, Door(name_of(form.action), "post", form.action, form.sends))
 
-    def find(self, visitor: Client, door: Door) -> None:
+    def find(self, visitor: Walker, door: Door) -> None:
         self.doors.setdefault(door.key, (visitor, door))
 
 
@@ -156,12 +155,12 @@ def shown(answer: Any) -> list[str]:
 @pytest.fixture
 def walk(house: House, disk: Disk) -> Walk:  # noqa: F811
     give_every_office(house)
-    walk, desk, phone = Walk(disk, house), signed_in(house.doctor), signed_in(house.portal_user)
+    walk, desk, phone = Walk(disk, house), Walker(house.doctor), Walker(house.portal_user)
     for audience, visitor in (
         ("staff", desk),
         ("account", desk),
         ("patient", phone),
-        ("portal_entry", Client()),
+        ("portal_entry", Walker()),
     ):
         for name, address in addresses(house.ids, audience=audience):
             walk.visit(visitor, name, address)

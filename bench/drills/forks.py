@@ -8,6 +8,7 @@ import multiprocessing
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Final
@@ -18,6 +19,8 @@ from django.apps import apps
 if not apps.ready:  # in the process that forks: this module is the first of ours that it imports
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.test")
     django.setup()
+    for loaded_by_every_worker in ("config.urls", "celery.bin.celery", "celery.apps.worker"):
+        import_module(loaded_by_every_worker)
 
 from django.conf import settings
 from django.core.management import CommandError, call_command

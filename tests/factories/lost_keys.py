@@ -41,7 +41,7 @@ class KeysInVault:
     patience: SimpleNamespace
 
     def lose(self) -> None:
-        self.patience.read, self.patience.total = 0.05, 0.2
+        self.patience.read, self.patience.total = 0.02, 0.05
         if self.illness == "unreachable":
             self.server.stop()
         elif self.illness == "sealed":
