@@ -2,19 +2,17 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import cache
 from typing import Any
 
 import pytest
-from django.db import connection, connections
-from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db import connection
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 from config.dbroles.owner import as_owner
 from config.heap import settle
 from tests.laid_out import stack
+from tests.owner import lasting_owner, owner_connection
 
 TABLES_OF_THE_TESTS = (
     "audit_probe",
@@ -120,25 +118,6 @@ def look_and_flush() -> None:
         finally:
             owner_flush()
     assert not unanswered, "\n".join(unanswered)
-
-
-@contextmanager
-def lasting_owner() -> Iterator[None]:
-    """As `as_owner`, over a connection that stays: it knows the tables already, and so does the application's, which stays too."""
-    application, owner = connections["default"], owner_connection()
-    if not owner.is_usable():
-        owner.close()
-    connections["default"] = owner
-    try:
-        yield
-    finally:
-        connections["default"] = application
-
-
-@cache
-def owner_connection() -> BaseDatabaseWrapper:
-    with as_owner() as connection:
-        return connection.copy()
 
 
 def unanswered_changes() -> list[str]:

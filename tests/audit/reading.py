@@ -8,8 +8,8 @@ from django.db import connection
 
 from audit.acting import acting
 from audit.models import AuditEvent, RowChange
-from config.dbroles.owner import as_owner
 from tests.factories.audit import CLINIC, SETUP
+from tests.owner import lasting_owner
 
 
 def events(*, clinic: UUID | None = CLINIC, **wanted: Any) -> list[dict[str, Any]]:
@@ -35,5 +35,13 @@ def run(sql: str, *values: Any) -> list[tuple[Any, ...]]:
 
 
 def run_as_owner(sql: str, *values: Any) -> None:
-    with as_owner() as owner, owner.cursor() as cursor:
+    with lasting_owner(), connection.cursor() as cursor:
         cursor.execute(sql, values or None)
+
+
+def tamper(table: str, statement: str, *values: Any) -> None:
+    """As the owner, who may take a trigger away for a moment."""
+    run_as_owner(
+        f"ALTER TABLE {table} DISABLE TRIGGER USER; {statement}; ALTER TABLE {table} ENABLE TRIGGER USER",
+        *values,
+    )

@@ -1,16 +1,18 @@
 """A sequencer and a witness for tests: the real ones, on the test's database and in processes of their own."""
 
-import subprocess
+import os
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import get_context
+from multiprocessing.context import ForkProcess
 from pathlib import Path
 
 from django.db import transaction
 
-from audit import configured
+from audit import configured, witness
 from audit.connections import as_role
 from audit.sequencer import BATCH, Sequencer
 from tests.audit.reading import run
@@ -76,40 +78,34 @@ def leaves(log_id: object = CLINIC) -> list[tuple[int, int, str, str]]:
     return rows
 
 
+FORK = get_context("fork")  # a copy of this process, which has loaded everything already
+
+
 @dataclass
 class WitnessProcess:
-    """`python -m audit.witness`, as anybody would start it."""
+    """What `python -m audit.witness` does, in a process of its own."""
 
     folder: Path
     log_key: Path
-    process: "subprocess.Popen[str] | None" = None
+    process: ForkProcess | None = None
     url: str = ""
 
     def start(self, *options: str) -> str:
-        command = [
-            sys.executable,
-            "-m",
-            "audit.witness",
-            "--dir",
-            str(self.folder),
-            "--port",
-            "0",
-            "--log-key",
-            str(self.log_key),
-            *options,
-        ]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
+        words = ["--dir", str(self.folder), "--port", "0", "--log-key", str(self.log_key), *options]
+        said, says = os.pipe()
+        self.process = FORK.Process(target=_be_a_witness, args=(words, says))
+        self.process.start()
+        os.close(says)
+        with open(said, encoding="utf-8") as first_words:
+            line = first_words.readline()
         assert " on 127.0.0.1:" in line, line
         self.url = f"http://127.0.0.1:{line.rpartition(':')[2].strip()}"
         return self.url
 
     def kill(self) -> None:
-        if self.process is not None and self.process.stdout is not None:
+        if self.process is not None:
             self.process.kill()
-            self.process.wait()
-            self.process.stdout.close()
+            self.process.join()
 
     @property
     def public_key(self) -> Path:
@@ -128,3 +124,10 @@ def until_the_horizon_passes() -> None:
     while int(run("SELECT pg_snapshot_xmin(pg_current_snapshot())::text")[0][0]) <= now_at:
         assert time.monotonic() < deadline, f"a transaction is still open after {SECONDS} s"
         time.sleep(0.05)
+
+
+def _be_a_witness(words: list[str], says: int) -> None:
+    """Like a command: its words go where it was started from, and its log nowhere."""
+    sys.argv = ["audit.witness", *words]
+    with os.fdopen(says, "w") as sys.stdout, open(os.devnull, "w") as sys.stderr:
+        sys.exit(witness.main())

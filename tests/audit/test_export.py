@@ -18,8 +18,8 @@ from audit.events import columns_of
 from audit.models import SYSTEM_LOG, AuditEvent
 from audit.services import record
 from audit.verification import EVENT_COLUMNS, ROW_CHANGE_COLUMNS
-from tests.audit.outside import exported, problems, verify
-from tests.audit.reading import events, row_changes, run_as_owner
+from tests.audit.outside import exported, problems, verify, verify_alone
+from tests.audit.reading import events, row_changes, tamper
 from tests.audit.sealing import WitnessProcess, leaves, seal
 from tests.factories.audit import CLINIC, OTHER_CLINIC, SETUP, open_probe
 from tools import verify_audit
@@ -35,12 +35,6 @@ def write(count: int = 3) -> None:
             record("card.opened", object=("patients.card", "17"), subjects=[probe.subject_id])
 
 
-def tamper(table: str, statement: str, *values: Any) -> None:
-    run_as_owner(f"ALTER TABLE {table} DISABLE TRIGGER USER")
-    run_as_owner(statement, *values)
-    run_as_owner(f"ALTER TABLE {table} ENABLE TRIGGER USER")
-
-
 def newest_note(folder: Path) -> str:
     return (folder / str(CLINIC) / str(YEAR) / "checkpoint").read_text(encoding="utf-8")
 
@@ -51,7 +45,7 @@ def test_an_untouched_log_is_verified_from_its_files_alone(tmp_path: Path, witne
     write(1)
     seal()
     folder = exported(tmp_path / "out")
-    status, words = verify(folder, "--witness-key", witness.public_key)
+    status, words = verify_alone(folder, "--witness-key", witness.public_key)
     size = len(leaves())
     assert (
         f"{size} entries of zhizhi.local/{CLINIC}/{YEAR} are what was signed at {size}, cosigned by" in words

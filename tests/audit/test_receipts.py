@@ -14,7 +14,7 @@ from audit.notes import COSIGNATURE, Checkpoint, Note, Verifier
 from audit.proofs import proof_of
 from audit.services import record
 from audit.signing import read_verifier
-from tests.audit.outside import problems, verify
+from tests.audit.outside import problems, verify, verify_alone
 from tests.audit.reading import events
 from tests.audit.sealing import WitnessProcess, leaves, seal
 from tests.factories.audit import CLINIC, OTHER_CLINIC, SETUP
@@ -63,7 +63,7 @@ def test_it_is_verified_outside_with_nothing_but_the_keys(tmp_path: Path, witnes
     uid = write(2)[1]
     seal()
     path = kept(tmp_path, receipt(uid))
-    status, words = verify(path, "--witness-key", witness.public_key)
+    status, words = verify_alone(path, "--witness-key", witness.public_key)
     assert status == 0
     assert f'"uid":"{uid}"' in words
     assert "cosigned by zhizhi.local/witness" in words
