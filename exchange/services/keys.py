@@ -171,9 +171,10 @@ def _rewrap(clinic: Clinic, job: KeyJob) -> Iterator[KeyJob]:
             _walk_again(clinic, job)
 
 
-def _walk_again(clinic: Clinic, job: KeyJob) -> None:
-    """From the beginning: somebody held what is left."""
-    time.sleep(SECONDS_BETWEEN_WALKS)
+def _walk_again(clinic: Clinic, job: KeyJob, *, held: bool = True) -> None:
+    """From the beginning; after a moment, where somebody held what is left."""
+    if held:
+        time.sleep(SECONDS_BETWEEN_WALKS)
     with acting(_system(clinic)):
         restart(job)
 
@@ -257,7 +258,7 @@ def _make_new_versions(clinic: Clinic, job: KeyJob) -> Iterator[KeyJob]:
 def _reseal(clinic: Clinic, job: KeyJob) -> Iterator[KeyJob]:
     """Walk until a whole walk finds nothing to do: somebody may write back what they read before its turn came."""
     column = resealing.column_of(job.target)
-    quiet = not job.position
+    quiet, held = not job.position, False
     while not job.finished_at:
         with acting(_system(clinic)):
             page = resealing.reseal_page(job, column) if column else resealing.NOTHING
@@ -267,11 +268,11 @@ def _reseal(clinic: Clinic, job: KeyJob) -> Iterator[KeyJob]:
             if not page.read and quiet:
                 finish(job)
         yield job
-        quiet = quiet and not (page.changed or page.left)
+        quiet, held = quiet and not (page.changed or page.left), held or bool(page.left)
         if not page.read and not job.finished_at:
             wait_for_older_transactions()
-            _walk_again(clinic, job)
-            quiet = True
+            _walk_again(clinic, job, held=held)
+            quiet, held = True, False
 
 
 def _destroy_old_versions(clinic: Clinic, job: KeyJob) -> Iterator[KeyJob]:
