@@ -18,6 +18,9 @@ TABLES_OF_THE_TESTS = (
     "audit_probe",
     "elsewhere",
 )  # watched for tests, and told of by an entry that was tampered with
+TOGETHER = (
+    "tests/config/test_production_starts.py",
+)  # modules whose tests share what is dearer than they are
 DRILLS = ("system:bench", "system:drill")  # lay out their people and damage past the services
 KEPT_TABLES = (
     "django_migrations",
@@ -32,7 +35,10 @@ class OneProductForAllWalks(LoadScopeScheduling):  # type: ignore[misc]  # the p
     """Tests go wherever there is room, but the browser's walks go one after another to one process: they share a product."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return "e2e" if nodeid.startswith("tests/e2e/") else nodeid
+        module = nodeid.partition("::")[0]
+        if module.startswith("tests/e2e/"):
+            return "e2e"
+        return module if module in TOGETHER else nodeid
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:

@@ -19,7 +19,6 @@ from django.contrib.sessions.models import Session
 from django.core import mail
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import CommandError, call_command
-from django.test import Client
 from psycopg2.extensions import connection as Connection
 from redis import Redis
 
@@ -40,6 +39,7 @@ from tests.factories.clinics import (
     StaffRoleFactory,
     TeamMemberFactory,
 )
+from tests.walking import Walker
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PASSWORD = "an invented sentence"
@@ -52,12 +52,19 @@ LEAKS = {
 }
 
 
+class WithCookies(Walker):
+    def request(self, **request: Any) -> Any:
+        answer = super().request(**request)
+        self.cookies.update(answer.cookies)
+        return answer
+
+
 class Browser:
     """Django's test client, as the drill wants a browser."""
 
     def __init__(self) -> None:
         self.seen: list[str] = []
-        self._client = Client(raise_request_exception=False)
+        self._client = WithCookies()
 
     def get(self, path: str) -> Answer:
         self.seen.append(f"GET {path}")

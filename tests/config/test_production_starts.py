@@ -12,16 +12,22 @@ from urllib.parse import quote
 
 import pytest
 from django.db import connection
+from pytest_django import DjangoDbBlocker
 
 from config.embedded.places import free_port
+from tests.conftest import look_and_flush
 
 ROOT = Path(__file__).resolve().parents[2]
 HOST = "crm.clinic.example"
-pytestmark = pytest.mark.django_db(transaction=True)
 
 
-@pytest.fixture
-def environment(transactional_db: None, tmp_path: Path) -> dict[str, str]:
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("production")
+
+
+@pytest.fixture(scope="module")
+def environment(django_db_setup: None, folder: Path) -> dict[str, str]:
     known = connection.settings_dict
     return {
         "PATH": os.environ["PATH"],
@@ -31,37 +37,44 @@ def environment(transactional_db: None, tmp_path: Path) -> dict[str, str]:
         "AUDIT_LOG_ORIGIN": HOST,
         "DATABASE_URL": f"postgres://{known['USER']}:{quote(known['PASSWORD'])}@{known['HOST']}:{known['PORT']}/{known['NAME']}",
         "REDIS_URL": os.environ["REDIS_URL"],
-        "KEYS_DIR": str(tmp_path),
-        "FILES_DIR": str(tmp_path),
-        "KEY_TABLES_DIR": str(tmp_path),
+        "KEYS_DIR": str(folder),
+        "FILES_DIR": str(folder),
+        "KEY_TABLES_DIR": str(folder),
         "SMTP_HOST": "127.0.0.1",
         "MAIL_FROM": "crm@clinic.example",
         "TRUSTED_PROXIES": "127.0.0.1",
     }
 
 
-@pytest.fixture
-def web(environment: dict[str, str], tmp_path: Path) -> Iterator[int]:
-    """The port of a gunicorn started as docker-compose.yml starts it."""
+@pytest.fixture(scope="module")
+def web(environment: dict[str, str], folder: Path, django_db_blocker: DjangoDbBlocker) -> Iterator[int]:
+    """The port of a gunicorn started as docker-compose.yml starts it. It takes its folder of keys for the database's."""
     port = free_port()
-    with (tmp_path / "web.log").open("wb") as log:
+    with (folder / "web.log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "gunicorn", "config.wsgi", "--bind", f"127.0.0.1:{port}", "--worker-tmp-dir", "/dev/shm",  # noqa: S108
              "--logger-class", "config.web_log.WebLog", "--no-control-socket"],
             cwd=ROOT, env=environment, stdout=log, stderr=log,
         )  # fmt: skip
     try:
-        for _ in range(100):
-            if watch(port, environment) == 0:
+        for _ in range(200):
+            if is_open(port) and watch(port, environment) == 0:
                 break
-            assert process.poll() is None, (tmp_path / "web.log").read_text()
+            assert process.poll() is None, (folder / "web.log").read_text()
             time.sleep(0.1)
         else:
-            pytest.fail((tmp_path / "web.log").read_text())
+            pytest.fail((folder / "web.log").read_text())
         yield port
     finally:
         process.terminate()
         process.wait(timeout=20)
+        with django_db_blocker.unblock():
+            look_and_flush()
+
+
+def is_open(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
 
 
 def watch(port: int, environment: dict[str, str]) -> int:
@@ -88,12 +101,12 @@ def test_it_answers_its_watcher_and_sends_people_to_tls(web: int, environment: d
     assert ask(web, host="stranger.example").status >= 400  # its page needs the collected front-end files
 
 
-def test_its_log_does_not_repeat_a_request_that_it_could_not_read(web: int, tmp_path: Path) -> None:
+def test_its_log_does_not_repeat_a_request_that_it_could_not_read(web: int, folder: Path) -> None:
     for line in ("GET /patients/鵷鷇/ HTTP/1.1", "GET /?q=鵷鷇 HTTP/1.1", "鵷鷇 / HTTP/1.1"):
         with socket.create_connection(("127.0.0.1", web), timeout=10) as client:
             client.sendall(f"{line}\r\nHost: {HOST}\r\n\r\n".encode())
             assert b"400" in client.recv(100)
-    log = (tmp_path / "web.log").read_text()
+    log = (folder / "web.log").read_text()
     assert log.count("Invalid request") == 3
     assert "patients" not in log
     assert "鵷鷇".encode().decode("latin-1")[:1] not in log
