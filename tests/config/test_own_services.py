@@ -174,6 +174,9 @@ def test_a_missing_secret_stops_the_making_of_roles(
 
 def _forget_roles(cursor: Any) -> None:
     cursor.execute("DROP DATABASE IF EXISTS zhizhi WITH (FORCE)")
+    cursor.execute("SELECT rolname FROM pg_roles WHERE rolname = ANY (%s)", [[role.name for role in ROLES]])
+    for (name,) in cursor.fetchall():
+        cursor.execute(f"DROP OWNED BY {name}")  # what it may change of the server's settings, in tests
     for role in ROLES:
         cursor.execute(f"DROP ROLE IF EXISTS {role.name}")
 
