@@ -35,7 +35,7 @@ from audit.signing import read_verifier
 from audit.verification import Trust, Verification
 from bench.drills import forks
 from bench.drills.erasure_thief import Column, Loot, Thief
-from bench.drills.owner import owner_of_tables
+from bench.drills.owner import owner_of_tables, superuser
 from bench.drills.tally import Scale, Tally
 from clinics.models import Clinic
 from config.start import refuse_to_start
@@ -181,8 +181,8 @@ def _restored(backup: Backup) -> Iterator[str]:
             "psql", "--quiet", "--set", "ON_ERROR_STOP=1", "--file", str(backup.dump), "--dbname", address
         )
         yield RESTORED
-    finally:
-        with owner_of_tables("postgres") as owner, owner.cursor() as cursor:
+    finally:  # its sessions were those of processes that have ended, and may end a moment later
+        with superuser("postgres") as server, server.cursor() as cursor:
             cursor.execute(f"DROP DATABASE {RESTORED} WITH (FORCE)")
 
 
