@@ -313,17 +313,19 @@ def test_every_deed_of_ours_has_words() -> None:
         for app in apps
         for path in (Path(settings.BASE_DIR) / app).rglob("*.py")
         if "migrations" not in path.parts
-        for action in _actions(ast.parse(path.read_text("utf-8")))
+        for action in _actions(path.read_text("utf-8"))
     }
 
     assert len(named) > 40
     assert sorted(named - set(DEEDS)) == []
 
 
-def _actions(tree: ast.AST) -> set[str]:
+def _actions(code: str) -> set[str]:
     """The first argument of `record`, and the `action` of a draft, where they are written out."""
-    found = set()
-    for node in ast.walk(tree):
+    found: set[str] = set()
+    if "record(" not in code and "Draft(" not in code:
+        return found
+    for node in ast.walk(ast.parse(code)):
         if not isinstance(node, ast.Call):
             continue
         name = getattr(node.func, "id", getattr(node.func, "attr", ""))
