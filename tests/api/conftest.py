@@ -123,15 +123,25 @@ def token_for() -> Callable[..., str]:
 TokenFor = Callable[..., str]
 
 
+@laid_out
+def doctors_token(house: House, token_for: TokenFor) -> str:
+    return token_for(house.doctor, house.clinic)
+
+
+@laid_out
+def officers_token(house: House, token_for: TokenFor) -> str:
+    return token_for(house.officer, house.clinic)
+
+
 @pytest.fixture
-def doctor(house: House, token_for: TokenFor) -> Machine:
+def doctor(doctors_token: str) -> Machine:
     """A program with everything the doctor may."""
-    return Machine(token_for(house.doctor, house.clinic))
+    return Machine(doctors_token)
 
 
 @pytest.fixture
-def officer(house: House, token_for: TokenFor) -> Machine:
-    return Machine(token_for(house.officer, house.clinic))
+def officer(officers_token: str) -> Machine:
+    return Machine(officers_token)
 
 
 def machine_for(name: str, doctor: Machine, officer: Machine) -> Machine:

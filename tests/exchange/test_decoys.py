@@ -33,6 +33,7 @@ from tests.factories.clinics import (
     TeamMemberFactory,
 )
 from tests.factories.patients import actor_for
+from tests.laid_out import laid_out
 
 pytestmark = pytest.mark.django_db
 ORDINARY, DECOYS = 40, 8
@@ -45,12 +46,12 @@ BY_PATIENT = (
 )
 
 
-@pytest.fixture
-def clinic(db: None) -> Clinic:
+@laid_out
+def clinic() -> Clinic:
     return ClinicFactory("east")
 
 
-@pytest.fixture
+@laid_out
 def nurse(clinic: Clinic) -> User:
     user = StaffFactory(username="nurse")
     StaffRoleFactory(user=user, clinic=clinic, role=Role.NURSE)

@@ -28,6 +28,7 @@ from patients.choices import PhoneOwner
 from patients.models import Patient
 from tests.factories.consent import MONDAY, ConsentFactory
 from tests.factories.followups import HIGH_LDL, file_results, messages_of, take
+from tests.laid_out import laid_out
 
 DAY, MINUTE = timedelta(days=1), timedelta(minutes=1)
 LEASE = DEADLINE + CARRIER_LIMIT + GRACE
@@ -59,12 +60,16 @@ def carrier(monkeypatch: pytest.MonkeyPatch) -> Carrier:
     return carrier
 
 
-@pytest.fixture
-def news(patient: Patient, manager: Actor, clinic: Clinic) -> Iterator[Message]:
-    """A reminder that is due on Monday at ten."""
+@laid_out
+def reminder(patient: Patient, manager: Actor, clinic: Clinic) -> None:
+    """Due on Monday at ten."""
     with acting(manager, clinic.pk):
         file_results(patient, by=manager, ldl=HIGH_LDL)
     take(clinic)
+
+
+@pytest.fixture
+def news(reminder: None, patient: Patient, manager: Actor, clinic: Clinic) -> Iterator[Message]:
     with acting(manager, clinic.pk):
         yield messages_of(patient)[0]
 
@@ -318,11 +323,8 @@ def test_when_the_log_cannot_be_written_nothing_is_sent(
 
 
 @pytest.fixture
-def due(transactional_db: None, patient: Patient, manager: Actor, clinic: Clinic) -> UUID:
+def due(transactional_db: None, reminder: None, patient: Patient, manager: Actor, clinic: Clinic) -> UUID:
     """A reminder that is due, committed."""
-    with acting(manager, clinic.pk):
-        file_results(patient, by=manager, ldl=HIGH_LDL)
-    take(clinic)
     with acting(manager, clinic.pk):
         return messages_of(patient)[0].pk
 

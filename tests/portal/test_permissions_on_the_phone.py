@@ -19,13 +19,14 @@ from patients.services import give_portal_access
 from tests.factories.consent import MONDAY, ConsentFactory
 from tests.factories.followups import HIGH_LDL, file_results, messages_of, take
 from tests.factories.patients import OPENED_AT
+from tests.laid_out import laid_out
 from tests.portal.conftest import Person, Register, system
 
 PERMISSIONS = "/p/east/permissions/"
 FOLLOWUP = "/p/east/permissions/followup/"
 
 
-@pytest.fixture
+@laid_out
 def agreed(person: Person, clinic: Clinic) -> Person:
     """The person agreed, a report came, and a reminder waits."""
     by = system(clinic)
