@@ -107,7 +107,7 @@ def _compare_pages(report: Report, many: Actor, pairs: list[str], rounds: int) -
                     "ours": _each(find_by_name, actor, texts),
                     "plain": _each(plain_by_part_of_name, actor, texts),
                 },
-                rounds=max(3, rounds // 3),
+                rounds=max(1, rounds // 3),
                 warm_ups=1,
             )
             _report_each(report, name + suffix, samples, "ours", "plain", len(texts))
