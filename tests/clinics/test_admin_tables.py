@@ -140,14 +140,14 @@ def test_lists_and_details_open_and_an_administrator_sees_no_patient(house: Hous
     let_look(house)
     administrator = hire(house.clinic, Role.ADMINISTRATOR)
     User.objects.filter(pk=administrator.pk).update(is_staff=True, is_superuser=True)
-    desk, office = browser_of(house.doctor), browser_of(administrator)
+    desk, office = Walker(house.doctor), Walker(administrator)
     words = ("陈雅琴", "13900001234", "7.10")
     seen = set()
     for label, model in registered().items():
         path = f"/admin/{label.replace('.', '/')}/"
         own, theirs = desk.get(path), office.get(path)
         assert (own.status_code, theirs.status_code) == (200, 200), label
-        rows = list(own.context["cl"].result_list)
+        rows = list(own.context_data["cl"].result_list)
         pages = [own.content.decode(), theirs.content.decode()]
         if rows:
             pages.append(desk.get(f"{path}{rows[0].pk}/change/").content.decode())
@@ -155,7 +155,7 @@ def test_lists_and_details_open_and_an_administrator_sees_no_patient(house: Hous
         if any(
             field.name in ("patient", "content_object", "message") for field in model._meta.fields
         ) or label.endswith(".patient"):
-            assert list(theirs.context["cl"].result_list) == [], label
+            assert list(theirs.context_data["cl"].result_list) == [], label
         assert not any(word in page for word in words for page in pages), label
     seen_of_patients = {
         "patients.patient",
