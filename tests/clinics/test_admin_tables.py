@@ -1,6 +1,7 @@
 """Every table of ours has a window in Django admin or a reason why not; who may write where stands in a table; nothing sealed shows."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from allauth.mfa.models import Authenticator
@@ -134,6 +135,11 @@ def browser_of(user: User) -> Client:
     return client
 
 
+def shown(answer: Any) -> list[models.Model]:
+    """The rows of a list."""
+    return list(answer.context_data["cl"].result_list)
+
+
 @pytest.mark.django_db
 def test_lists_and_details_open_and_an_administrator_sees_no_patient(house: House, hire: Hire) -> None:  # noqa: F811
     """The doctor, who may look into admin too, sees their own patients' rows: sealed values as sealed."""
@@ -147,7 +153,7 @@ def test_lists_and_details_open_and_an_administrator_sees_no_patient(house: Hous
         path = f"/admin/{label.replace('.', '/')}/"
         own, theirs = desk.get(path), office.get(path)
         assert (own.status_code, theirs.status_code) == (200, 200), label
-        rows = list(own.context_data["cl"].result_list)
+        rows = shown(own)
         pages = [own.content.decode(), theirs.content.decode()]
         if rows:
             pages.append(desk.get(f"{path}{rows[0].pk}/change/").content.decode())
@@ -155,7 +161,7 @@ def test_lists_and_details_open_and_an_administrator_sees_no_patient(house: Hous
         if any(
             field.name in ("patient", "content_object", "message") for field in model._meta.fields
         ) or label.endswith(".patient"):
-            assert list(theirs.context_data["cl"].result_list) == [], label
+            assert shown(theirs) == [], label
         assert not any(word in page for word in words for page in pages), label
     seen_of_patients = {
         "patients.patient",
