@@ -16,6 +16,7 @@ from exchange.errors import Problem, ReportUnreadable
 MAX_BYTES = 20 * 1024 * 1024
 MAX_DEPTH = 64
 _PLAIN_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,29})(\.[0-9]{1,30})?([eE][-+]?[0-9]{1,2})?")
+_NO_TEXT = re.compile(r"[\x00\ud800-\udfff]")  # what no database keeps
 _INVISIBLE = dict.fromkeys([0x00AD, 0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF])
 
 
@@ -150,7 +151,7 @@ class Node:
         """This part as text. Raises Broken where it is something else, or holds characters no database can keep."""
         if not isinstance(self.value, str):
             raise self.broken(_("Text is expected here."))
-        if any(character == "\0" or "\ud800" <= character <= "\udfff" for character in self.value):
+        if _NO_TEXT.search(self.value):
             raise self.broken(_("This text holds characters that are not text."))
         return clean(self.value)
 
