@@ -397,7 +397,7 @@ def test_a_withdrawal_beside_the_loop_ends_with_nothing_left_to_send(
 
     with ThreadPoolExecutor(2) as pool:
         turning = [pool.submit(aside(turn)) for _loop in range(2)]
-        for number in range(6):
+        for number in range(3):
             with acting(manager, clinic.pk):
                 file_results(patient, by=manager, at=MONDAY + number * MINUTE, ldl=f"4.{number + 3}0")
             with acting(manager, clinic.pk):
