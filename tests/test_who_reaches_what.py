@@ -513,7 +513,8 @@ class Walk:
                 continue
             missing: dict[tuple[bool, ...], Any] = {}
             for things in several:
-                if (done := (route.name, str(things))) in self.reached:
+                done = (route.name, str(things))
+                if things and done in self.reached:
                     continue  # by the other method
                 want, answer, alike = self._ask(route, method, guard, ask, things)
                 if answer.status_code == 405:
