@@ -5,6 +5,10 @@ from typing import Any
 from config.environment import Environment
 from config.settings.key_service import read_key_service
 
+# What a page asks is answered by its own backend, and sorted in memory: no statement takes the other processors, or the disk, from
+# those who wait for a page.
+OF_ONE_BACKEND = "-c max_parallel_workers_per_gather=0 -c work_mem=16MB"
+
 
 def read_services(env: Environment, transaction_limits: str) -> dict[str, Any]:
     """Settings of the services this process may use; which role it logs in as is decided by DATABASE_URL alone."""
@@ -15,7 +19,10 @@ def read_services(env: Environment, transaction_limits: str) -> dict[str, Any]:
             "ATOMIC_REQUESTS": False,  # clinics.middleware.UnitOfWork opens the transaction around view and rendering
             "CONN_MAX_AGE": 60,
             "CONN_HEALTH_CHECKS": True,
-            "OPTIONS": {**database.get("OPTIONS", {}), "options": transaction_limits},
+            "OPTIONS": {
+                **database.get("OPTIONS", {}),
+                "options": f"{OF_ONE_BACKEND} {transaction_limits}",
+            },
         }
     )
     redis_url = env.address("REDIS_URL", "the address of Valkey or Redis, without a database number")
