@@ -32,7 +32,7 @@ OWNED_BY_WRITERS = 50  # of so many numbers each writer owns one
 PAGE = 20
 # people read what they opened, and who changes the keys gets a share of the machine
 SECONDS_BETWEEN_TURNS = 0.4
-NEW_ONE_IN = 8  # of so many deeds of a writer one opens a card
+NEW_ONE_IN = 4  # of so many deeds of a writer one opens a card
 
 
 @dataclass(slots=True)
