@@ -37,7 +37,12 @@ class OnScreen:
 
     @property
     def is_own(self) -> bool:
-        return self.shown.relation == "self"
+        return self.shown.relation == PortalRelation.SELF
+
+    @property
+    def has_a_card(self) -> bool:
+        """Whether the account is a patient's of this clinic too, and not only somebody's who looks after others."""
+        return any(access.relation == PortalRelation.SELF for access in (self.shown, *self.others))
 
     @property
     def by_law_alone(self) -> bool:

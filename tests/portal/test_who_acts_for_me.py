@@ -98,3 +98,19 @@ def test_nobody_ends_their_own_access_or_that_to_somebody_else(
     for access_id in (own.pk, others.pk, uuid4()):
         assert phone_client.post(f"{PROXIES}{access_id}/end/").status_code == 404
     assert phone_client.get("/p/east/").status_code == 200
+
+
+def test_whoever_only_looks_after_others_is_offered_no_pin_of_their_own(
+    person: Person, daughter: Person, given: PortalAccess, clinic: Clinic
+) -> None:
+    by = system(clinic)
+    with acting(by):
+        neighbour = give_portal_access(person.patient, PortalRelation.PROXY, by, at=OPENED_AT).user
+    offered = {}
+    for who in (daughter.user, neighbour):
+        phone = Client()
+        phone.force_login(who)
+        offered[who] = "/p/east/pin/" in phone.get("/p/east/data/").content.decode()
+        assert phone.get("/p/east/pin/").status_code == (200 if offered[who] else 404)
+
+    assert list(offered.values()) == [True, False]
