@@ -22,9 +22,7 @@ TABLES_OF_THE_TESTS = (
     "audit_probe",
     "elsewhere",
 )  # watched for tests, and told of by an entry that was tampered with
-TOGETHER = (
-    "tests/config/test_production_starts.py",
-)  # modules whose tests share what is dearer than they are
+LONG = ("tests/bench/", "tests/test_")  # modules of few tests, each of seconds
 DRILLS = ("system:bench", "system:drill")  # lay out their people and damage past the services
 KEPT_TABLES = (
     "django_migrations",
@@ -36,13 +34,16 @@ KEPT_TABLES = (
 
 
 class OneProductForAllWalks(LoadScopeScheduling):  # type: ignore[misc]  # the package is not typed
-    """Tests go wherever there is room, but the browser's walks go one after another to one process: they share a product."""
+    """A module goes wherever there is room, so that what its tests share is made once; the longest tests go one by one.
+
+    The browser's walks go one after another to one process: they share a product.
+    """
 
     def _split_scope(self, nodeid: str) -> str:
         module = nodeid.partition("::")[0]
         if module.startswith("tests/e2e/"):
             return "e2e"
-        return module if module in TOGETHER else nodeid
+        return nodeid if module.startswith(LONG) else module
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
