@@ -16,7 +16,7 @@ from xdist.scheduler import LoadScopeScheduling
 from config.dbroles.owner import as_owner
 from config.heap import settle
 from tests.laid_out import stack
-from tests.owner import lasting_owner, owner_connection
+from tests.owner import lasting_owner
 
 TABLES_OF_THE_TESTS = (
     "audit_probe",
@@ -76,24 +76,22 @@ def django_db_setup(
     django_db_keepdb: bool,
     django_db_createdb: bool,
 ) -> Iterator[None]:
-    """The owner makes and migrates the database; everything after that is the application role."""
+    """The owner makes and migrates the database; everything after that is the application role.
+
+    It is not dropped: its server is thrown away, or the next run makes it anew.
+    """
     from django.test import TransactionTestCase
-    from django.test.utils import teardown_databases
 
     with django_db_blocker.unblock(), as_owner():
         if "PYTEST_XDIST_WORKER" in os.environ and not django_db_keepdb:
-            databases = _copied_database()
+            _copied_database()
         else:
-            databases = _migrated_database(keep=django_db_keepdb and not django_db_createdb)
+            _migrated_database(keep=django_db_keepdb and not django_db_createdb)
     patch = pytest.MonkeyPatch()
     patch.setattr(TransactionTestCase, "_fixture_teardown", lambda case: look_and_flush())
     yield
     stack.roll_back_to(0)
-    owner_connection().close()
     patch.undo()
-    with django_db_blocker.unblock(), as_owner():
-        if not django_db_keepdb:
-            teardown_databases(databases, verbosity=0)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -115,15 +113,15 @@ def straight_sign_in() -> Iterator[None]:
     patch.undo()
 
 
-def _migrated_database(*, keep: bool = False) -> Any:
+def _migrated_database(*, keep: bool = False) -> None:
     from django.test.utils import setup_databases
 
-    return setup_databases(
+    setup_databases(
         verbosity=0, interactive=False, aliases={"default": True}, serialized_aliases={}, keepdb=keep
     )
 
 
-def _copied_database() -> Any:
+def _copied_database() -> None:
     """The first process of the run migrates a database, and each takes a copy of it: migrating costs more than a hundred tests."""
     own, model = connection.settings_dict["TEST"]["NAME"], "test_model"
     with connection._nodb_cursor() as server:  # Django's way to a server whose database is not there yet
@@ -137,7 +135,7 @@ def _copied_database() -> Any:
             connection.settings_dict["NAME"] = settings_before
             connection.settings_dict["TEST"]["NAME"] = own
         server.execute(f"CREATE DATABASE {own} TEMPLATE {model}")
-    return _migrated_database(keep=True)
+    _migrated_database(keep=True)
 
 
 def look_and_flush() -> None:

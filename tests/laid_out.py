@@ -20,7 +20,7 @@ from django.core.cache import cache
 from django.db import transaction
 from pytest_django import DjangoDbBlocker
 
-SECONDS: Final = 30.0  # then it is made anew: an open transaction holds the log's horizon back for every test on this server
+SECONDS: Final = 5.0  # then it is made anew: an open transaction holds the log's horizon back for every test on this server
 _places = count()
 
 
