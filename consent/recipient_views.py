@@ -9,6 +9,7 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from audit.purposes import Purpose
@@ -31,6 +32,9 @@ from consent.recipients import (
 from consent.shelf import COUNTED_TO, who_permits_recipient
 
 GIVEN_SHOWN = 200
+WHAT_WAS_GIVEN = {
+    "record": gettext_lazy("The whole record")
+}  # the codes that the house writes into the sharing log
 
 
 @staff_page(None, permission=Permission.MANAGE_RECIPIENTS)
@@ -90,7 +94,15 @@ def recipient(request: ClinicRequest, recipient_id: UUID) -> HttpResponse:
     context = {
         **_in_words(found),
         "form": form,
-        "given": [(one, rule_of(Purpose(one.purpose)), names.get(one.given_by, "")) for one in given],
+        "given": [
+            (
+                one,
+                WHAT_WAS_GIVEN.get(one.what, one.what),
+                rule_of(Purpose(one.purpose)),
+                names.get(one.given_by, ""),
+            )
+            for one in given
+        ],
         "shown": GIVEN_SHOWN,
         "today": timezone.localdate(),
     }

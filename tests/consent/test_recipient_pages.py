@@ -83,10 +83,11 @@ def test_the_sharing_log_stands_with_the_recipient_by_service_number(
     manager: Client, hospital: Recipient, patient: Patient, nurse: Actor
 ) -> None:
     with acting(nurse):
-        hand_over(patient, nurse, at=timezone.now())
+        hand_over(patient, nurse, at=timezone.now(), what="record")
     page = manager.get(f"/recipients/{hospital.pk}/").content.decode()
 
     assert patient.service_number in page
+    assert "整份档案" in page
     with acting(nurse):
         assert AuditEvent.objects.filter(action="data.given").count() == 1
 
