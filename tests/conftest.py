@@ -33,7 +33,7 @@ KEPT_TABLES = (
 )
 
 
-class OneProductForAllWalks(LoadScopeScheduling):  # type: ignore[misc]  # the package is not typed
+class ByModule(LoadScopeScheduling):  # type: ignore[misc]  # the package is not typed
     """A module goes wherever there is room, so that what its tests share is made once; the longest tests go one by one.
 
     The browser's walks go one after another to one process: they share a product.
@@ -48,7 +48,7 @@ class OneProductForAllWalks(LoadScopeScheduling):  # type: ignore[misc]  # the p
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
     # The plugin's own mark for this (xdist_group) has no effect under pytest 9.2.
-    return OneProductForAllWalks(config, log)
+    return ByModule(config, log)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
