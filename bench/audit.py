@@ -23,9 +23,8 @@ from django.test.utils import override_settings
 
 from audit.acting import acting
 from audit.actors import Actor, system_actor
-from audit.merkle import SHA256, Frontier, inclusion_proof
+from audit.merkle import SHA256, TILE, Frontier, inclusion_proof
 from audit.trees import Tree, stored_subtree
-from audit.verification import PAGE
 from bench.drills.owner import owner_of_tables
 from bench.drills.tamper import fill
 from bench.drills.tampering import seal
@@ -142,10 +141,10 @@ def _seal_and_verify(report: Report, count: int) -> None:
 
 
 def _tree(entries: list[bytes]) -> bytes:
-    """What verification computes of entries it has read: every leaf, and the root they lead to."""
+    """What verification computes of entries it has read: every leaf, and the root they lead to, tile by tile."""
     frontier = Frontier()
-    for first in range(0, len(entries), PAGE):
-        frontier.extend(SHA256.leaves(entries[first : first + PAGE]))
+    for first in range(0, len(entries), TILE):
+        frontier.extend(SHA256.leaves(entries[first : first + TILE]))
     return frontier.root()
 
 
