@@ -1,11 +1,14 @@
-"""Make sure that a Chromium is here: found, else installed by apt when root, else a plain sentence and failure."""
+"""Make sure that a Chromium is here: found, else installed by apt when root, else a plain sentence and failure.
+
+Its shell without windows goes first: the same engine, at two thirds of the work, because it never draws for a screen.
+"""
 
 import os
 import shutil
 import subprocess
 import sys
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
 def find_browser() -> str | None:
@@ -20,14 +23,18 @@ def main() -> int:
         print("setup: Chromium for the browser tests …", flush=True)
         environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
         for command in (
-            ["apt-get", "update", "-qq"],
-            ["apt-get", "install", "-y", "-qq", "chromium", "fonts-noto-cjk"],
+            ["update"],
+            ["install", "-y", "chromium-headless-shell", "fonts-noto-cjk"],
+            ["install", "-y", "chromium", "fonts-noto-cjk"],  # where a system has no shell of its own
         ):
-            subprocess.run(command, check=False, env=environment, stdout=subprocess.DEVNULL)
+            if not find_browser():
+                subprocess.run(
+                    ["apt-get", "-qq", *command], check=False, env=environment, stdout=subprocess.DEVNULL
+                )
     if find_browser():
         return 0
     print(
-        "The browser tests need Chromium. Install it (Debian: `apt-get install chromium fonts-noto-cjk`), "
+        "The browser tests need Chromium. Install it (Debian: `apt-get install chromium-headless-shell fonts-noto-cjk`), "
         "or name it in the variable CHROMIUM.",
         file=sys.stderr,
     )
