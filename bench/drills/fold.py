@@ -18,7 +18,7 @@ from itertools import pairwise
 from typing import Final, NamedTuple
 from uuid import UUID, uuid5
 
-from django.db import connection
+from django.db import connections
 from django.utils import timezone
 
 from audit.acting import acting
@@ -196,8 +196,15 @@ def _write_at_once(clinic: Clinic, by: Actor, pairs: int, dice: random.Random, t
                 speaker.result(timeout=60)
             with acting(by):
                 tally.check(_follows(patient), f"pair {number}: the row is not the fold of its lines")
-        for _worker in range(2):
-            pool.submit(connection.close)
+        both = threading.Barrier(2)
+        for leaving in [pool.submit(_leave, both) for _speaker in range(2)]:
+            leaving.result(timeout=60)
+
+
+def _leave(both: threading.Barrier) -> None:
+    """Each of the two threads closes its own connection."""
+    both.wait()
+    connections.close_all()
 
 
 def _speak(

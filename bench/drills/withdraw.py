@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Final
 from uuid import UUID
 
-from django.db import connection
+from django.db import connection, connections
 from django.test.utils import override_settings
 
 from audit.acting import acting
@@ -500,5 +500,5 @@ def _crew() -> Iterator[dict[str, ThreadPoolExecutor]]:
     finally:
         BATON.go.set()
         for pool in crew.values():
-            pool.submit(connection.close)
+            pool.submit(connections.close_all).result()
             pool.shutdown(wait=True)
