@@ -17,6 +17,7 @@ from audit.connections import as_role
 from audit.sequencer import BATCH, Sequencer
 from tests.audit.reading import run
 from tests.factories.audit import CLINIC
+from tests.laid_out import let_the_horizon_pass
 
 SECONDS = 30  # an open transaction of another worker's test holds the horizon back until it ends
 UNSEALED = (
@@ -57,6 +58,7 @@ def seal_all(sealing: Sequencer, *, but: int = 0) -> int:
         if waiting <= but:
             return sealed
         assert time.monotonic() < deadline, f"{waiting} entries are still without a place after {SECONDS} s"
+        let_the_horizon_pass()
         time.sleep(0.05)
 
 
@@ -123,6 +125,7 @@ def until_the_horizon_passes() -> None:
     deadline = time.monotonic() + SECONDS
     while int(run("SELECT pg_snapshot_xmin(pg_current_snapshot())::text")[0][0]) <= now_at:
         assert time.monotonic() < deadline, f"a transaction is still open after {SECONDS} s"
+        let_the_horizon_pass()
         time.sleep(0.05)
 
 
