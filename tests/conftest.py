@@ -22,6 +22,7 @@ TABLES_OF_THE_TESTS = (
     "audit_probe",
     "elsewhere",
 )  # watched for tests, and told of by an entry that was tampered with
+WALKS = "tests/e2e/"
 LONG = ("tests/bench/", "tests/test_")  # modules of few tests, each of seconds
 DRILLS = ("system:bench", "system:drill")  # lay out their people and damage past the services
 KEPT_TABLES = (
@@ -41,9 +42,16 @@ class ByModule(LoadScopeScheduling):  # type: ignore[misc]  # the package is not
 
     def _split_scope(self, nodeid: str) -> str:
         module = nodeid.partition("::")[0]
-        if module.startswith("tests/e2e/"):
-            return "e2e"
+        if module.startswith(WALKS):
+            return WALKS
         return nodeid if module.startswith(LONG) else module
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest goes first, so that nobody waits for it at the end; the walks before all, whose product makes its
+    database while another process makes that of the tests."""
+    items.sort(key=lambda item: (not item.nodeid.startswith(WALKS), not item.nodeid.startswith(LONG)))
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
