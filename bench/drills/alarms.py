@@ -1,7 +1,8 @@
 """Alarms: how long it takes from the commit of a deed until its alarm stands there, with a real worker and a real beat.
 
 In each round somebody else does everything that rings, by the doors that pages use, at a moment the dice choose between two beats.
-Whatever takes longer than a minute has failed. A log that is not sealed and a silent witness ring by the clock and are not measured.
+So does damage that the sequencer has found, and once a witness that has just been silent for too long. Whatever takes longer than a
+minute has failed. A log that is not sealed rings by the clock and is not measured.
 """
 
 import os
@@ -28,11 +29,12 @@ from audit.actors import Actor, current_unit, system_actor
 from audit.decoys import mark_decoys
 from audit.kinds import Kind
 from audit.limits import DEFAULTS, set_limits
-from audit.models import Rule
+from audit.models import SYSTEM_LOG, Rule
 from audit.purposes import Purpose
 from audit.relations import Relation
 from audit.rules import FAILED_FOR_AN_ACCOUNT
 from audit.services import REFUSED, record, record_access, record_denial
+from audit.watch import SILENT_AFTER
 from bench.drills.owner import owner_of_tables
 from bench.drills.tally import Scale, Tally
 from clinics.models import CareTeam, Chain, Clinic
@@ -56,7 +58,10 @@ PROCESSES: Final = (
 
 @dataclass(slots=True)
 class Waiting:
-    """A deed that has been committed: which alarm is waited for, since when, and when it stood there."""
+    """A deed that has been committed: which alarm is waited for, since when, and when it stood there.
+
+    `about` is who did it, or the log that it happened to.
+    """
 
     rule: Rule
     about: str
@@ -77,14 +82,16 @@ def run(scale: Scale, tally: Tally, *, seed: int) -> None:
         until(lambda: bool(_read(owner, "SELECT FROM audit_alarm_watch")))
         for number in range(ROUNDS[scale]):
             pause(dice.uniform(0, BEAT_SECONDS) if scale is Scale.FULL else 0)
-            waiting = [deed(clinic, team) for deed in DEEDS]
+            waiting = [
+                deed(clinic, team) for deed in (DEEDS if number else (*DEEDS, _be_silent_as_a_witness))
+            ]
             until_they_stand(owner, waiting)
             for one in waiting:
                 took = PATIENCE if one.stood is None else one.stood - one.since
                 tally.check(took <= WITHIN, f"round {number}: {one.rule} stood after {took:.1f} s")
                 slowest[one.rule] = max(took, slowest.get(one.rule, 0.0))
     for rule, took in sorted(slowest.items(), key=lambda item: item[1]):
-        tally.say(f"{rule}: at most {took:.1f} s in {ROUNDS[scale]} rounds")
+        tally.say(f"{rule}: at most {took:.1f} s")
 
 
 @contextmanager
@@ -110,7 +117,10 @@ def at_work() -> Iterator[None]:
 
 def until_they_stand(owner: Connection, waiting: list[Waiting]) -> None:
     def all_stand() -> bool:
-        standing = _read(owner, "SELECT rule, actor_ref FROM audit_alarm")
+        standing = _read(
+            owner,
+            "SELECT rule, actor_ref FROM audit_alarm UNION SELECT rule, clinic_id::text FROM audit_alarm",
+        )
         for one in waiting:
             if one.stood is None and (one.rule.value, one.about) in standing:
                 one.stood = time.monotonic()
@@ -217,6 +227,34 @@ def _change_rows_and_say_nothing(clinic: Clinic, team: CareTeam) -> Waiting:
     return Waiting(Rule.UNATTRIBUTED, actor.ref)
 
 
+def _find_damage(clinic: Clinic, team: CareTeam) -> Waiting:
+    """What the sequencer leaves behind when a log is no longer what it signed."""
+    name = f"drill-{uuid7().hex[-8:]}"
+    other = open_clinic(chain=clinic.chain, code=name, name=name, short_name="演练", phone="010-5550 0100")
+    _as_owner(
+        "INSERT INTO audit_state (log_id, year, origin, size, frontier, trouble) VALUES (%s, 2026, %s, 0, '{}', 'drill')",
+        other.pk,
+        name,
+    )
+    return Waiting(Rule.VERIFICATION_FAILED, str(other.pk))
+
+
+def _be_silent_as_a_witness(clinic: Clinic, team: CareTeam) -> Waiting:
+    """The installation has one, so this rings once."""
+    _as_owner(
+        "INSERT INTO audit_horizon (id, sealed_below, cluster, sealed_until, witness, witness_at)"
+        " VALUES (1, 0, '', now(), 'http://witness', now() - %s) ON CONFLICT (id) DO UPDATE"
+        " SET sealed_until = now(), witness = excluded.witness, witness_at = excluded.witness_at",
+        SILENT_AFTER,
+    )
+    return Waiting(Rule.WITNESS_SILENT, str(SYSTEM_LOG))
+
+
+def _as_owner(sql: str, *values: object) -> None:
+    with owner_of_tables() as owner, owner.cursor() as cursor:
+        cursor.execute(sql, values)
+
+
 DEEDS: Final[tuple[Deed, ...]] = (
     _look(Kind.VIEWED, people=1, rule=Rule.OUTSIDE_CARE, relation=Relation.NONE),
     _look(Kind.VIEWED, people=1, rule=Rule.VIP_OPENED, relation=Relation.TEAM, vip=True),
@@ -228,4 +266,5 @@ DEEDS: Final[tuple[Deed, ...]] = (
     _be_refused,
     _fail_to_sign_in,
     _change_rows_and_say_nothing,
+    _find_damage,
 )

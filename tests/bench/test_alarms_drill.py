@@ -21,4 +21,4 @@ def test_every_deed_of_the_drill_raises_its_alarm(monkeypatch: pytest.MonkeyPatc
     alarms.run(Scale.SMALL, tally, seed=1)
 
     assert tally.failures == []
-    assert tally.passed == len(alarms.DEEDS)
+    assert tally.passed == len(alarms.DEEDS) + 1  # and the witness, who falls silent once
