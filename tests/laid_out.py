@@ -113,7 +113,9 @@ stack: Final = Stack()
 
 def let_the_horizon_pass() -> None:
     """Whatever is laid out now is left before the next test."""
+    now = time.time()
     ASKED.touch()
+    os.utime(ASKED, (now, now))  # by the clock that `_since` is of: a folder's own is some milliseconds late
 
 
 def _asked_since(moment: float) -> bool:

@@ -3,7 +3,7 @@
 import pytest
 
 from clinics.models import Chain, Clinic
-from tests.laid_out import laid_out
+from tests.laid_out import laid_out, let_the_horizon_pass
 
 pytestmark = pytest.mark.django_db
 
@@ -16,6 +16,21 @@ def chain() -> Chain:
 @laid_out
 def clinic(chain: Chain) -> Clinic:
     return Clinic.objects.create(chain=chain, code="east", name="城东门诊", short_name="云溪", phone="1")
+
+
+made: list[None] = []
+
+
+@laid_out
+def times_made() -> int:
+    made.append(None)
+    return len(made)
+
+
+@pytest.mark.parametrize("before", range(2))
+def test_it_is_made_anew_when_somebody_waited_for_the_horizon(times_made: int, before: int) -> None:
+    assert times_made == before + 1
+    let_the_horizon_pass()
 
 
 @pytest.mark.parametrize("_turn", range(3))
