@@ -28,6 +28,7 @@ from portal.reading import begin_reading
 from portal.services import Answer, redeem_code, send_code, sign_out_everywhere
 
 SESSION_CODE = "portal_code"
+SESSION_TYPED = "portal_code_typed"  # the code that was typed right in this browser: whoever asked within the same minute has the same one
 SESSION_LASTS = 2 * 60 * 60  # seconds: a phone may be lent to somebody
 
 
@@ -59,12 +60,13 @@ def enter_code(request: ClinicRequest) -> HttpResponse:
         redeemed = redeem_code(UUID(asked), request.clinic, form.cleaned_data["code"], at=timezone.now())
         if redeemed.answer is Answer.OPENED and redeemed.user:
             _enter(request, redeemed.user)
-            request.session.pop(SESSION_CODE, None)
+            _forget_code(request)
             return redirect("portal:home", clinic_code=request.clinic.code)
         if redeemed.answer is Answer.SHARED:
+            request.session[SESSION_TYPED] = asked
             return redirect("portal:who_are_you", clinic_code=request.clinic.code)
         if redeemed.answer is Answer.ENDED:
-            request.session.pop(SESSION_CODE, None)
+            _forget_code(request)
             return render(request, "portal/code_ended.html")
         form.add_error("code", _tries_left(redeemed.tries_left))
     return render(request, "portal/code.html", {"form": form})
@@ -77,12 +79,14 @@ def who_are_you(request: ClinicRequest) -> HttpResponse:
     asked = request.session.get(SESSION_CODE)
     if asked is None:
         return redirect("portal:sign_in", clinic_code=request.clinic.code)
+    if request.session.get(SESSION_TYPED) != asked:
+        return redirect("portal:code", clinic_code=request.clinic.code)
     form = SharedPhoneForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         said = form.cleaned_data
         redeemed = redeem_pin(UUID(asked), request.clinic, said["name"], said["pin"], at=timezone.now())
         if redeemed.answer is not Answer.WRONG:
-            request.session.pop(SESSION_CODE, None)
+            _forget_code(request)
         if redeemed.user:
             _enter(request, redeemed.user)
             return redirect("portal:home", clinic_code=request.clinic.code)
@@ -147,6 +151,11 @@ def sign_out(request: ClinicRequest) -> HttpResponse:
         sign_out_everywhere(user)
     logout(request)
     return redirect("portal:sign_in", clinic_code=request.clinic.code)
+
+
+def _forget_code(request: ClinicRequest) -> None:
+    for kept in (SESSION_CODE, SESSION_TYPED):
+        request.session.pop(kept, None)
 
 
 def _enter(request: ClinicRequest, user: User) -> None:
