@@ -6,9 +6,13 @@ from uuid import uuid4
 import pytest
 from django.utils import timezone
 
+from audit.access import access
 from audit.acting import acting
+from audit.kinds import Kind
 from audit.models import AuditEvent
-from consent.models import ConsentEvent
+from audit.purposes import Purpose
+from consent.codes import MOST_TRIES, send_code
+from consent.models import ConfirmationCode, ConsentEvent
 from followups.loop import take_changes
 from followups.models import FollowUp
 from records.models import ExamReport, Observation
@@ -207,3 +211,22 @@ def test_an_etag_says_nothing_but_that_something_changed(house: House, doctor: M
     one, two = etag(doctor, house), etag(doctor, house, "follow_up")
     assert one == etag(doctor, house)
     assert one != two
+
+
+def test_guesses_of_the_persons_code_are_counted_though_each_request_is_refused(
+    house: House, doctor: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("consent.codes.randbelow", lambda _most: 730_285)
+    with acting(house.actor), access(Purpose.CARE, Kind.VIEWED):
+        send_code(house.patient, house.clinic, timezone.now())
+    guess = {**YES, "notice": str(house.ids["notice"]), "method": "otp"}
+    answers = [
+        doctor.post(of(house, "consents/"), {**guess, "code": code}).status_code
+        for code in (*(f"{number:06}" for number in range(MOST_TRIES)), "730285")
+    ]
+
+    assert answers == [422] * (MOST_TRIES + 1), "the right one came too late"
+    with acting(house.actor):
+        assert ConfirmationCode.objects.get().used_at is None
+        wrong = AuditEvent.objects.filter(action="consent.code_wrong")
+        assert wrong.count() == MOST_TRIES + 1
