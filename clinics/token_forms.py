@@ -57,20 +57,30 @@ class TokenForm(forms.Form):
 
 
 class IntegrationForm(forms.Form):
-    """A program that works in the clinic: least first, and nothing by itself."""
+    """A program that works in the clinic: least first, and nothing by itself.
+
+    `sees_log`: whether whoever makes it may read the log. Nobody gives a program, whose token they are shown, a log that is closed to them.
+    """
 
     name = ProgramName(label=_("What the program is called"), max_length=40)
-    scopes = forms.MultipleChoiceField(
-        label=_("May"), choices=ApiScope.choices, widget=forms.CheckboxSelectMultiple
-    )
+    scopes = forms.MultipleChoiceField(label=_("May"), widget=forms.CheckboxSelectMultiple)
     purposes = forms.MultipleChoiceField(
         label=_("For"),
         choices=[(Purpose.CARE.value, _("Care")), (Purpose.SECURITY.value, _("Security of the data"))],
         widget=forms.CheckboxSelectMultiple,
     )
     field_sets = forms.MultipleChoiceField(
-        label=_("Opens"),
-        choices=[(name, FIELD_SET_NAMES[name]) for name in FIELD_SET_NAMES if name in FIELD_SETS],
-        widget=forms.CheckboxSelectMultiple,
-        required=False,
+        label=_("Opens"), widget=forms.CheckboxSelectMultiple, required=False
     )
+
+    def __init__(self, *args: Any, sees_log: bool, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        fields: Any = self.fields
+        fields["scopes"].choices = [
+            (scope.value, scope.label) for scope in ApiScope if sees_log or scope != ApiScope.EVENTS_READ
+        ]
+        fields["field_sets"].choices = [
+            (name, label)
+            for name, label in FIELD_SET_NAMES.items()
+            if name in FIELD_SETS and (sees_log or name != "log")
+        ]

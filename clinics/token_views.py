@@ -21,6 +21,7 @@ from clinics.guards import ClinicRequest, staff_page
 from clinics.models import User
 from clinics.queries import integration_for, integrations_of, tokens_in, tokens_of
 from clinics.roles import Permission
+from clinics.scopes import ApiScope
 from clinics.token_forms import IntegrationForm, TokenForm
 from clinics.tokens import end_integration, end_token, make_integration, make_token, scopes_open_to
 
@@ -77,7 +78,7 @@ def end_own_token(request: ClinicRequest, token_id: UUID) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def integrations(request: ClinicRequest) -> HttpResponse:
     """The programs of the clinic, everybody's tokens, and a place for one more program."""
-    form = IntegrationForm(request.POST if request.method == "POST" else None)
+    form = IntegrationForm(request.POST if request.method == "POST" else None, sees_log=_sees_log(request))
     if request.method == "POST" and form.is_valid():
         said = form.cleaned_data
         made = make_integration(
@@ -134,6 +135,8 @@ def end_any_token(request: ClinicRequest, token_id: UUID) -> HttpResponse:
 def _new(request: ClinicRequest, user: User) -> HttpResponse:
     """The form, and once the secret. It is in this answer alone: no session and no address keeps it."""
     scopes = scopes_open_to(user, request.clinic)
+    if not _sees_log(request):
+        scopes -= {ApiScope.EVENTS_READ.value}
     form = TokenForm(request.POST if request.method == "POST" else None, open_scopes=scopes)
     context = {"form": form, "for": user, "own": user == request.user}
     if request.method == "POST" and form.is_valid():
@@ -154,6 +157,10 @@ def _new(request: ClinicRequest, user: User) -> HttpResponse:
         else:
             return render(request, "clinics/token_made.html", {**context, "made": made})
     return render(request, "clinics/token_new.html", context)
+
+
+def _sees_log(request: ClinicRequest) -> bool:
+    return Permission.SEE_LOG in request.permissions
 
 
 def _me(request: ClinicRequest) -> User:

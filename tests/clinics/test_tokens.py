@@ -234,6 +234,8 @@ def test_a_manager_gives_a_program_a_place_a_token_and_an_end(clinic: Clinic) ->
         {"scopes": ["x"]},
         {"purposes": ["陈雅琴"]},
         {"field_sets": ["all"]},
+        {"scopes": ["events:read"]},
+        {"field_sets": ["log"]},
         {"scopes": []},
         {"name": "13900001234"},
     ],
@@ -242,6 +244,21 @@ def test_a_program_is_described_by_words_of_the_lists_alone(clinic: Clinic, wron
     manager = desk_of(hired(clinic, Role.MANAGER))
     assert manager.post("/integrations/", program(**wrong)).status_code == 200
     assert not Integration.objects.exists()
+
+
+def test_the_log_is_given_to_a_program_by_who_may_read_it(clinic: Clinic) -> None:
+    """Whoever makes a program is shown its token, and would read with it what is closed to them."""
+    both = hired(clinic, Role.MANAGER)
+    StaffRoleFactory(user=both, clinic=clinic, role=Role.PRIVACY_OFFICER)
+    watches = {"scopes": ["events:read"], "purposes": ["security"], "field_sets": ["log"]}
+    page = desk_of(both).post("/integrations/", program(**watches))["Location"]
+
+    manager = desk_of(hired(clinic, Role.MANAGER))
+    refused = manager.post(f"{page}tokens/new/", form(scopes=["events:read"]))
+    given = desk_of(both).post(f"{page}tokens/new/", form(scopes=["events:read"]))
+
+    assert "zhizhi_" not in refused.content.decode()
+    assert "zhizhi_" in given.content.decode()
 
 
 def test_only_the_manager_of_the_clinic_manages_its_programs(clinic: Clinic) -> None:
