@@ -206,11 +206,11 @@ def language(request: HttpRequest) -> HttpResponse:
 @visitor_page
 @require_POST
 def password_strength(request: Any) -> HttpResponse:
-    """How hard the password in this form is to guess. It is looked at and forgotten."""
+    """How hard the password in this form is to guess. It is looked at and forgotten. Nobody else is told anything: it costs time."""
     typed = request.POST.get("password1", "")
-    if not typed or too_often(STRENGTH_ASKED, request.META.get("REMOTE_ADDR", "")):
-        return HttpResponse("")
     user = request.user if request.user.is_authenticated else _user_of_link(request)
+    if not typed or user is None or too_often(STRENGTH_ASKED, request.META.get("REMOTE_ADDR", "")):
+        return HttpResponse("")
     return render(request, "account/_strength.html", {"strength": strength_of(typed, user)})
 
 

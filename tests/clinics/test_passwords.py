@@ -1,12 +1,16 @@
 """A password is judged by how long a guesser would need, in words, and on this machine alone."""
 
+from typing import Any
+
 import pytest
 from django.contrib.auth.password_validation import validate_password
 from django.core.cache import cache
 from django.core.exceptions import ValidationError
 from django.test import Client
 from django.utils import translation
+from zxcvbn import zxcvbn  # type: ignore[import-untyped]
 
+from clinics.accounts import passwords
 from clinics.accounts.passwords import strength_of
 from clinics.models import User
 from tests.factories.clinics import StaffFactory
@@ -68,3 +72,20 @@ def test_the_meter_answers_in_words_and_keeps_nothing(client: Client) -> None:
     assert 'value="4"' in good
     assert SENTENCE not in good
     assert client.post("/account/password/strength/", {}).content == b""
+    assert Client().post("/account/password/strength/", {"password1": SENTENCE}).content == b""
+
+
+def test_a_password_of_many_signs_is_judged_by_few_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The package tries all ways in which they may stand for letters: 72 of them hold up everybody for seconds."""
+    judged: list[str] = []
+
+    def judge(typed: str, **known: object) -> Any:
+        judged.append(typed)
+        return zxcvbn(typed)
+
+    monkeypatch.setattr(passwords, "zxcvbn", judge)
+    many, few = "4@8({<3690|1!0$5+7%2" * 4, "我家的猫在 1990 年 5 月学会开门" * 4
+
+    assert strength_of(many).enough
+    strength_of(few)
+    assert [len(typed) for typed in judged] == [passwords.LOOKED_AT_OF_SIGNS, passwords.LOOKED_AT]
