@@ -28,6 +28,7 @@ from audit.services import record_denial
 from clinics import queries
 from clinics.accounts import idle
 from clinics.accounts.factors import is_last_factor, needs_second_factor
+from clinics.addresses import where_asked
 from clinics.api.placing import place as place_machine
 from clinics.errors import LastFactor, NoClinic, NoSuchPage, NotAllowed
 from clinics.guards import PageGuard, guard_of
@@ -194,7 +195,7 @@ class UnitOfWork:
 
     def _admit_account(self, request: Any, user: Any, guard: PageGuard) -> HttpResponse | None:
         if not user.is_authenticated:
-            return redirect_to_login(request.get_full_path(), resolve_url(settings.LOGIN_URL))
+            return redirect_to_login(_to_go_on_with(request), resolve_url(settings.LOGIN_URL))
         if user.kind != UserKind.STAFF:
             self._find_nothing(request, user)
         return None if guard.before_second_factor else self._ask_for_second_factor(request, user)
@@ -288,3 +289,8 @@ class UnitOfWork:
         """No log, no answer."""
         request.clinic_error = unavailable
         return HttpResponse(status=unavailable.status)
+
+
+def _to_go_on_with(request: HttpRequest) -> str:
+    """The page asked for, or the one whose form was sent: a form is not sent by signing in."""
+    return request.get_full_path() if request.method in ("GET", "HEAD") else where_asked(request)

@@ -22,7 +22,11 @@ class EdgeMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.get_response(request)
         error = getattr(request, "clinic_error", None)
-        return refusal(request, error) if isinstance(error, ClinicError) else response
+        if isinstance(error, ClinicError):
+            return refusal(request, error)
+        if response.status_code == HTTPStatus.METHOD_NOT_ALLOWED and not response.content:
+            return _step_of_a_page(request, response)
+        return response
 
 
 def refusal(request: HttpRequest, error: ClinicError) -> HttpResponse:
@@ -36,6 +40,19 @@ def _page(request: HttpRequest, status: HTTPStatus, message: str) -> HttpRespons
     htmx = getattr(request, "htmx", False)
     template = "errors/_refusal.html" if htmx else "errors/refusal.html"
     return render(request, template, {"status": int(status), "message": message}, status=status)
+
+
+def _step_of_a_page(request: HttpRequest, refused: HttpResponse) -> HttpResponse:
+    """Somebody came by an address that only a button leads to."""
+    page = _page(
+        request,
+        HTTPStatus.METHOD_NOT_ALLOWED,
+        _(
+            "This is a step of another page, and was not taken. Go back to that page and press its button again."
+        ),
+    )
+    page["Allow"] = refused["Allow"]
+    return page
 
 
 def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import urlsplit
 from uuid import UUID
 
 from allauth.account.adapter import get_adapter
@@ -14,9 +13,7 @@ from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
-from django.urls import Resolver404, resolve
 from django.utils import timezone
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
@@ -30,6 +27,7 @@ from clinics.accounts.notices import UNSEEN, email_of, see_notices, set_email
 from clinics.accounts.passwords import strength_of
 from clinics.accounts.services import end_own_session, link_for, open_link, use_reset_link
 from clinics.accounts.telling import tell
+from clinics.addresses import own_address, where_asked
 from clinics.errors import NoSuchPage
 from clinics.guards import account_page, visitor_page
 from clinics.models import User
@@ -87,8 +85,8 @@ def lock(request: Any) -> HttpResponse:
 @require_GET
 def locked(request: Any) -> HttpResponse:
     if idle.seconds_left(request.session):
-        return redirect(_own_address(request.GET.get("next", "")))
-    return locked_page(request, {"send_to": _own_address(request.GET.get("next", ""))})
+        return redirect(own_address(request.GET.get("next", "")))
+    return locked_page(request, {"send_to": own_address(request.GET.get("next", ""))})
 
 
 @account_page(before_second_factor=True)
@@ -158,26 +156,7 @@ def _kept(request: Any) -> Iterator[tuple[str, str]]:
 
 
 def _send_to(request: Any) -> str:
-    return _own_address(request.POST.get("send_to", ""))
-
-
-def where_asked(request: HttpRequest) -> str:
-    """The page whose button was pressed. Pages do not repeat their own address: those of what is there and of what is not are equal."""
-    page = urlsplit(request.headers.get("referer", ""))
-    if page.netloc != request.get_host():
-        return "/"
-    return _own_address(page._replace(scheme="", netloc="", fragment="").geturl())
-
-
-def _own_address(address: str) -> str:
-    """An address of ours to go on to; the first page for anything else."""
-    if not url_has_allowed_host_and_scheme(address, None) or not address.startswith("/"):
-        return "/"
-    try:
-        resolve(address.partition("?")[0])
-    except Resolver404:
-        return "/"
-    return address
+    return own_address(request.POST.get("send_to", ""))
 
 
 # Before signing in
