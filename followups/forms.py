@@ -3,6 +3,7 @@
 from typing import Any
 
 from django import forms
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from clinics.fields import a_day
@@ -39,8 +40,12 @@ class OutcomeForm(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or self.cleaned_data
-        if data.get("outcome") in NEEDS_A_DAY and not data.get("again_on") and "again_on" not in self.errors:
-            self.add_error("again_on", _("Which day?"))
+        day = data.get("again_on")
+        if data.get("outcome") in NEEDS_A_DAY and "again_on" not in self.errors:
+            if day is None:
+                self.add_error("again_on", _("Choose the day."))
+            elif day < timezone.localdate():
+                self.add_error("again_on", _("Choose today or a later day."))
         if self.critical and data.get("outcome") == Outcome.REACHED and not data.get("note"):
             self.add_error(
                 "note", _("For a critical result write which number was called and what was said.")

@@ -85,9 +85,9 @@ class OpenCardForm(ContactForm):
         label=_("Sex"),
         choices=[("", "—"), *Sex.choices],
         required=False,
-        help_text=_("Not needed with an ID number."),
+        help_text=_("Needed when there is no ID number."),
     )
-    birth_date = a_day(_("Birth date"), required=False, help_text=_("Not needed with an ID number."))
+    birth_date = a_day(_("Birth date"), required=False, help_text=_("Needed when there is no ID number."))
     phone_owner = forms.ChoiceField(
         label=_("Whose number is it"), choices=PhoneOwner.choices, initial=PhoneOwner.SELF
     )
@@ -100,11 +100,14 @@ class OpenCardForm(ContactForm):
     form_token = forms.UUIDField(widget=forms.HiddenInput, initial=uuid.uuid4)
 
     papers: IdNumber | None = None
+    field_order = ("name", "id_number", "sex", "birth_date", "phone", "phone_owner", "email")
 
     def clean_name(self) -> str:
         name = tidy_name(self.cleaned_data["name"])
         if any(character.isdigit() for character in name):
             raise forms.ValidationError(_("A name has no digits."))
+        if not any(character.isalpha() for character in name):
+            raise forms.ValidationError(_("A name has letters or characters."))
         return name
 
     def clean_id_number(self) -> str | None:

@@ -70,7 +70,8 @@ def test_an_outcome_closes_it(desk: Client, busy: Patient, manager: Actor) -> No
     ("step", "sent", "complaint"),
     [
         ("explain", {}, "Say what came of it"),
-        ("explain", {"outcome": "agreed"}, "Which day?"),
+        ("explain", {"outcome": "agreed"}, "Choose the day."),
+        ("explain", {"outcome": "call_later", "again_on": "2020-01-01"}, "Choose today or a later day."),
         ("explain", {"outcome": "call_later", "again_on": "someday"}, "valid date"),
         ("notify", {"outcome": "reached"}, "which number was called"),
     ],

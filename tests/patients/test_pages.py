@@ -231,6 +231,7 @@ def test_a_double_click_opens_one_card(clinic: Clinic, nurse: Actor, desk: Clien
     [
         ({"name": ""}, "name"),
         ({"name": "张3"}, "name"),
+        ({"name": "!!@@"}, "name"),
         ({"id_number": "990101196002290021"}, "id_number"),
         ({"phone": "12345"}, "phone"),
         ({"id_number": ""}, "birth_date"),
@@ -338,3 +339,15 @@ def test_no_name_phone_or_id_number_stands_in_any_address(clinic: Clinic, nurse:
         assert not re.search(r'<form(?![^>]*method="post")', body)
         assert " style=" not in body
         assert "<script>" not in body
+
+
+def test_nobody_comes_back_to_the_address_of_a_button(desk: Client) -> None:
+    """It is no page: who signs in again is where the button stood, and who comes to it all the same reads what to do."""
+    button, page = reverse("patients:call", args=[uuid4()]), reverse("patients:list")
+    here, elsewhere = ({"referer": f"http://{host}{page}"} for host in ("testserver", "elsewhere.example"))
+
+    assert Client().post(button, headers=here)["Location"] == f"/accounts/login/?next={page}"
+    assert Client().post(button, headers=elsewhere)["Location"] == "/accounts/login/?next=/"
+    answer = desk.get(button)
+    assert (answer.status_code, answer["Allow"]) == (405, "POST")
+    assert 'href="/"' in answer.content.decode()
