@@ -64,7 +64,7 @@ def request_of(request: ClinicRequest, request_id: UUID) -> HttpResponse:
     return render(request, "consent/request.html", context)
 
 
-@staff_page(Purpose.SECURITY, Kind.VIEWED, permission=Permission.ANSWER_COMPLAINTS)
+@staff_page(Purpose.SECURITY, Kind.LISTED, permission=Permission.ANSWER_COMPLAINTS)
 @require_http_methods(["GET", "HEAD", "POST"])
 def complaints(request: ClinicRequest) -> HttpResponse:
     """What people complain about, by service number: the privacy officer reads and answers it."""

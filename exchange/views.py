@@ -22,6 +22,7 @@ from exchange.queries import recent_imports, undecided_of
 from exchange.services import ImportResult, batch_of, discard_batch, try_file, weigh_batch, write_batch
 from patients.models import Patient
 from patients.queries import visible_patients
+from patients.services import count_file
 
 
 @staff_page(Purpose.CARE, Kind.COMPUTED, permission=Permission.IMPORT_REPORTS)
@@ -33,10 +34,10 @@ def upload(request: ClinicRequest) -> HttpResponse:
     form = UploadForm(request.POST, request.FILES)
     if not form.is_valid():
         return _upload_page(request, form)
+    at = timezone.now()
+    count_file(request.actor, at=at)
     try:
-        batch = try_file(
-            form.cleaned_data["file"].read(), clinic=request.clinic, by=request.actor, at=timezone.now()
-        )
+        batch = try_file(form.cleaned_data["file"].read(), clinic=request.clinic, by=request.actor, at=at)
     except ReportUnreadable as unreadable:
         return _upload_page(request, UploadForm(), unreadable)
     return redirect("exchange:trial", batch_id=batch.pk)

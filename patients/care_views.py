@@ -59,7 +59,7 @@ def emergency(request: ClinicRequest) -> HttpResponse:
     return render(request, "patients/emergency.html", {"form": form, "hours": LASTS.seconds // 3600})
 
 
-@staff_page(Purpose.SECURITY, Kind.VIEWED, permission=Permission.REVIEW_GLASS)
+@staff_page(Purpose.SECURITY, Kind.LISTED, permission=Permission.REVIEW_GLASS)
 @require_http_methods(["GET", "HEAD", "POST"])
 def review(request: ClinicRequest) -> HttpResponse:
     """Emergencies that wait for a finding or of which the person does not know, by service number, and the newest findings."""

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from audit.purposes import Purpose
-from clinics.accounts.views import where_asked
+from clinics.addresses import where_asked
 from clinics.errors import NoSuchPage
 from clinics.guards import ClinicRequest, portal_entry, portal_page
 from clinics.models import UserKind

@@ -59,6 +59,15 @@ def test_a_trial_says_what_would_happen_and_writes_nothing(desk: Client, clinic:
     assert batch(clinic).state == BatchState.TRIED
 
 
+def test_whoever_tries_many_files_to_learn_who_is_a_patient_is_stopped(
+    desk: Client, clinic: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("patients.services.searching.MOST_FILES_AN_HOUR", 1)
+
+    assert [upload(desk, fixture(name)).status_code for name in ("checkup", "child")] == [200, 429]
+    assert batch(clinic).state == BatchState.TRIED
+
+
 def test_writing_files_the_report_and_forgets_the_file(desk: Client, clinic: Clinic) -> None:
     upload(desk, fixture("checkup"))
     response = desk.post(reverse("exchange:write", args=[batch(clinic).pk]), follow=True)

@@ -2,13 +2,16 @@
 
 import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
+from threading import Barrier
+from uuid import UUID
 
 import pytest
 import time_machine
 from django.core import mail
-from django.db import connection
+from django.db import connection, connections
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
@@ -16,13 +19,15 @@ from audit.acting import acting
 from audit.models import AuditEvent
 from clinics.models import Clinic, User
 from portal.models import SignInCode
-from tests.factories.clinics import StaffFactory
+from portal.services import send_code
+from tests.factories.clinics import ClinicFactory, StaffFactory
 from tests.portal.conftest import TYPED, Person, code_in, system, texts
 
 Capture = Callable[..., AbstractContextManager[list[Callable[[], None]]]]
 MORNING = datetime(2026, 11, 23, 0, 40, tzinfo=UTC)
 SIGN_IN = "/p/east/sign-in/"
 CODE = "/p/east/sign-in/code/"
+PHONES_AT_ONCE = 4
 
 
 @pytest.fixture
@@ -304,3 +309,20 @@ def test_a_staff_phone_opens_nothing(clinic: Clinic, ask: Ask) -> None:
 
 def without_csrf(page: bytes) -> bytes:
     return re.sub(rb'(csrfmiddlewaretoken" value="|X-CSRFToken": "|nonce-)[^"]+', b"", page)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_codes_asked_for_at_the_same_moment_are_one() -> None:
+    clinic = ClinicFactory("east")
+    started = Barrier(PHONES_AT_ONCE)
+
+    def asked(_phone: int) -> UUID:
+        started.wait()
+        try:
+            with acting(system(clinic)):
+                return send_code(clinic, TYPED, address="192.0.2.1", at=MORNING).pk
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(PHONES_AT_ONCE) as phones:
+        assert len(set(phones.map(asked, range(PHONES_AT_ONCE)))) == 1
