@@ -29,7 +29,7 @@ class ClinicRequest(HttpRequest):
     clinic: Clinic
     roles: list[StaffRole]
     permissions: frozenset[Permission]
-    patient_id: UUID | None
+    patient_id: UUID | None  # on the pages of the portal: whose they are (portal.queries.on_screen)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,7 +22,7 @@ from portal.forms import PinForm
 from portal.passkeys import add_passkey, offer_passkey, passkeys_of, remove_passkey
 from portal.people import end_proxy, who_acts_for
 from portal.pins import pin_of, remove_pin, set_pin
-from portal.queries import on_screen, own_patient
+from portal.queries import own_patient, turned_to
 from portal.reading import choose_reading
 
 
@@ -47,7 +47,7 @@ def end_access(request: ClinicRequest, access_id: UUID) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def passkeys(request: ClinicRequest) -> HttpResponse:
     """The passkeys of this account, and one more."""
-    on_screen(request, by_law_too=True)  # nobody else's clinic has pages for them
+    turned_to(request)  # nobody else's clinic has pages for them
     user: Any = request.user
     if request.method == "POST":
         if add_passkey(user, request.POST.get("credential", "")):
@@ -69,7 +69,7 @@ def passkeys(request: ClinicRequest) -> HttpResponse:
 @require_POST
 def end_passkey(request: ClinicRequest, key_id: int) -> HttpResponse:
     """Take a passkey away. Raises NoSuchPage for anybody else's."""
-    on_screen(request, by_law_too=True)
+    turned_to(request)
     user: Any = request.user
     remove_passkey(request, user, key_id)
     messages.success(request, _("The passkey is gone. You sign in with a code again."))
@@ -103,7 +103,7 @@ def end_pin(request: ClinicRequest) -> HttpResponse:
 
 def _own_account(request: ClinicRequest) -> PortalAccess:
     """What this account has of its own here. Raises NoSuchPage for one that only looks after others: no code goes to its phone."""
-    on_screen(request, by_law_too=True)
+    turned_to(request)
     user: Any = request.user
     access = own_access_of(request.clinic.pk, [user.pk]).first()
     if access is None:

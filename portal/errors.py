@@ -16,6 +16,15 @@ class YoungPersonDecides(ClinicError):
     )
 
 
+class AnotherPerson(ClinicError):
+    """The form is about somebody else than the pages are now: turned to another in a second tab, or no longer to be seen."""
+
+    status = HTTPStatus.CONFLICT
+    message = _(
+        "Nothing was changed. This form was not about the person whose pages are open now; the start page says whose they are."
+    )
+
+
 class PinTooEasy(ClinicError):
     """A PIN whose digits whoever shares the phone would try first."""
 

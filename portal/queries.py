@@ -21,7 +21,7 @@ from followups.queries import PlanItem, plan_of
 from patients.choices import PortalRelation
 from patients.models import CareRelationship, Patient, PortalAccess
 from patients.queries import portal_patients
-from portal.errors import YoungPersonDecides
+from portal.errors import AnotherPerson, YoungPersonDecides
 
 SESSION_PERSON = "portal_person"
 ENDS_SOON = timedelta(days=30)
@@ -61,9 +61,24 @@ class OnScreen:
 
 
 def on_screen(request: ClinicRequest, *, by_law_too: bool = False) -> OnScreen:
-    """The person whose pages are shown: the one chosen, else oneself. Raises NoSuchPage where the account has none here.
+    """The person whose pages are shown, and whom a form that was sent is about: `portal/_about.html` puts into it whom.
 
-    Raises YoungPersonDecides where the law alone opens something to a guardian, unless the page is one of those (`by_law_too`).
+    Raises NoSuchPage where the account has nobody here, AnotherPerson for a form that says somebody else or nobody, YoungPersonDecides
+    where the law alone opens something to a guardian, unless the page is one of those (`by_law_too`).
+    """
+    screen = turned_to(request)
+    request.patient_id = screen.shown.patient_id
+    if request.method == "POST" and request.POST.get("about") != str(request.patient_id):
+        raise AnotherPerson
+    if screen.by_law_alone and not by_law_too:
+        raise YoungPersonDecides
+    return screen
+
+
+def turned_to(request: ClinicRequest) -> OnScreen:
+    """The person the account has turned to, else oneself: enough for what is the account's and about nobody's record.
+
+    Raises NoSuchPage where the account has nobody here.
     """
     if request.actor.user_id is None:
         raise NoSuchPage
@@ -74,8 +89,6 @@ def on_screen(request: ClinicRequest, *, by_law_too: bool = False) -> OnScreen:
         raise NoSuchPage
     chosen = request.session.get(SESSION_PERSON)
     shown = next((access for access in mine if str(access.patient_id) == chosen), mine[0])
-    if sees[shown] is GuardianSees.LAW and not by_law_too:
-        raise YoungPersonDecides
     return OnScreen(shown, [access for access in mine if access != shown], sees[shown])
 
 

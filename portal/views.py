@@ -27,6 +27,7 @@ from portal.queries import (
     own_patient,
     permissions_page,
     plan_page,
+    turned_to,
 )
 from portal.reading import is_offered, reads_large
 from portal.summaries import results_of
@@ -76,7 +77,7 @@ def _greeting(screen: OnScreen, at: datetime) -> str:
 def choose_person(request: ClinicRequest) -> HttpResponse:
     """Turn to the pages of somebody else one may look after. Raises NoSuchPage for anybody else."""
     chosen = request.POST.get("patient", "")
-    others = on_screen(request, by_law_too=True).others
+    others = turned_to(request).others
     if chosen not in {str(access.patient_id) for access in others}:
         raise NoSuchPage
     request.session[SESSION_PERSON] = chosen

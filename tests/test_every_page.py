@@ -156,7 +156,7 @@ def test_nonsense_is_answered_and_never_an_error_of_the_server(house: House, aud
     for number, (name, address) in enumerate(addresses(house.ids, audience=audience)):
         for turn in range(number, number + 4):  # every field meets every kind, on one page or another
             typed = {field: NONSENSE[(turn * 5 + at) % len(NONSENSE)] for at, field in enumerate(FIELDS)}
-            answer = visitor.post(address, typed)
+            answer = visitor.post(address, {**typed, "about": str(house.patient.pk)})
             assert answer.status_code < 500, (name, typed)
             if answer.status_code in (403, 405):
                 break  # before a word of it is read
@@ -164,7 +164,11 @@ def test_nonsense_is_answered_and_never_an_error_of_the_server(house: House, aud
 
 
 def test_no_address_of_ours_sends_anybody_to_another_house(house: House) -> None:
-    elsewhere = {"next": "https://elsewhere.example/", "after": "//elsewhere.example"}
+    elsewhere = {
+        "next": "https://elsewhere.example/",
+        "after": "//elsewhere.example",
+        "about": str(house.patient.pk),
+    }
     for audience, user in (("staff", house.doctor), ("patient", house.portal_user), ("portal_entry", None)):
         visitor = Walker(user)
         for name, address in addresses(house.ids, audience=audience):

@@ -110,13 +110,14 @@ def reach_of(role: Role) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """Somebody who tries every door. `team` is the care team they are in."""
+    """Somebody who tries every door. `team` is the care team they are in, `patient_id` who they are on the own pages."""
 
     name: str
     user: User | None
     clinic: Clinic | None = None
     role: Role | None = None
     team: CareTeam | None = None
+    patient_id: UUID | None = None
 
     def holds(self, permission: str) -> str:
         """How far a permission goes for this viewer by the document: care, clinic, or not at all."""
@@ -289,7 +290,7 @@ def _on_the_phone(made: House, name: str, keeper: Viewer) -> Viewer:
             Thing("decision", said.pk, keeper.clinic, user),
             Thing("access", proxy.pk, keeper.clinic, user),
         ]
-    return Viewer(name, user, keeper.clinic)
+    return Viewer(name, user, keeper.clinic, patient_id=patient_id)
 
 
 def _and_proxy(made: House) -> None:
@@ -543,7 +544,8 @@ class Walk:
     ) -> tuple[str, Any, tuple[Any, list[str]]]:
         """What should be found, the answer, and all that a stranger could compare: the answer and what the database was asked."""
         want = expected(self.viewer, guard, things)
-        form = {**self.house.form, "clinic": self.viewer.clinic.pk if self.viewer.clinic else ""}
+        form = {**self.house.form, "clinic": self.viewer.clinic.pk if self.viewer.clinic else "",
+                "about": self.viewer.patient_id or ""}  # fmt: skip
         ids = {**ids_of(route, things), "notice": self.house.notice, "form": form}
         address = route.address(ids)
         if want == REACHED:

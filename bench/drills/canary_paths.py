@@ -454,15 +454,18 @@ class Walk:
         ):
             self.expect(phone.get(here + page).status == 200, f"portal page {page}")
         look = self.one(f'id="look-{_ID}"', self.opens(phone, f"{here}looked/"))
-        self.does(phone, f"{here}looked/{look}/who/", {"before": person.name})
+        about = {"about": self.one(f'name="about" value="{_ID}"', self.opens(phone, f"{here}complaint/"))}
+        self.does(phone, f"{here}looked/{look}/who/", {**about, "before": person.name})
+        self.does(phone, f"{here}looked/{look}/who/", {"about": person.name}, 409)
         phone.post(f"{here}people/", {"patient": person.name})
         for kind in ("copy", "correct"):
-            phone.post(f"{here}data/ask/{kind}/", {"words": person.name, "field": "name", "new": person.name})
-        phone.post(f"{here}data/copy/", {"q": person.name})
-        phone.post(f"{here}complaint/", {"words": person.name})
+            typed = {"words": person.name, "field": "name", "new": person.name}
+            self.does(phone, f"{here}data/ask/{kind}/", {**about, **typed})
+        self.does(phone, f"{here}data/copy/", {**about, "q": person.name}, 200)
+        self.does(phone, f"{here}complaint/", {**about, "words": person.name})
         asked = self.one(f"data/requests/{_ID}/back/", self.opens(phone, f"{here}data/"))
-        self.does(phone, f"{here}data/requests/{asked}/back/", {"q": person.name})
-        self.does(phone, f"{here}proxies/{uuid4()}/end/", {"q": person.name}, 404)
+        self.does(phone, f"{here}data/requests/{asked}/back/", {**about, "q": person.name})
+        self.does(phone, f"{here}proxies/{uuid4()}/end/", {**about, "q": person.name}, 404)
         self.does(phone, f"{here}passkeys/1/end/", {"q": person.name}, 404)
         phone.post(f"{here}pin/", {"pin": person.phone, "again": person.name})
         phone.post(f"{here}pin/end/", {"q": person.name})
@@ -475,8 +478,8 @@ class Walk:
         receipt = f"{here}history/{said[0]['resource']['id'] if said else uuid4()}/"
         self.opens(phone, receipt, f"{here}notices/followup/1/en/")
         phone.get(f"{receipt}receipt.json")
-        phone.post(f"{here}permissions/followup/", {"answer": person.name, "token": person.phone})
-        phone.post(f"{here}permissions/followup/", {"answer": "yes", "token": uuid4().hex})
+        phone.post(f"{here}permissions/followup/", {**about, "answer": person.name, "token": person.phone})
+        phone.post(f"{here}permissions/followup/", {**about, "answer": "yes", "token": uuid4().hex})
         phone.post(f"{here}sign-out/", {})
         self.opens(phone, f"{here}sign-in/passkey/options/")
         self.does(phone, f"{here}sign-in/passkey/", {"credential": person.name}, 200)

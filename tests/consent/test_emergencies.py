@@ -134,7 +134,7 @@ def test_the_person_reads_of_it_on_their_own_page_and_that_is_written_down(
     for answer in (home, page):
         assert 'action="/p/east/emergencies/"' in answer.content.decode()
         assert "晕倒在前台" not in answer.content.decode()
-    assert client.post("/p/east/emergencies/").status_code == 302
+    assert client.post("/p/east/emergencies/", {"about": str(patient.pk)}).status_code == 302
     assert client.get("/p/east/").context["untold"] == []
     with acting(system_actor("test", clinic.pk)):
         glass.refresh_from_db()

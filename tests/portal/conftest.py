@@ -12,7 +12,7 @@ from audit.acting import acting
 from audit.actors import Actor, system_actor
 from clinics.models import Clinic, User
 from patients.choices import PortalRelation
-from patients.models import Patient
+from patients.models import Patient, PortalAccess
 from patients.services import give_portal_access
 from portal import services
 from tests.factories.clinics import ClinicFactory
@@ -64,6 +64,19 @@ def person(clinic: Clinic, register: Register) -> Person:
     return register(clinic)
 
 
+@laid_out
+def daughter(clinic: Clinic, register: Register) -> Person:
+    return register(clinic, phone="+8613800000002", name="邓小雨")
+
+
+@laid_out
+def given(person: Person, daughter: Person, clinic: Clinic) -> PortalAccess:
+    """The daughter looks after the person's pages."""
+    by = system(clinic)
+    with acting(by):
+        return give_portal_access(person.patient, PortalRelation.PROXY, by, at=OPENED_AT, user=daughter.user)
+
+
 @pytest.fixture
 def phone_client(person: Person, client: Client) -> Client:
     """The patient's phone, signed in."""
@@ -80,6 +93,19 @@ def prompt_postman(monkeypatch: pytest.MonkeyPatch) -> None:
             post(*args)
 
     monkeypatch.setattr(services, "_postman", Prompt())
+
+
+def as_proxy(daughter: Person, person: Person) -> Client:
+    """The daughter's phone, turned to the person's pages."""
+    phone = Client()
+    phone.force_login(daughter.user)
+    assert phone.post("/p/east/people/", {"patient": str(person.patient.pk)}).status_code == 302
+    return phone
+
+
+def about(phone: Client) -> dict[str, str]:
+    """What a form of the pages that are open on this phone says of whom it is about."""
+    return {"about": str(phone.get("/p/east/").context["screen"].shown.patient_id)}
 
 
 def texts() -> list[str]:

@@ -16,13 +16,13 @@ from consent.requests import grant_request, refuse_request
 from patients.choices import PortalRelation
 from patients.services import give_portal_access
 from tests.factories.patients import OPENED_AT
-from tests.portal.conftest import Person, Register, system
+from tests.portal.conftest import Person, Register, about, system
 
 DATA = "/p/east/data/"
 
 
 def ask(client: Client, kind: str, **typed: str) -> int:
-    return client.post(f"{DATA}ask/{kind}/", {"words": "", **typed}).status_code
+    return client.post(f"{DATA}ask/{kind}/", {**about(client), "words": "", **typed}).status_code
 
 
 def only_request(clinic: Clinic) -> PersonRequest:
@@ -102,9 +102,9 @@ def test_a_request_is_taken_back_by_its_owner_alone(
     other.force_login(register(clinic, phone="+8613800000002", name="李桂兰").user)
     back = f"{DATA}requests/{request.pk}/back/"
 
-    assert other.post(back).status_code == 404
-    assert other.post(f"{DATA}requests/{uuid4()}/back/").status_code == 404
-    assert phone_client.post(back).status_code == 302
+    assert other.post(back, about(other)).status_code == 404
+    assert other.post(f"{DATA}requests/{uuid4()}/back/", about(other)).status_code == 404
+    assert phone_client.post(back, about(phone_client)).status_code == 302
     assert only_request(clinic).state == RequestState.TAKEN_BACK
 
 

@@ -14,7 +14,7 @@ from consent.complaints import MOST_OPEN, complain, raise_overdue_complaints
 from consent.errors import TooManyComplaints
 from consent.models import Complaint
 from tests.factories.clinics import StaffFactory, StaffRoleFactory
-from tests.portal.conftest import Person, Register, system
+from tests.portal.conftest import Person, Register, about, system
 
 pytestmark = pytest.mark.django_db
 HERE, DESK = "/p/east/complaint/", "/complaints/"
@@ -33,8 +33,8 @@ def staff(clinic: Clinic, role: Role) -> Client:
 def test_it_is_read_and_answered_by_the_privacy_officer_and_by_nobody_who_cares_for_the_person(
     person: Person, clinic: Clinic, phone_client: Client, register: Register
 ) -> None:
-    assert phone_client.post(HERE, {"words": WORDS}).status_code == 302
-    assert phone_client.post(HERE, {"words": "  "}).status_code == 200
+    assert phone_client.post(HERE, {**about(phone_client), "words": WORDS}).status_code == 302
+    assert phone_client.post(HERE, {**about(phone_client), "words": "  "}).status_code == 200
     officer = staff(clinic, Role.PRIVACY_OFFICER)
     page = officer.get(DESK).content.decode()
     assert WORDS in page
@@ -64,7 +64,7 @@ def test_it_is_read_and_answered_by_the_privacy_officer_and_by_nobody_who_cares_
 def test_another_clinic_neither_sees_nor_answers_it(
     clinic: Clinic, other_clinic: Clinic, phone_client: Client
 ) -> None:
-    phone_client.post(HERE, {"words": WORDS})
+    phone_client.post(HERE, {**about(phone_client), "words": WORDS})
     with acting(system(clinic)):
         complaint = Complaint.objects.defer("words", "answer").get()
     elsewhere = staff(other_clinic, Role.PRIVACY_OFFICER)

@@ -23,7 +23,7 @@ from tests.factories.consent import ConsentFactory
 from tests.factories.followups import file_results, take
 from tests.factories.patients import OPENED_AT
 from tests.laid_out import laid_out
-from tests.portal.conftest import Person, Register, system
+from tests.portal.conftest import Person, Register, about, system
 
 pytestmark = pytest.mark.django_db
 COPY = "/p/east/data/copy/"
@@ -43,7 +43,7 @@ def test_a_page_to_read_and_a_bundle_that_is_read_in_again_digit_for_digit(
     measured: Person, clinic: Clinic, phone_client: Client
 ) -> None:
     assert COPY in phone_client.get("/p/east/data/ask/copy/").content.decode()
-    answer = phone_client.post(COPY)
+    answer = phone_client.post(COPY, about(phone_client))
     files = zipfile.ZipFile(io.BytesIO(answer.content))
     page, bundle = files.read("record.html").decode(), files.read("record.json")
 
@@ -77,8 +77,8 @@ def test_marks_what_comes_up_and_what_was_asked_go_along(
         )
         set_rule_tag(measured.patient, mark, reason={}, rule_version="1", at=OPENED_AT, by=by)
         take(clinic, timezone.now())
-    phone_client.post("/p/east/data/ask/explain/", {"words": "这个指标是什么意思"})
-    files = zipfile.ZipFile(io.BytesIO(phone_client.post(COPY).content))
+    phone_client.post("/p/east/data/ask/explain/", {**about(phone_client), "words": "这个指标是什么意思"})
+    files = zipfile.ZipFile(io.BytesIO(phone_client.post(COPY, about(phone_client)).content))
     page, bundle = files.read("record.html").decode(), json.loads(files.read("record.json"))
 
     resources = {one["resource"]["resourceType"]: one["resource"] for one in bundle["entry"]}
@@ -101,5 +101,5 @@ def test_looking_exports_nothing_and_a_proxy_takes_nothing_along(
     phone.force_login(daughter.user)
     phone.post("/p/east/people/", {"patient": str(measured.patient.pk)})
     assert phone.get(COPY).status_code == 405
-    assert phone.post(COPY).status_code == 404
+    assert phone.post(COPY, about(phone)).status_code == 404
     assert COPY not in phone.get("/p/east/data/ask/copy/").content.decode()

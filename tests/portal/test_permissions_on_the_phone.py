@@ -20,7 +20,7 @@ from tests.factories.consent import MONDAY, ConsentFactory
 from tests.factories.followups import HIGH_LDL, file_results, messages_of, take
 from tests.factories.patients import OPENED_AT
 from tests.laid_out import laid_out
-from tests.portal.conftest import Person, Register, system
+from tests.portal.conftest import Person, Register, about, system
 
 PERMISSIONS = "/p/east/permissions/"
 FOLLOWUP = "/p/east/permissions/followup/"
@@ -50,7 +50,7 @@ def allowed(person: Person, clinic: Clinic) -> bool:
 
 
 def answer(client: Client, word: str, path: str = FOLLOWUP, token: str | None = None) -> object:
-    return client.post(path, {"answer": word, "token": token or uuid4().hex})
+    return client.post(path, {**about(client), "answer": word, "token": token or uuid4().hex})
 
 
 def test_every_purpose_that_is_asked_for_is_a_card(agreed: Person, phone_client: Client) -> None:
@@ -123,7 +123,7 @@ def test_sent_again_after_a_new_yes_it_is_a_new_no(
 
 
 def test_a_form_without_its_token_is_refused(agreed: Person, clinic: Clinic, phone_client: Client) -> None:
-    assert phone_client.post(FOLLOWUP, {"answer": "no"}).status_code == 404
+    assert phone_client.post(FOLLOWUP, {**about(phone_client), "answer": "no"}).status_code == 404
     assert allowed(agreed, clinic)
 
 

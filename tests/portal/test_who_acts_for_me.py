@@ -14,31 +14,9 @@ from patients.choices import PortalRelation
 from patients.models import PortalAccess
 from patients.services import give_portal_access
 from tests.factories.patients import OPENED_AT
-from tests.laid_out import laid_out
-from tests.portal.conftest import Person, Register, system
+from tests.portal.conftest import Person, about, as_proxy, system
 
 PROXIES = "/p/east/proxies/"
-
-
-@laid_out
-def daughter(clinic: Clinic, register: Register) -> Person:
-    return register(clinic, phone="+8613800000002", name="邓小雨")
-
-
-@laid_out
-def given(person: Person, daughter: Person, clinic: Clinic) -> PortalAccess:
-    """The daughter looks after the person's pages."""
-    by = system(clinic)
-    with acting(by):
-        return give_portal_access(person.patient, PortalRelation.PROXY, by, at=OPENED_AT, user=daughter.user)
-
-
-def as_proxy(daughter: Person, person: Person) -> Client:
-    """The daughter's phone, turned to the person's pages."""
-    phone = Client()
-    phone.force_login(daughter.user)
-    assert phone.post("/p/east/people/", {"patient": str(person.patient.pk)}).status_code == 302
-    return phone
 
 
 def end(access: PortalAccess) -> str:
@@ -57,7 +35,7 @@ def test_ending_it_closes_the_pages_at_once_and_is_on_the_log(
     given: PortalAccess, person: Person, daughter: Person, clinic: Clinic, phone_client: Client
 ) -> None:
     theirs = as_proxy(daughter, person)
-    phone_client.post(end(given))
+    phone_client.post(end(given), about(phone_client))
 
     assert theirs.get("/p/east/").context["screen"].shown.patient == daughter.patient
     assert theirs.post("/p/east/people/", {"patient": str(person.patient.pk)}).status_code == 404
@@ -85,7 +63,7 @@ def test_a_proxy_sees_neither_who_looked_nor_who_else_acts(
 
     for address in ("/p/east/looked/", PROXIES):
         assert theirs.get(address).status_code == 404
-    assert theirs.post(end(given)).status_code == 404
+    assert theirs.post(end(given), about(theirs)).status_code == 404
 
 
 def test_nobody_ends_their_own_access_or_that_to_somebody_else(
@@ -96,7 +74,7 @@ def test_nobody_ends_their_own_access_or_that_to_somebody_else(
         others = PortalAccess.objects.get(patient=daughter.patient)
 
     for access_id in (own.pk, others.pk, uuid4()):
-        assert phone_client.post(f"{PROXIES}{access_id}/end/").status_code == 404
+        assert phone_client.post(f"{PROXIES}{access_id}/end/", about(phone_client)).status_code == 404
     assert phone_client.get("/p/east/").status_code == 200
 
 

@@ -25,7 +25,7 @@ from portal.looks import LooksPage
 from tests.factories.clinics import CareTeamFactory, StaffFactory, StaffRoleFactory, TeamMemberFactory
 from tests.factories.patients import OPENED_AT, PatientFactory, actor_for
 from tests.laid_out import laid_out
-from tests.portal.conftest import Person, Register, system
+from tests.portal.conftest import Person, Register, about, system
 
 PAGE = "/p/east/looked/"
 
@@ -76,7 +76,7 @@ def test_the_name_is_said_once_the_person_has_asked_and_the_asking_is_on_the_log
     person: Person, nurse: User, phone_client: Client
 ) -> None:
     uid = look(person.patient, nurse)
-    answer = phone_client.post(f"{PAGE}{uid}/who/")
+    answer = phone_client.post(f"{PAGE}{uid}/who/", about(phone_client))
 
     assert answer.status_code == 302
     assert told(phone_client)[0][0] == "王敏"
@@ -94,7 +94,7 @@ def test_names_are_told_as_the_clinic_says(person: Person, nurse: User, phone_cl
     answer = phone_client.get(PAGE)
     assert (answer.context["page"].by_officer, "王敏" in answer.content.decode()) == (True, False)
     assert f"{uid}/who/" not in answer.content.decode()
-    assert phone_client.post(f"{PAGE}{uid}/who/").status_code == 404
+    assert phone_client.post(f"{PAGE}{uid}/who/", about(phone_client)).status_code == 404
 
     with acting(officer):
         set_names_told(NamesTold.AT_ONCE, officer, timezone.now())
@@ -173,7 +173,7 @@ def test_whoever_had_two_cards_that_became_one_sees_the_looks_at_both(
     with acting(system(clinic)):
         PatientSearchPerson.objects.filter(subject_id=twin.subject_id).update(patient=person.patient)
     assert len(told(phone_client)) == 1
-    assert phone_client.post(f"{PAGE}{uid}/who/").status_code == 302
+    assert phone_client.post(f"{PAGE}{uid}/who/", about(phone_client)).status_code == 302
 
 
 # --- attacks ----------------------------------------------------------------------------------------------------------------
@@ -192,7 +192,7 @@ def test_who_looks_after_somebody_does_not_see_who_looked_at_them(
             client.force_login(helper)
             assert client.get("/p/east/").status_code == 200
             assert client.get(PAGE).status_code == 404
-            assert client.post(f"{PAGE}{uid}/who/").status_code == 404
+            assert client.post(f"{PAGE}{uid}/who/", about(client)).status_code == 404
 
 
 def test_a_name_is_told_of_a_look_at_oneself_alone(
@@ -205,7 +205,7 @@ def test_a_name_is_told_of_a_look_at_oneself_alone(
     listed = look(person.patient, nurse, Kind.LISTED)
 
     for uid in (at_other, listed, uuid4()):
-        assert phone_client.post(f"{PAGE}{uid}/who/").status_code == 404
+        assert phone_client.post(f"{PAGE}{uid}/who/", about(phone_client)).status_code == 404
     look(person.patient, nurse)
     assert "王敏" not in phone_client.get(PAGE).content.decode()
 

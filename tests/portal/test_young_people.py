@@ -17,7 +17,7 @@ from patients.models import Patient
 from patients.services import give_portal_access
 from tests.factories.consent import ConsentFactory, published
 from tests.factories.patients import OPENED_AT, PatientFactory
-from tests.portal.conftest import Person, system
+from tests.portal.conftest import Person, about, system
 
 pytestmark = pytest.mark.django_db
 CLOSED = ("results/", "permissions/", "history/", "data/", "data/ask/copy/", "history/consents.json")
@@ -55,8 +55,11 @@ def test_a_young_person_is_asked_themselves_and_the_law_alone_tells_the_guardian
     assert answers(phone) == {403}
     assert phone.get("/p/east/").templates[0].name == "portal/young.html"
     assert phone.get("/p/east/emergencies/").status_code == 200
-    assert phone.post("/p/east/emergencies/").status_code == 404  # the young person has not read it
-    assert phone.post("/p/east/permissions/followup/", {"answer": "no", "token": "0" * 32}).status_code == 403
+    assert (
+        phone.post("/p/east/emergencies/", about(phone)).status_code == 404
+    )  # the young person has not read it
+    no = {**about(phone), "answer": "no", "token": "0" * 32}
+    assert phone.post("/p/east/permissions/followup/", no).status_code == 403
 
     with acting(system(clinic)) as by:
         notice = published(clinic, Purpose.FAMILY, by=by)
