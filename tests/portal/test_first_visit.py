@@ -148,7 +148,7 @@ def test_the_table_gives_neither_link_nor_birth_date_away(patient: Patient, clin
         row = PortalInvitation.objects.values().get()
 
     assert token not in str(row)
-    assert "1960" not in str(row["birth_hash"] + row["token_hash"])
+    assert not re.search("1960-?02-?29", row["birth_hash"] + row["token_hash"])
 
 
 def test_links_that_are_over_leave_the_table(patient: Patient, clinic: Clinic) -> None:
