@@ -28,6 +28,15 @@ class NoClinic(ClinicError):
     message = _("Your account has no role in a clinic yet. Ask the administrator to give you one.")
 
 
+class PageOfOtherClinic(ClinicError):
+    """What was sent comes from a page made for another clinic than the one its person works in now."""
+
+    status = HTTPStatus.CONFLICT
+    message = _(
+        "This page was opened in another clinic than the one you work in now. Nothing was saved. Reload the page."
+    )
+
+
 class LastFactor(ClinicError):
     """Without it the password alone would open the account."""
 

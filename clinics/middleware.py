@@ -30,13 +30,15 @@ from clinics.accounts import idle
 from clinics.accounts.factors import is_last_factor, needs_second_factor
 from clinics.addresses import where_asked
 from clinics.api.placing import place as place_machine
-from clinics.errors import LastFactor, NoClinic, NoSuchPage, NotAllowed
+from clinics.errors import LastFactor, NoClinic, NoSuchPage, NotAllowed, PageOfOtherClinic
 from clinics.guards import PageGuard, guard_of
 from clinics.models import Clinic, User, UserKind
+from clinics.page_clinic import sent_from
 from clinics.roles import opened_by
 from crypto.errors import ClinicError
 
 SESSION_CLINIC = "clinic"
+SWITCH = "clinics:switch"  # the way from one clinic to another, from a page of any
 _MEANS_NOTHING = re.compile(
     r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9]{1,9}"
 )  # a phone has more digits
@@ -243,8 +245,16 @@ class UnitOfWork:
         add_never_cache_headers(response)
         return response
 
-    def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: dict[str, Any]) -> None:
+    def process_view(self, request: Any, view: Any, args: Any, kwargs: dict[str, Any]) -> HttpResponse | None:
+        """After the token against forgery was looked at: what a page of staff sends is for the clinic in hand, or refused."""
         kwargs.pop("clinic_code", None)  # request.clinic says it
+        guard = guard_of(view)
+        if guard is None or guard.audience != "staff" or request.resolver_match.view_name == SWITCH:
+            return None
+        here = str(request.clinic.pk)
+        if all(clinic == here for clinic in sent_from(request)):
+            return None
+        return self.process_exception(request, PageOfOtherClinic())
 
     def process_exception(self, request: Any, error: Exception) -> HttpResponse | None:
         """A refusal becomes an empty answer here; the page for it is rendered outside, after the rollback."""

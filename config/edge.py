@@ -2,14 +2,18 @@
 
 from collections.abc import Callable
 from http import HTTPStatus
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.cache import add_never_cache_headers
 from django.utils.translation import gettext as _
 from django.views.defaults import server_error as django_server_error
 
+from clinics.accounts.idle import what_waits
 from clinics.api.problems import is_api, problem_of, server_problem
-from clinics.errors import NoSuchPage
+from clinics.errors import NoSuchPage, PageOfOtherClinic
+from clinics.page_clinic import sent_from
 from crypto.errors import ClinicError
 
 
@@ -33,6 +37,8 @@ def refusal(request: HttpRequest, error: ClinicError) -> HttpResponse:
     """The page, for htmx the fragment, and for machines the problem details, that say no."""
     if is_api(request):
         return problem_of(error)
+    if isinstance(error, PageOfOtherClinic) and not getattr(request, "htmx", False):
+        return _page_of_other_clinic(request, error)
     return _page(request, error.status, str(error.message))
 
 
@@ -53,6 +59,18 @@ def _step_of_a_page(request: HttpRequest, refused: HttpResponse) -> HttpResponse
     )
     page["Allow"] = refused["Allow"]
     return page
+
+
+def _page_of_other_clinic(request: Any, error: PageOfOtherClinic) -> HttpResponse:
+    """Which clinic the page was made for, which is in hand, and the way back with what was typed. Only one's own clinics are named."""
+    mine = {str(role.clinic_id): role.clinic for role in request.roles}
+    there = next(
+        (mine.get(clinic) for clinic in sent_from(request) if clinic != str(request.clinic.pk)), None
+    )
+    told = {"there": there, "here": request.clinic, **what_waits(request)}
+    response = render(request, "errors/other_clinic.html", told, status=error.status)
+    add_never_cache_headers(response)
+    return response
 
 
 def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:

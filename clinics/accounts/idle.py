@@ -85,14 +85,18 @@ def locked_answer(request: Any) -> HttpResponse:
         return HttpResponse(status=423)
     if request.method in ("GET", "HEAD"):
         return redirect(lock_address(request.get_full_path()))
+    return locked_page(request, what_waits(request), status=423)
+
+
+def what_waits(request: Any) -> dict[str, Any]:
+    """What was typed into a form that could not be taken, for the page that says so: send_to, kept, files_lost."""
     kept = [
         (name, value)
         for name, values in request.POST.lists()
         if name != "csrfmiddlewaretoken"
         for value in values
     ]
-    told = {"send_to": request.get_full_path(), "kept": kept, "files_lost": bool(request.FILES)}
-    return locked_page(request, told, status=423)
+    return {"send_to": request.get_full_path(), "kept": kept, "files_lost": bool(request.FILES)}
 
 
 def locked_page(request: Any, told: dict[str, Any], *, status: int = 200) -> HttpResponse:

@@ -35,7 +35,7 @@ from clinics.sessions import living_sessions
 
 SHOWN_NOTICES = 10
 RESET_LINK = "reset_link"  # in the session: the id of the link that was followed
-KEPT = "kept."  # before the names of a form's fields that wait behind the lock
+KEPT = "kept."  # before the names of a form's fields that wait behind the lock, or in the other clinic
 
 
 @account_page()
@@ -129,6 +129,11 @@ def unlock(request: Any) -> HttpResponse:
     tell("account.unlocked", request, request.user)
     if quiet:
         return JsonResponse({"left": idle.seconds_left(request.session)})
+    return go_on(request)
+
+
+def go_on(request: Any) -> HttpResponse:
+    """What stopped somebody is over: back to the form that waited, which they send themselves, or to the page."""
     if kept := list(_kept(request)):
         return render(request, "account/resume.html", {"send_to": _send_to(request), "kept": kept})
     return redirect(_send_to(request))

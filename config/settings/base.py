@@ -78,7 +78,11 @@ TEMPLATES: list[dict[str, Any]] = [
                 "django.contrib.messages.context_processors.messages",
                 "clinics.context.workplace",
             ],
-            "builtins": ["django.templatetags.i18n", "django.templatetags.static"],
+            "builtins": [
+                "django.templatetags.i18n",
+                "django.templatetags.static",
+                "clinics.templatetags.page_clinic",  # every form says for which clinic it was made
+            ],
         },
     }
 ]

@@ -21,6 +21,7 @@ from django.utils.translation import gettext as _
 from audit.alarms import alarm_count
 from clinics.accounts.notices import UNSEEN
 from clinics.guards import ClinicRequest
+from clinics.page_clinic import FIELD, page_clinic
 from clinics.roles import Permission, Role
 from followups.queries import open_count
 
@@ -130,7 +131,7 @@ def piece(context: RequestContext, template: str, **takes: Any) -> SafeString:
     """A part of a page that depends on the language and on what it takes: rendered once, and kept in this process.
 
     What is the page's own is given as `own_NAME`: the template is rendered without it and kept so, and `{{ NAME }}` is put in each
-    time, as are the tokens of forms. Whatever says something of a patient comes in no other way.
+    time, as are the hidden fields of forms. Whatever says something of a patient comes in no other way.
     """
     own = {name[4:]: takes.pop(name) for name in [*takes] if name.startswith("own_")}
     first, *rest = _piece(template, get_language() or "", tuple(name for name in own if own[name]), **takes)
@@ -139,6 +140,7 @@ def piece(context: RequestContext, template: str, **takes: Any) -> SafeString:
     values: dict[str, str] = {name: conditional_escape(value) for name, value in own.items()}
     if "csrf_token" in rest:
         values["csrf_token"] = str(context["csrf_token"])
+        values[FIELD] = page_clinic(context.request)
     filled = [values[part] if place % 2 == 0 else part for place, part in enumerate(rest)]
     return mark_safe("".join((first, *filled)))  # noqa: S308  # rendered by a template, and what was put in is escaped
 
@@ -146,7 +148,7 @@ def piece(context: RequestContext, template: str, **takes: Any) -> SafeString:
 @lru_cache(maxsize=4096)
 def _piece(template: str, language: str, own: tuple[str, ...], **takes: Hashable) -> tuple[str, ...]:
     """The template in the active language, cut where something is put in: text, name, text, name, text …"""
-    gaps = {name: f"{_GAP}{name};" for name in (*own, "csrf_token")}
+    gaps = {name: f"{_GAP}{name};" for name in (*own, "csrf_token", FIELD)}
     return tuple(_IN_GAPS.split(get_template(template).render({**takes, **gaps})))
 
 

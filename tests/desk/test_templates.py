@@ -18,6 +18,12 @@ TEMPLATES = sorted(str(path.relative_to(FOLDER)) for path in FOLDER.rglob("*.htm
 TAKEN_ALONG = {
     "exchange/copy.html"
 }  # a file, not a page: it brings its own style, for it is read without a network
+SENT_BY_MAIL = {
+    "portal/stop.html"
+}  # its link is the authority: it takes no token, and knows no clinic of staff
+FORMS = re.compile(r"<form\b.*?</form>", re.DOTALL | re.IGNORECASE)
+TOKEN = re.compile(r"{% csrf_token %}|{% include \"portal/_about\.html\" %}")
+CHANGES = re.compile(r"<form\b[^>]*\bmethod=(?![\"']?get\b)", re.IGNORECASE)
 ICONS = re.compile(r"{%\s*(icon|portal_icon)\s+\"([\w-]+)\"")
 
 
@@ -41,6 +47,12 @@ def test_a_template_obeys_the_content_policy(name: str) -> None:
     assert not re.search(r"<script(?![^>]*\bsrc=)", text)
     assert "<style" not in text or name in TAKEN_ALONG
     assert all("#}" in line for line in text.splitlines() if "{#" in line)  # else people read the comment
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_a_form_carries_the_token_and_with_it_the_clinic_it_was_made_for(name: str) -> None:
+    for form in FORMS.findall((FOLDER / name).read_text(encoding="utf-8")):
+        assert TOKEN.search(form) or not CHANGES.match(form) or name in SENT_BY_MAIL
 
 
 def test_an_unknown_icon_is_refused() -> None:
