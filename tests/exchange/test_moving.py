@@ -21,6 +21,7 @@ from tests.factories.clinics import StaffFactory, StaffRoleFactory
 from tests.factories.consent import ConsentFactory, RecipientFactory, published
 from tests.factories.followups import file_results
 from tests.factories.patients import OPENED_AT, PatientFactory
+from tests.portal.conftest import about
 
 pytestmark = pytest.mark.django_db
 Moving = tuple[PersonRequest, Client, Client]
@@ -58,7 +59,7 @@ def test_the_record_goes_to_whom_the_person_agreed_and_to_nobody_else(moving: Mo
     permission = "/p/east/permissions/referral/"
     assert phone.get(f"{permission}?to=nobody").status_code == 404
     question = phone.get(f"{permission}?to=hospital")
-    said = {"answer": "yes", "token": question.context["token"], "to": "hospital"}
+    said = {**about(phone), "answer": "yes", "token": question.context["token"], "to": "hospital"}
     assert phone.post(permission, said).status_code == 302
 
     assert browser.post(address, {"to": "laboratory"}).context["refused"]
