@@ -2,15 +2,22 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 from uuid import UUID
 
 from django.db.models import Count, Min, Q
+from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from audit.actors import Actor
+from audit.alarms import alarm_count
 from audit.purposes import Purpose
+from clinics.guards import ClinicRequest
+from clinics.roles import Permission
 from consent.choices import State
+from consent.complaints import open_complaints
 from consent.models import ConsentState
 from consent.purposes import PurposeRule, Words, rule_of
 from consent.queries import PurposeStanding, states_of
@@ -20,7 +27,7 @@ from patients.choices import ONE_AT_A_TIME
 from patients.models import CareRelationship, Patient
 from patients.queries import ShownTag, has_portal, tags_to_show, visible_patients
 from patients.queries.access import GLASS_TIE
-from patients.queries.glass import open_glass
+from patients.queries.glass import glass_to_review, open_glass
 
 ENDS_SOON: Final = timedelta(days=30)
 MOST_ENDING: Final = 5
@@ -182,3 +189,28 @@ def week_of(actor: Actor, clinic_id: UUID, at: datetime) -> Week:
     told = Count("pk", filter=Q(outcome__in=[Outcome.REACHED, Outcome.AGREED]))
     counted = mine.aggregate(done=Count("pk"), reached=told)
     return Week(counted["done"], counted["reached"])
+
+
+@dataclass(frozen=True, slots=True)
+class Duty:
+    """What waits for this person's decision: how much of it, and the page where it is decided."""
+
+    words: str
+    count: int
+    url: str
+
+
+def duties_of(request: ClinicRequest) -> list[Duty]:
+    """Of whoever looks after no patient: what waits for them. Each is one statement; what nobody waits for is left out."""
+    clinic_id = request.clinic.pk
+    may = (
+        (Permission.DECIDE_ALARMS, _("Alarms to decide"), "desk:alarms", partial(alarm_count, request.actor, clinic_id)),
+        (Permission.REVIEW_GLASS, _("Emergencies to review"), "patients:review_glass", glass_to_review(clinic_id).count),
+        (Permission.ANSWER_COMPLAINTS, _("Complaints to answer"), "consent:complaints", open_complaints(clinic_id).count),
+    )  # fmt: skip
+    duties = (
+        Duty(words, count(), reverse(view))
+        for permission, words, view, count in may
+        if permission in request.permissions
+    )
+    return [duty for duty in duties if duty.count]

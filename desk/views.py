@@ -26,7 +26,7 @@ from desk.alarms import AlarmQuestion, alarm_board
 from desk.errors import NotRevealed
 from desk.forms import DecisionForm, LimitsForm, RevealForm, RevealPart
 from desk.limits import changes_of
-from desk.queries import chart_head, ending_permissions, week_of
+from desk.queries import chart_head, duties_of, ending_permissions, week_of
 from followups.queries import workbench as workbench_of
 from patients.choices import RevealReason
 from patients.identity import MAINLAND_MOBILE
@@ -54,6 +54,8 @@ def workbench(request: ClinicRequest) -> HttpResponse:
             "ending": ending_permissions(request.actor, request.clinic.pk, at),
             "week": week_of(request.actor, request.clinic.pk, at),
         }
+    elif Permission.SEE_PATIENTS not in request.permissions:
+        context["duties"] = duties_of(request)
     return render(request, "desk/workbench.html", context)
 
 

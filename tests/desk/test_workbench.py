@@ -11,10 +11,13 @@ from audit.acting import acting
 from audit.models import AuditEvent
 from clinics.models import Clinic, User
 from clinics.roles import Role
+from patients.choices import GlassReason
 from patients.models import Patient
+from patients.services.glass import Sought, break_glass
 from tests.desk.conftest import Enter, Hire, system
 from tests.factories.consent import MONDAY
 from tests.factories.followups import HIGH_LDL
+from tests.factories.patients import actor_for
 
 QueryCount = Callable[[int], AbstractContextManager[None]]
 STATEMENTS = (
@@ -81,6 +84,22 @@ def test_roles_without_patients_are_told_so(role: Role, patient: Patient, hire: 
     assert page.status_code == 200
     assert 'href="/patients/"' not in page.content.decode()
     assert str(patient.pk) not in page.content.decode()
+
+
+def test_whoever_decides_about_others_work_sees_what_waits_for_them(
+    patient: Patient, hire: Hire, client: Client, clinic: Clinic
+) -> None:
+    doctor = actor_for(hire(Role.DOCTOR, in_team=False), clinic)
+    with acting(doctor):
+        sought = Sought(service_number=patient.service_number)
+        break_glass(sought, reason=GlassReason.EMERGENCY, note="晕倒在前台", by=doctor, at=MONDAY)
+    client.force_login(hire(Role.PRIVACY_OFFICER, in_team=False))
+    page = client.get("/")
+
+    (duty,) = page.context["duties"]
+    assert (duty.url, duty.count) == ("/patients/emergency/review/", 1)
+    assert duty.words in page.content.decode()
+    assert "components/empty.html" not in [template.name for template in page.templates]
 
 
 def test_another_teams_to_dos_are_not_shown(patient: Patient, hire: Hire, client: Client) -> None:
