@@ -5,13 +5,13 @@ from datetime import datetime, timedelta
 from functools import partial
 from secrets import randbelow
 
-from django.core.cache import cache
 from django.db import transaction
 from django.utils.crypto import constant_time_compare, salted_hmac
 from django.utils.translation import gettext as _
 
 from audit.removal import delete_rows
 from audit.services import REFUSED, record
+from clinics.accounts.attempts import Limit, too_often
 from clinics.channels import CarrierRefused, CarrierUnavailable, send_sms
 from clinics.models import Clinic
 from consent.errors import CodeTooSoon, CodeWrong, NoPhone
@@ -25,6 +25,7 @@ GOOD_FOR = timedelta(minutes=10)
 BETWEEN = timedelta(minutes=1)
 KEPT_FOR = timedelta(days=1)
 MOST_TRIES = 3
+ONE_CODE = Limit("consent code", MOST_TRIES, int(GOOD_FOR.total_seconds()))
 
 
 def send_code(patient: Patient, clinic: Clinic, at: datetime) -> ConfirmationCode:
@@ -59,7 +60,10 @@ def redeem_code(patient: Patient, digits: str, at: datetime) -> ConfirmationCode
     code = _newest(patient, lock=True)
     if code is None or code.used_at or code.expires_at <= at or code.tries >= MOST_TRIES:
         raise CodeWrong(str(patient.pk))
-    if _tried(code) > MOST_TRIES or not constant_time_compare(bytes(code.code_mac), _mac(code, digits)):
+    # The limit stands outside the database: a request that is refused takes its own count in the row back.
+    if too_often(ONE_CODE, str(code.pk)) or not constant_time_compare(
+        bytes(code.code_mac), _mac(code, digits)
+    ):
         code.tries += 1
         code.save(update_fields=["tries"])
         record("consent.code_wrong", object=code, subjects=[patient.subject_id], result=REFUSED)
@@ -68,13 +72,6 @@ def redeem_code(patient: Patient, digits: str, at: datetime) -> ConfirmationCode
     code.save(update_fields=["used_at"])
     record("consent.code_used", object=code, subjects=[patient.subject_id])
     return code
-
-
-def _tried(code: ConfirmationCode) -> int:
-    """How often this code was tried. Kept outside the database: a request that is refused takes its own count in the row back."""
-    key = f"consent.code.{salted_hmac('zhizhi/consent/code', str(code.pk), algorithm='sha256').hexdigest()}"
-    cache.add(key, 0, timeout=GOOD_FOR.total_seconds())
-    return cache.incr(key)
 
 
 def _newest(patient: Patient, *, lock: bool = False) -> ConfirmationCode | None:

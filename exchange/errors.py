@@ -10,6 +10,13 @@ from django.utils.translation import gettext_lazy as _
 from crypto.errors import ClinicError
 
 
+class FilesTooOften(ClinicError):
+    """One account tried more files in an hour than somebody at a desk does."""
+
+    status = HTTPStatus.TOO_MANY_REQUESTS
+    message = _("Too many files in one hour. Please go on in the next hour.")
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One thing wrong in a file: where it stands, and why it cannot be used."""

@@ -12,17 +12,19 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from audit.kinds import Kind
 from audit.purposes import Purpose
+from clinics.accounts.attempts import Limit, too_often
 from clinics.guards import ClinicRequest, staff_page
 from clinics.roles import Permission
 from crypto.errors import ClinicError
 from exchange.choices import BatchState
-from exchange.errors import ReportUnreadable
+from exchange.errors import FilesTooOften, ReportUnreadable
 from exchange.forms import UploadForm
 from exchange.queries import recent_imports, undecided_of
 from exchange.services import ImportResult, batch_of, discard_batch, try_file, weigh_batch, write_batch
 from patients.models import Patient
 from patients.queries import visible_patients
-from patients.services import count_file
+
+FILES = Limit("files", 60, 60 * 60)  # of one account: a trial says whether the person in a file has a card
 
 
 @staff_page(Purpose.CARE, Kind.COMPUTED, permission=Permission.IMPORT_REPORTS)
@@ -34,10 +36,12 @@ def upload(request: ClinicRequest) -> HttpResponse:
     form = UploadForm(request.POST, request.FILES)
     if not form.is_valid():
         return _upload_page(request, form)
-    at = timezone.now()
-    count_file(request.actor, at=at)
+    if too_often(FILES, request.actor.ref):
+        raise FilesTooOften
     try:
-        batch = try_file(form.cleaned_data["file"].read(), clinic=request.clinic, by=request.actor, at=at)
+        batch = try_file(
+            form.cleaned_data["file"].read(), clinic=request.clinic, by=request.actor, at=timezone.now()
+        )
     except ReportUnreadable as unreadable:
         return _upload_page(request, UploadForm(), unreadable)
     return redirect("exchange:trial", batch_id=batch.pk)

@@ -39,13 +39,6 @@ class SearchTooOften(ClinicError):
     message = _("Too many searches in one minute. Please wait a minute and try again.")
 
 
-class FilesTooOften(ClinicError):
-    """One account tried more files in an hour than somebody at a desk does."""
-
-    status = HTTPStatus.TOO_MANY_REQUESTS
-    message = _("Too many files in one hour. Please go on in the next hour.")
-
-
 class IdNumberFlaw(StrEnum):
     LENGTH = "length"
     CHARACTERS = "characters"

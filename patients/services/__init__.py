@@ -20,7 +20,7 @@ from patients.services.invitations import (
     redeem_invitation,
     waiting_invitation,
 )
-from patients.services.searching import count_file, count_search
+from patients.services.searching import count_search
 from patients.services.tags import TagDefinition, end_rule_tag, end_rule_tags, set_rule_tag
 from patients.services.tokens import drop_old_tokens, rebuild_tokens
 
@@ -30,7 +30,6 @@ __all__ = [
     "change_contact",
     "confirm_invitation",
     "correct_identity",
-    "count_file",
     "count_search",
     "drop_old_tokens",
     "end_care",

@@ -1,5 +1,4 @@
-"""How often one account may search, break the glass or try a file: whoever works at a desk never meets the limit, whoever tries
-numbers and names does."""
+"""How often one account may search or break the glass: whoever works at a desk never meets the limit, whoever tries numbers does."""
 
 from datetime import datetime
 from typing import Final
@@ -8,10 +7,9 @@ from django.core.cache import cache
 from django.utils.crypto import salted_hmac
 
 from audit.actors import Actor
-from patients.errors import FilesTooOften, GlassTooOften, SearchTooOften
+from patients.errors import GlassTooOften, SearchTooOften
 
 MOST_EMERGENCIES_AN_HOUR: Final = 10
-MOST_FILES_AN_HOUR: Final = 60
 MOST_SEARCHES_A_MINUTE: Final = 120  # the box looks while somebody types, and the form looks for twins
 SECONDS_COUNTED: Final = 120
 
@@ -32,12 +30,6 @@ def count_glass(by: Actor, *, at: datetime) -> None:
     """One emergency more of this account in this hour, whether it finds somebody or not. Raises GlassTooOften beyond 10."""
     if _times(by, "emergencies", int(at.timestamp()) // 3600, 2 * 3600) > MOST_EMERGENCIES_AN_HOUR:
         raise GlassTooOften
-
-
-def count_file(by: Actor, *, at: datetime) -> None:
-    """One file more that this account tries in this hour: a trial says whether the person in it has a card. Raises FilesTooOften beyond 60."""
-    if _times(by, "files", int(at.timestamp()) // 3600, 2 * 3600) > MOST_FILES_AN_HOUR:
-        raise FilesTooOften
 
 
 def _times(by: Actor, what: str, period: int, seconds: int) -> int:

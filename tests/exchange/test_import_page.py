@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from audit.acting import acting
 from audit.actors import Actor, system_actor
+from clinics.accounts.attempts import Limit
 from clinics.models import Clinic, User
 from clinics.roles import Role
 from exchange.choices import BatchState
@@ -62,7 +63,7 @@ def test_a_trial_says_what_would_happen_and_writes_nothing(desk: Client, clinic:
 def test_whoever_tries_many_files_to_learn_who_is_a_patient_is_stopped(
     desk: Client, clinic: Clinic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("patients.services.searching.MOST_FILES_AN_HOUR", 1)
+    monkeypatch.setattr("exchange.views.FILES", Limit("files", 1, 60))
 
     assert [upload(desk, fixture(name)).status_code for name in ("checkup", "child")] == [200, 429]
     assert batch(clinic).state == BatchState.TRIED
