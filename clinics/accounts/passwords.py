@@ -1,7 +1,7 @@
 """Whether a password is hard to guess, said in words. Nothing leaves the machine: the lists of common passwords come with zxcvbn."""
 
 from dataclasses import dataclass
-from itertools import chain
+from math import prod
 from threading import Lock
 from typing import Any, Final
 
@@ -16,10 +16,9 @@ from clinics.models import User
 SHORTEST: Final = 8
 LONGEST: Final = 256
 LOOKED_AT: Final = 72  # what lies beyond makes no password easier to guess
-# The package tries every way in which signs may stand for letters (4 for a, $ for s). With many of them that takes seconds, so of
-# such a password less is looked at, which judges it no milder.
-_STAND_INS: Final = frozenset(chain.from_iterable(L33T_TABLE.values()))
-MOST_STAND_INS: Final = 6
+# The package tries every way in which signs may stand for letters (4 or @ for a, $ or 5 for s). Many ways take seconds: a password
+# that has them is judged by its beginning.
+MOST_WAYS: Final = 16
 LOOKED_AT_OF_SIGNS: Final = 16
 ENOUGH: Final = 3
 _one_at_a_time = Lock()  # the package keeps the names of the account in a table that all threads share
@@ -70,14 +69,18 @@ class Strength:
 def strength_of(password: str, user: Any = None) -> Strength:
     """How long a guesser would need who knows common passwords, keyboards, dates, and this account's names."""
     known = [user.username, user.display_name] if isinstance(user, User) else []
-    many = len(_STAND_INS.intersection(password)) > MOST_STAND_INS
-    looked_at = password[: LOOKED_AT_OF_SIGNS if many else LOOKED_AT]
+    looked_at = password[: LOOKED_AT if _ways(password) <= MOST_WAYS else LOOKED_AT_OF_SIGNS]
     with _one_at_a_time:
         found = zxcvbn(looked_at, user_inputs=[*_OUR_WORDS, *filter(None, known)])
     score = 0 if len(password) < SHORTEST else int(found["score"])
     return Strength(
         score, str(_STRENGTHS[score]), "" if score >= ENOUGH else _advice(password, found["feedback"])
     )
+
+
+def _ways(password: str) -> int:
+    """In how many ways its signs may stand for letters."""
+    return prod(len(set(signs).intersection(password)) or 1 for signs in L33T_TABLE.values())
 
 
 def _advice(password: str, feedback: dict[str, Any]) -> str:
