@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Final
 from uuid import UUID
 
@@ -12,7 +11,6 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from audit.actors import Actor
-from audit.alarms import alarm_count
 from audit.purposes import Purpose
 from clinics.guards import ClinicRequest
 from clinics.roles import Permission
@@ -201,10 +199,9 @@ class Duty:
 
 
 def duties_of(request: ClinicRequest) -> list[Duty]:
-    """Of whoever looks after no patient: what waits for them. Each is one statement; what nobody waits for is left out."""
+    """Of whoever looks after no patient: what waits for them beside the alarms, which the frame has counted. One statement for each."""
     clinic_id = request.clinic.pk
     may = (
-        (Permission.DECIDE_ALARMS, _("Alarms to decide"), "desk:alarms", partial(alarm_count, request.actor, clinic_id)),
         (Permission.REVIEW_GLASS, _("Emergencies to review"), "patients:review_glass", glass_to_review(clinic_id).count),
         (Permission.ANSWER_COMPLAINTS, _("Complaints to answer"), "consent:complaints", open_complaints(clinic_id).count),
     )  # fmt: skip
