@@ -232,8 +232,9 @@ def _find_damage(clinic: Clinic, team: CareTeam) -> Waiting:
     name = f"drill-{uuid7().hex[-8:]}"
     other = open_clinic(chain=clinic.chain, code=name, name=name, short_name="演练", phone="010-5550 0100")
     _as_owner(
-        "INSERT INTO audit_state (log_id, year, origin, size, frontier, trouble) VALUES (%s, 2026, %s, 0, '{}', 'drill')",
+        "INSERT INTO audit_state (log_id, year, origin, size, frontier, trouble) VALUES (%s, %s, %s, 0, '{}', 'drill')",
         other.pk,
+        timezone.now().year,
         name,
     )
     return Waiting(Rule.VERIFICATION_FAILED, str(other.pk))

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from audit.acting import acting
 from audit.actors import Actor, system_actor
-from audit.models import AuditEvent
+from audit.models import Alarm, AuditEvent
 from clinics.calendar import next_working_day
 from clinics.models import CareTeam, Clinic, SpecialDay, User
 from clinics.roles import Role
@@ -211,6 +211,7 @@ def test_the_privacy_officer_reviews_it_once_and_sees_a_number_and_no_name(
 
     with acting(system_actor("test", clinic.pk)):
         glass.refresh_from_db()
+        assert not Alarm.objects.filter(actor_ref=f"user:{officer.pk}").exists(), "reading why is their duty"
     assert (glass.finding, glass.reviewed_by_id) == (GlassFinding.NOT_JUSTIFIED, officer.pk)
     assert len(events(clinic, action="glass.reviewed")) == 1
 
