@@ -16,14 +16,13 @@ from consent.purposes import Words, rule_of
 from consent.queries import check
 from consent.services import Stopped
 from crypto.core.scopes import Scope
-from followups.choices import CancelReason, EnrolmentState, MessageState, Urgency
+from followups.choices import CancelReason, EnrolmentState, MessageState
 from followups.models import PENDING, RUNNING, Attempt, Enrolment, FollowUp, Message, Outbox
 from followups.pathways import pathway_of
 from followups.planning import UNSENT, cancel, cancel_unsent, end, resume
 from patients.models import Patient
 
 STOPS = frozenset({"messages", "pathway"})
-_STOPPABLE = [Urgency.ROUTINE]  # to-dos of class A and B are finished by a person, whatever is withdrawn
 
 
 def on_withdrawn(*, patient_id: UUID, purpose: Purpose, at: datetime) -> list[Stopped]:
@@ -32,20 +31,15 @@ def on_withdrawn(*, patient_id: UUID, purpose: Purpose, at: datetime) -> list[St
     if not stops & {"messages", "pathway"} or not _concerns(purpose):
         return []
     patient = Patient.objects.select_for_update(no_key=True).get(pk=patient_id)
-    enrolments = list(
-        Enrolment.objects.filter(patient=patient, state=EnrolmentState.ACTIVE)
-        .select_for_update()
-        .order_by("pk")
-    )
-    running = [e for e in enrolments if pathway_of(e.pathway, e.version).purpose is Purpose.FOLLOWUP]
-    for enrolment in running:
+    stopping = _stopping(Enrolment.objects.filter(patient=patient).select_for_update())
+    for enrolment in stopping:
         enrolment.state, enrolment.paused_at = EnrolmentState.PAUSED, at
         enrolment.save(update_fields=["state", "paused_at"])
         record("enrolment.paused", object=enrolment, subjects=[patient.subject_id], purpose=purpose)
     sending = list(_on_their_way(patient))
     follow_ups, messages = cancel(
         patient,
-        FollowUp.objects.filter(patient=patient, urgency__in=_STOPPABLE),
+        FollowUp.objects.filter(enrolment__in=stopping),
         CancelReason.WITHDRAWN,
         at=at,
         by=current_actor().ref,
@@ -69,8 +63,9 @@ def would_stop(*, patient_id: UUID, purpose: Purpose, at: datetime) -> list[Stop
     if not rule_of(purpose).stops & {"messages", "pathway"} or not _concerns(purpose):
         return []
     patient = Patient.objects.get(pk=patient_id)
-    follow_ups = FollowUp.objects.filter(patient=patient, urgency__in=_STOPPABLE, state__in=PENDING)
-    messages = Message.objects.filter(patient=patient, follow_up__urgency__in=_STOPPABLE, state__in=UNSENT)
+    stopping = _stopping(Enrolment.objects.filter(patient=patient))
+    follow_ups = FollowUp.objects.filter(enrolment__in=stopping, state__in=PENDING)
+    messages = Message.objects.filter(follow_up__enrolment__in=stopping, state__in=UNSENT)
     return _words(
         list(follow_ups.select_related("enrolment").defer("note", "enrolment__why")),
         list(
@@ -124,6 +119,15 @@ def on_erased(
 def _concerns(purpose: Purpose) -> bool:
     """Whether follow-up rests on this permission: its own, or care's."""
     return purpose in (Purpose.FOLLOWUP, Purpose.CARE)
+
+
+def _stopping(enrolments: QuerySet[Enrolment]) -> list[Enrolment]:
+    """Those that run and rest on follow-up. What rests on care is finished by a person, whatever is withdrawn."""
+    return [
+        enrolment
+        for enrolment in enrolments.filter(state=EnrolmentState.ACTIVE).order_by("pk")
+        if pathway_of(enrolment.pathway, enrolment.version).purpose is Purpose.FOLLOWUP
+    ]
 
 
 def _on_their_way(patient: Patient) -> list[Message]:

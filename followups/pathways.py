@@ -31,6 +31,7 @@ class Step:
     """One thing to do. `within` is a clock from the moment it opens; `days` a calendar day; exactly one of them is set."""
 
     code: str
+    urgency: Urgency
     name: Words
     next: Words
     plan: Words
@@ -49,7 +50,6 @@ class Pathway:
     version: int
     name: Words
     purpose: Purpose
-    urgency: Urgency
     one_at_a_time: bool
     tag: str
     steps: tuple[Step, ...]
@@ -102,7 +102,7 @@ def pathway_of(code: str, version: int) -> Pathway:
 
 
 def _pathway(row: Mapping[str, Any]) -> Pathway:
-    steps = tuple(_step(step) for step in row["steps"])
+    steps = tuple(_step(step, row["urgency"]) for step in row["steps"])
     if unknown := {step.opens for step in steps} - {AT_START} - {step.code for step in steps}:
         raise ValueError(f"{row['code']}: steps open after steps that do not exist: {sorted(unknown)}")
     return Pathway(
@@ -110,17 +110,17 @@ def _pathway(row: Mapping[str, Any]) -> Pathway:
         version=row["version"],
         name=Words(row["name_zh"], row["name_en"]),
         purpose=Purpose(row["purpose"]),
-        urgency=Urgency(row["urgency"]),
         one_at_a_time=row["one_at_a_time"],
         tag=row.get("starts", {}).get("tag", ""),
         steps=steps,
     )
 
 
-def _step(row: Mapping[str, Any]) -> Step:
+def _step(row: Mapping[str, Any], usual: str) -> Step:
     due = row["due"]
     return Step(
         code=row["code"],
+        urgency=Urgency(row.get("urgency", usual)),
         name=Words(row["name_zh"], row["name_en"]),
         next=Words(row["next_zh"], row["next_en"]),
         plan=Words(row.get("plan_zh", ""), row.get("plan_en", "")),

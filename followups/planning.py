@@ -90,7 +90,7 @@ def open_steps(
             enrolment=enrolment,
             step=step.code,
             occurrence=rounds.get(step.code, 0) + 1,
-            urgency=pathway.urgency,
+            urgency=step.urgency,
             opened_at=at,
             due_on=due_on,
             due_at=due_at,

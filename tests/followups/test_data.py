@@ -52,6 +52,7 @@ def test_class_a_runs_by_the_clock_and_rests_on_care_so_no_withdrawal_of_reminde
     pathway = pathway_book().newest["class_a"]
     assert [step.within and step.within.total_seconds() / 3600 for step in pathway.steps] == [2, 24, 168]
     assert pathway.purpose is Purpose.CARE
+    assert [step.urgency for step in pathway.steps] == ["class_a", "routine", "routine"]  # told once
     assert "pathway" in rule_of(Purpose.FOLLOWUP).stops
 
 

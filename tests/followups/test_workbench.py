@@ -12,6 +12,8 @@ from audit.actors import Actor
 from audit.kinds import Kind
 from audit.purposes import Purpose
 from clinics.models import Clinic, User
+from consent.choices import GivenThrough
+from consent.services import withdraw_consent
 from followups.choices import CancelReason, FollowUpState, Outcome, Urgency
 from followups.errors import AlreadyClosed, AlreadyTaken, FollowUpNotFound
 from followups.models import Enrolment, FollowUp
@@ -173,9 +175,24 @@ def test_told_a_critical_result_the_next_steps_open_by_the_clock(
     assert (told.state, told.read_back, told.closed_by) == (FollowUpState.DONE, True, at_work.ref)
     follow = FollowUp.objects.get(step="first_follow_up")
     assert follow.due_at == MONDAY + timedelta(hours=24)
+    with access(Purpose.CARE, Kind.LISTED):
+        board = workbench(at_work, clinic.pk, MONDAY + DAY)
+    assert not board["critical"].total  # they have been told: to ask how it went is no telling
+    (row,) = [row for row in board["today"].rows if row.id == follow.pk]
+    assert not row.is_critical
     close(busy, "first_follow_up", at_work, at=MONDAY + DAY)
     close(busy, "second_follow_up", at_work, at=MONDAY + 8 * DAY)
     assert Enrolment.objects.get(pathway="class_a").state == "done"
+
+
+def test_who_was_told_a_critical_result_is_called_again_although_they_want_no_reminders(
+    at_work: Actor, clinic: Clinic, busy: Patient
+) -> None:
+    close(busy, "notify", at_work, read_back=True)
+    withdraw_consent(busy, Purpose.FOLLOWUP, by=at_work, at=MONDAY, given_through=GivenThrough.PORTAL)
+    left = FollowUp.objects.filter(patient=busy, state__in=["open", "waiting"]).values_list("step", flat=True)
+    assert [*left] == ["first_follow_up"]
+
 
 
 def test_the_note_is_sealed(at_work: Actor, clinic: Clinic, busy: Patient) -> None:
