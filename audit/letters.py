@@ -20,6 +20,7 @@ from audit.acting import acting
 from audit.actors import Actor, current_unit, system_actor
 from audit.events import Draft, write
 from audit.models import SYSTEM_LOG, Alarm, AlarmLetter, Rule
+from crypto.turns import is_my_turn
 
 BURST: Final = timedelta(minutes=10)
 LEASE: Final = timedelta(minutes=1)
@@ -79,12 +80,9 @@ def _make_letter(log_id: UUID, at: datetime) -> None:
     """One worker at a time: whoever comes second leaves it to the first."""
     if AlarmLetter.objects.filter(clinic_id=log_id, made_at__gt=at - BURST).exists():
         return
+    if not is_my_turn(f"alarm letter:{log_id}"):
+        return
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0))", [f"alarm letter:{log_id}"]
-        )
-        if not cursor.fetchone()[0]:
-            return
         cursor.execute("DELETE FROM audit_alarm_untold WHERE clinic_id = %s RETURNING alarm_id", [log_id])
         untold = sorted(str(alarm_id) for (alarm_id,) in cursor.fetchall())
     if untold:

@@ -14,7 +14,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo, available_timezones
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 
 from audit.actors import Actor, current_unit
@@ -23,6 +23,7 @@ from audit.errors import LimitsRefused
 from audit.events import Draft, write
 from audit.models import AlarmLimits, Rule
 from audit.wrote import wrote_rows
+from crypto.turns import wait_for_turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,8 +168,7 @@ def set_limits(limits: Limits, by: Actor, at: datetime) -> Limits:
     unit, clinic_id = current_unit(), by.clinic_id
     if clinic_id is None:
         raise LimitsRefused("clinic")
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"alarm limits:{clinic_id}"])
+    wait_for_turn(f"alarm limits:{clinic_id}")
     newest = _newest(clinic_id)
     before = Limits.of(newest.limits) if newest else DEFAULTS
     if limits == before:

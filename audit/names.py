@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import QuerySet
 
 from audit.actors import Actor, current_unit
@@ -15,6 +15,7 @@ from audit.errors import NoActor
 from audit.events import Draft, write
 from audit.models import NamesTold, NamesToldVersion
 from audit.wrote import wrote_rows
+from crypto.turns import wait_for_turn
 
 UNLESS_SAID_OTHERWISE: Final = NamesTold.ON_REQUEST
 VERSIONS_SHOWN: Final = 10
@@ -40,8 +41,7 @@ def set_names_told(names: NamesTold, by: Actor, at: datetime) -> None:
     unit, clinic_id = current_unit(), by.clinic_id
     if clinic_id is None:
         raise NoActor
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"names told:{clinic_id}"])
+    wait_for_turn(f"names told:{clinic_id}")
     newest = _versions(clinic_id).first()
     before = NamesTold(newest.names) if newest else UNLESS_SAID_OTHERWISE
     if names == before:

@@ -18,6 +18,7 @@ from crypto.core.wrap import index_key_aad, subject_key_aad
 from crypto.errors import KeysMissing
 from crypto.models import CryptoEpoch, IndexKey, Kek, KekState
 from crypto.providers import Clear, provider
+from crypto.turns import wait_for_turn
 
 EPOCH = timedelta(days=30)
 FIRST_VERSION = 1
@@ -57,8 +58,7 @@ def open_clinic_keys(clinic_id: UUID, *, suite: Suite = Suite.AES_256_GCM) -> No
 
 def lock_keys_of(clinic_id: UUID) -> None:
     """One transaction at a time makes or replaces the keys of a clinic."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"crypto:{clinic_id}"])
+    wait_for_turn(f"crypto:{clinic_id}")
 
 
 def create_kek(clinic_id: UUID, suite: Suite, *, at: datetime) -> Kek:

@@ -13,7 +13,7 @@ from functools import partial
 from secrets import compare_digest, randbelow
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext as _
 
@@ -21,6 +21,7 @@ from audit.services import REFUSED, record
 from clinics.channels import CarrierRefused, CarrierUnavailable, send_sms
 from clinics.models import Clinic, User
 from clinics.sessions import end_sessions
+from crypto.turns import wait_for_turn
 from patients.choices import PhoneOwner
 from patients.queries import portal_accounts_by_phone
 from portal.errors import TooManyCodes
@@ -64,7 +65,8 @@ def send_code(clinic: Clinic, phone: str, *, address: str, at: datetime) -> Sign
     Raises TooManyCodes for either limit, which hold for known and unknown phones alike, and LogUnavailable.
     """
     phone_hash, address_hash = _keyed("phone", clinic.pk, phone), _keyed("address", clinic.pk, address)
-    _one_at_a_time(phone_hash)
+    # Whoever asks for the same phone at the same moment waits, so that the limits count what the other asked for.
+    wait_for_turn(f"code:{phone_hash}")
     forget_old_codes(clinic, at)
     recent = list(
         SignInCode.objects.sent_to(clinic.pk, phone_hash, since=at - KEPT_FOR)[:MOST_PER_PHONE_A_DAY]
@@ -94,12 +96,6 @@ def send_code(clinic: Clinic, phone: str, *, address: str, at: datetime) -> Sign
             partial(_postman.submit, _post, clinic, phone, text % {"code": code}, f"code-{row.pk}")
         )
     return row
-
-
-def _one_at_a_time(phone_hash: str) -> None:
-    """Whoever asks for the same phone at the same moment waits, so that the limits count what the other asked for."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"code:{phone_hash}"])
 
 
 def _post(clinic: Clinic, phone: str, text: str, key: str) -> None:

@@ -47,6 +47,7 @@ from crypto.erasure import (
 )
 from crypto.errors import ClinicError, KeysInUse
 from crypto.ids import uuid7
+from crypto.turns import is_my_turn
 from exchange.errors import ErasureNotAllowed, NotHeld
 from exchange.fhir import parse_bundle
 from exchange.identity import card_of, told_by
@@ -224,14 +225,10 @@ def _record_files(patient_id: UUID, subject_ids: Sequence[UUID], *, destroyed: i
 def _take_turn() -> None:
     """One erasure at a time in the whole installation, until the transaction ends. Raises KeysInUse."""
     deadline = time.monotonic() + SECONDS_TO_WAIT
-    with connection.cursor() as cursor:
-        while True:
-            cursor.execute("SELECT pg_try_advisory_xact_lock(hashtextextended('crypto:ledger', 0))")
-            if cursor.fetchone()[0]:
-                return
-            if time.monotonic() > deadline:
-                raise KeysInUse("another erasure does not end")
-            time.sleep(SECONDS_BETWEEN_LOOKS)
+    while not is_my_turn("crypto:ledger"):
+        if time.monotonic() > deadline:
+            raise KeysInUse("another erasure does not end")
+        time.sleep(SECONDS_BETWEEN_LOOKS)
 
 
 def _let_go(clinic_id: UUID, subject_ids: Sequence[UUID]) -> None:
