@@ -19,6 +19,7 @@ from followups.forms import OutcomeForm
 from followups.models import PENDING
 from followups.queries import board_of, follow_up_for, row_of
 from followups.services import claim_follow_up, complete_follow_up
+from patients.choices import RevealReason
 from patients.queries import patient_for
 
 
@@ -53,6 +54,7 @@ def done(request: ClinicRequest, follow_up_id: UUID) -> HttpResponse:
             "form": form,
             "pending": follow_up.state in PENDING,
             "note_broken": not opens(follow_up, "note"),
+            "reasons": RevealReason,
         },
     )
 

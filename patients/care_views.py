@@ -15,6 +15,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from audit.kinds import Kind
 from audit.purposes import Purpose
+from clinics.addresses import where_asked
 from clinics.guards import ClinicRequest, staff_page
 from clinics.roles import Permission
 from clinics.staffing import staff_of
@@ -195,4 +196,5 @@ def call(request: ClinicRequest, patient_id: UUID) -> HttpResponse:
     """Have the telephone system put a call through. The number is not shown."""
     call_patient(patient_id, by=request.actor, at=timezone.now())
     messages.success(request, _("Your telephone rings; then the person is called."))
-    return redirect("desk:chart", patient_id=patient_id)
+    page = where_asked(request)
+    return redirect(page) if page != "/" else redirect("desk:chart", patient_id=patient_id)

@@ -9,8 +9,10 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from audit.access import access
 from audit.acting import acting
 from audit.actors import Actor
+from audit.kinds import Kind
 from audit.purposes import Purpose
 from clinics.models import Clinic, User
 from clinics.roles import Role
@@ -55,6 +57,22 @@ def test_the_page_says_why_and_what_to_do(desk: Client, busy: Patient, manager: 
     for words in ("Tell the critical result", "Potassium", "6.80", "Call the person", "陈*琴", "repeated it"):
         assert words in page
     assert "陈雅琴" not in page
+
+
+def test_the_call_is_made_from_the_page_and_leads_back_to_it(
+    desk: Client, busy: Patient, manager: Actor
+) -> None:
+    where = page_of(busy, "notify", manager)
+    page = desk.get(where).content.decode()
+    with acting(manager), access(Purpose.CARE, Kind.VIEWED):
+        phone = Patient.objects.get(pk=busy.pk).identity.phone
+    assert phone[-4:] in page
+    assert phone[-8:] not in page
+    assert reverse("desk:reveal", args=[busy.pk]) in page
+    called = desk.post(
+        reverse("patients:call", args=[busy.pk]), headers={"referer": f"http://testserver{where}"}
+    )
+    assert called.headers["Location"] == where
 
 
 def test_an_outcome_closes_it(desk: Client, busy: Patient, manager: Actor) -> None:

@@ -194,7 +194,6 @@ def test_who_was_told_a_critical_result_is_called_again_although_they_want_no_re
     assert [*left] == ["first_follow_up"]
 
 
-
 def test_the_note_is_sealed(at_work: Actor, clinic: Clinic, busy: Patient) -> None:
     from django.db import connection
 
