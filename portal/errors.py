@@ -35,7 +35,9 @@ class PinTooEasy(ClinicError):
 
 
 class TooManyCodes(ClinicError):
-    """More codes were asked for one phone, or from one network address, than a person needs in an hour."""
+    """More codes were asked for one phone at one door, by strangers together, or from one network address, than a person needs."""
 
     status = HTTPStatus.TOO_MANY_REQUESTS
-    message = _("Too many codes were asked for. Please wait an hour, or call the clinic.")
+    message = _(
+        "Too many codes were asked for. Please wait an hour, use a phone you have signed in on before, or call the clinic."
+    )

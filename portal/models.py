@@ -31,7 +31,7 @@ class SignInCodeQuerySet(models.QuerySet["SignInCode"]):
 
 
 class SignInCode(models.Model):
-    """One code sent to one phone. A phone we do not know gets a row too, whose code nobody has: both look the same.
+    """One code sent to one phone for the browser that asked, which alone can use it. A phone we do not know gets a row too, whose code nobody has: both look the same.
 
     It opens `user`; where several share the phone it opens nobody, and one of `sharers` says who they are by name and PIN.
     """
@@ -40,6 +40,8 @@ class SignInCode(models.Model):
     clinic = models.ForeignKey(Clinic, models.CASCADE, related_name="+", verbose_name=_("clinic"))
     phone_hash = models.CharField(_("keyed hash of the phone"), max_length=64)
     address_hash = models.CharField(_("keyed hash of the network address"), max_length=64)
+    door_hash = models.CharField(_("keyed hash of the asking browser or network"), max_length=64, default="")
+    from_known = models.BooleanField(_("asked from a browser that was signed in before"), default=False)
     code_hash = models.CharField(_("keyed hash of the code"), max_length=64)
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.CASCADE, null=True, related_name="+", verbose_name=_("account")

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from django.db.models import Q
 
+from clinics.accounts.models import AccountNotice, KnownDevice
 from crypto.core.scopes import Scope
 from patients.choices import PortalRelation
 from patients.models import PortalAccess
@@ -20,8 +21,10 @@ def on_erased(
     scopes: frozenset[Scope],
     at: datetime,
 ) -> None:
-    """A code that was sent to the person opens nothing, nor does their PIN."""
+    """A code that was sent to the person opens nothing, nor does their PIN; no browser is known to have been theirs."""
     own = PortalAccess.objects.filter(patient_id=patient_id, relation=PortalRelation.SELF)
     accounts = list(own.values_list("user_id", flat=True))
     SignInCode.objects.filter(Q(user_id__in=accounts) | Q(sharers__overlap=accounts)).delete()
     Pin.objects.filter(pk__in=accounts).delete()
+    KnownDevice.objects.filter(user_id__in=accounts).delete()
+    AccountNotice.objects.filter(user_id__in=accounts).delete()

@@ -14,7 +14,6 @@ from secrets import compare_digest, randbelow
 from uuid import UUID
 
 from django.db import transaction
-from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext as _
 
 from audit.services import REFUSED, record
@@ -23,19 +22,16 @@ from clinics.models import Clinic, User
 from clinics.sessions import end_sessions
 from crypto.turns import wait_for_turn
 from patients.choices import PhoneOwner
+from patients.models import PortalAccess
 from patients.queries import portal_accounts_by_phone
-from portal.errors import TooManyCodes
+from portal.doors import DAY, Asker, door_of, hash_of_address, look_for_room
+from portal.keyed import keyed
 from portal.models import MOST_TRIES, SignInCode
 
 logger = logging.getLogger(__name__)
 
 GOOD_FOR = timedelta(minutes=5)
 BETWEEN = timedelta(seconds=60)
-HOUR = timedelta(hours=1)
-KEPT_FOR = timedelta(days=1)
-MOST_PER_PHONE = 5  # in an hour
-MOST_PER_PHONE_A_DAY = 10  # three guesses each: a stranger who keeps asking has 30 of a million
-MOST_PER_ADDRESS = 60  # in an hour: a whole waiting room shares one
 
 # A text takes as long as the carrier takes, and only a known phone gets one: it is sent beside the answer, not before it.
 _postman = ThreadPoolExecutor(max_workers=2, thread_name_prefix="portal-code")
@@ -57,45 +53,53 @@ class Redeemed:
     tries_left: int = 0
 
 
-def send_code(clinic: Clinic, phone: str, *, address: str, at: datetime) -> SignInCode:
-    """Send a code to a phone in E.164 form that an account belongs to; asked again within a minute, the same one.
+def send_code(clinic: Clinic, phone: str, *, asker: Asker, at: datetime) -> SignInCode:
+    """Send a code to a phone in E.164 form that an account belongs to; the browser that asks again within a minute waits for the same one.
 
-    It opens an account by itself where the phone is that one person's own; where it is shared, a PIN decides as well.
+    It belongs to the browser that asked: wrong tries of another end nothing of it. It opens an account by itself where the phone
+    is that one person's own; where it is shared, a PIN decides as well.
 
-    Raises TooManyCodes for either limit, which hold for known and unknown phones alike, and LogUnavailable.
+    Raises TooManyCodes for every limit, which hold for known and unknown phones alike, and LogUnavailable.
     """
-    phone_hash, address_hash = _keyed("phone", clinic.pk, phone), _keyed("address", clinic.pk, address)
+    phone_hash = keyed("phone", clinic.pk, phone)
     # Whoever asks for the same phone at the same moment waits, so that the limits count what the other asked for.
     wait_for_turn(f"code:{phone_hash}")
     forget_old_codes(clinic, at)
-    recent = list(
-        SignInCode.objects.sent_to(clinic.pk, phone_hash, since=at - KEPT_FOR)[:MOST_PER_PHONE_A_DAY]
-    )
-    if recent and recent[0].sent_at > at - BETWEEN and recent[0].is_open(at):
-        return recent[0]
-    in_this_hour = sum(code.sent_at > at - HOUR for code in recent)
-    if in_this_hour >= MOST_PER_PHONE or len(recent) == MOST_PER_PHONE_A_DAY:
-        raise TooManyCodes
-    if SignInCode.objects.asked_from(clinic.pk, address_hash, since=at - HOUR).count() >= MOST_PER_ADDRESS:
-        raise TooManyCodes
+    recent = list(SignInCode.objects.sent_to(clinic.pk, phone_hash, since=at - DAY))
+    own = next((code for code in recent if code.pk == asker.asked), None)
+    if own and own.sent_at > at - BETWEEN and own.is_open(at):
+        return own
     accounts = portal_accounts_by_phone(clinic, phone, at=at)
-    code = f"{randbelow(1_000_000):06}"
+    door = door_of(asker, clinic, [access.user_id for access in accounts])
+    look_for_room(door, recent, clinic, asker, at=at)
     row = SignInCode(
-        clinic=clinic, phone_hash=phone_hash, address_hash=address_hash, sent_at=at, expires_at=at + GOOD_FOR
+        clinic=clinic,
+        phone_hash=phone_hash,
+        address_hash=hash_of_address(clinic, asker),
+        door_hash=door.hash,
+        from_known=door.known,
+        sent_at=at,
+        expires_at=at + GOOD_FOR,
     )
+    _send(row, phone, accounts)
+    return row
+
+
+def _send(row: SignInCode, phone: str, accounts: list[PortalAccess]) -> None:
+    """Keep the code and send it after the commit, where somebody has the phone."""
     if len(accounts) == 1 and accounts[0].patient.phone_owner == PhoneOwner.SELF:
         row.user = accounts[0].user
     else:
         row.sharers = [access.user_id for access in accounts]
-    row.code_hash = _keyed("code", row.pk, code)
+    code = f"{randbelow(1_000_000):06}"
+    row.code_hash = keyed("code", row.pk, code)
     row.save(force_insert=True)
     record("account.code_sent", object=row)
     if accounts:
         text = _("Sign-in code %(code)s, good for 5 minutes. Nobody from the clinic will ask you for it.")
         transaction.on_commit(
-            partial(_postman.submit, _post, clinic, phone, text % {"code": code}, f"code-{row.pk}")
+            partial(_postman.submit, _post, row.clinic, phone, text % {"code": code}, f"code-{row.pk}")
         )
-    return row
 
 
 def _post(clinic: Clinic, phone: str, text: str, key: str) -> None:
@@ -108,7 +112,7 @@ def _post(clinic: Clinic, phone: str, text: str, key: str) -> None:
 
 def forget_old_codes(clinic: Clinic, at: datetime) -> None:
     """What was asked for a day ago counts for no limit any more."""
-    SignInCode.objects.filter(clinic=clinic, sent_at__lt=at - KEPT_FOR).delete()
+    SignInCode.objects.filter(clinic=clinic, sent_at__lt=at - DAY).delete()
 
 
 def redeem_code(code_id: UUID, clinic: Clinic, typed: str, *, at: datetime) -> Redeemed:
@@ -117,7 +121,7 @@ def redeem_code(code_id: UUID, clinic: Clinic, typed: str, *, at: datetime) -> R
     if row is None or not row.is_open(at):
         _tell_of_refusal(row)
         return Redeemed(Answer.ENDED)
-    right = compare_digest(row.code_hash, _keyed("code", row.pk, typed))
+    right = compare_digest(row.code_hash, keyed("code", row.pk, typed))
     opens = row.user.is_active if row.user else bool(row.sharers)
     if not right or not opens:
         row.tries += 1
@@ -140,8 +144,3 @@ def _tell_of_refusal(row: SignInCode | None) -> None:
     """Somebody was not let in. A phone that belongs to nobody is told as one that was not there."""
     account = str(row.user_id) if row and row.user_id else "unknown"
     record("account.sign_in_failed", object=("clinics.user", account), result=REFUSED, reason="code")
-
-
-def _keyed(what: str, *parts: object) -> str:
-    """A hash that only this installation can make, so that a stolen table names no phone and gives no code away."""
-    return salted_hmac(f"zhizhi/portal/{what}", ":".join(map(str, parts)), algorithm="sha256").hexdigest()

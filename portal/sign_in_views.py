@@ -21,6 +21,7 @@ from clinics.guards import ClinicRequest, portal_entry
 from clinics.models import User, UserKind
 from patients.queries import has_phone
 from patients.services import invitation_of, redeem_invitation
+from portal.doors import asker_of
 from portal.forms import BirthForm, CodeForm, PhoneForm, SharedPhoneForm
 from portal.passkeys import ask_for_passkey, who_has_passkey
 from portal.pins import redeem_pin
@@ -28,7 +29,7 @@ from portal.reading import begin_reading
 from portal.services import Answer, redeem_code, send_code, sign_out_everywhere
 
 SESSION_CODE = "portal_code"
-SESSION_TYPED = "portal_code_typed"  # the code that was typed right in this browser: whoever asked within the same minute has the same one
+SESSION_TYPED = "portal_code_typed"  # the code that was typed right in this browser
 SESSION_LASTS = 2 * 60 * 60  # seconds: a phone may be lent to somebody
 
 
@@ -40,9 +41,8 @@ def sign_in(request: ClinicRequest) -> HttpResponse:
         return redirect("portal:home", clinic_code=request.clinic.code)
     form = PhoneForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
-        sent = send_code(
-            request.clinic, form.cleaned_data["phone"], address=_address(request), at=timezone.now()
-        )
+        asker = asker_of(request, _asked_here(request))
+        sent = send_code(request.clinic, form.cleaned_data["phone"], asker=asker, at=timezone.now())
         request.session[SESSION_CODE] = str(sent.pk)
         return redirect("portal:code", clinic_code=request.clinic.code)
     return render(request, "portal/sign_in.html", {"form": form})
@@ -180,6 +180,7 @@ def _tries_left_of_pin(tries: int) -> str:
     ) % {"tries": tries}
 
 
-def _address(request: ClinicRequest) -> str:
-    """The network address of the caller, as the server in front of us saw it."""
-    return str(request.META.get("REMOTE_ADDR", ""))
+def _asked_here(request: ClinicRequest) -> UUID | None:
+    """The code that this browser asked for last."""
+    asked = request.session.get(SESSION_CODE)
+    return UUID(asked) if asked else None

@@ -67,6 +67,7 @@ from patients.models import Patient
 from patients.services import invite_to_portal
 from patients.services.glass import Sought, break_glass
 from patients.services.watching import watch
+from portal.doors import Asker
 from portal.pins import set_pin
 from portal.reading import choose_reading
 from portal.services import send_code
@@ -276,7 +277,7 @@ def _send_codes(world: World, doctor: Actor) -> None:
     with access(Purpose.CARE, Kind.COMPUTED):
         send_consent_code(Patient.objects.get(), world.clinic, now)
         invited = invite_to_portal(Patient.objects.get(), by=doctor, at=now)
-    send_code(world.clinic, PHONE, address="203.0.113.9", at=now)
+    send_code(world.clinic, PHONE, asker=Asker("203.0.113.9"), at=now)
     choose_reading(SessionStore(), invited.invitation.access.user, elder=True)
     set_pin(invited.invitation.access, "582914", at=now)
 

@@ -1,18 +1,19 @@
 """Which device is signing in: what it says of itself in two words, and whether this account was here on it before."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from hashlib import sha256
 from ipaddress import IPv4Address, ip_address, ip_network
 from secrets import token_urlsafe
 from typing import Any, Final
+from uuid import UUID
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
 from clinics.accounts.models import KnownDevice
-from clinics.models import User
+from clinics.models import User, UserKind
 
 COOKIE: Final = "zz_device"
 COOKIE_SECONDS: Final = 400 * 24 * 60 * 60  # the longest that browsers keep one
@@ -35,6 +36,7 @@ _SYSTEMS = (
     ("macOS", r"Macintosh"),
     ("Linux", r"Linux|X11"),
 )
+NOBODY: Final = UUID(int=0)
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
@@ -82,6 +84,13 @@ def knows_device(username: str, request: HttpRequest) -> bool:
     ).exists()
 
 
+def is_known_to_any(patients: Collection[UUID], token: str) -> bool:
+    """Whether one of these patients' accounts was signed in on the browser of this token. Asks the same where there are none."""
+    accounts = list(patients) or [NOBODY]
+    marks = [_hash_for(account, token or "none") for account in accounts]
+    return KnownDevice.objects.filter(user_id__in=accounts, token_hash__in=marks).exists()
+
+
 def token_of(request: HttpRequest) -> str:
     """The browser's own token, or nothing where it has none of our form."""
     token = request.COOKIES.get(COOKIE, "")
@@ -94,9 +103,10 @@ def remember_device(request: HttpRequest, user: User) -> bool:
     request.device_token = token  # type: ignore[attr-defined]  # DeviceCookie hands it out
     now = timezone.now()
     knew_others = KnownDevice.objects.filter(user=user).exists()
+    patient = user.kind == UserKind.PATIENT
     _device, new = KnownDevice.objects.update_or_create(
         user=user,
-        token_hash=_hash(token),
+        token_hash=_hash_for(user.pk, token) if patient else _hash(token),
         defaults={"last_at": now, "device": device_of(request)},
         create_defaults={"first_at": now, "last_at": now, "device": device_of(request)},
     )
@@ -106,6 +116,11 @@ def remember_device(request: HttpRequest, user: User) -> bool:
 def _hash(token: str) -> str:
     """A token is long and random, so its hash needs no secret."""
     return sha256(f"zhizhi/device/{token}".encode()).hexdigest()
+
+
+def _hash_for(patient: UUID, token: str) -> str:
+    """Another hash for every patient: which accounts share a browser is nobody's business, and no table shows it."""
+    return _hash(f"{patient}/{token}")
 
 
 def _first(names: tuple[tuple[str, str], ...], agent: str) -> str:

@@ -50,7 +50,7 @@ def _signed_in(sender: Any, request: HttpRequest, user: User, **kwargs: Any) -> 
     )
     idle.begin(request.session, session.pk)
     tell("account.signed_in", request, user, reason=session.method)
-    if user.kind == UserKind.STAFF and remember_device(request, user):
+    if remember_device(request, user):
         tell("account.device_new", request, user)
         give_notice(user, NoticeKind.NEW_DEVICE, device=session.device)
     request.session[UNSEEN] = unseen(user.pk)

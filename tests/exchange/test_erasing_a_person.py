@@ -104,6 +104,7 @@ def test_whatever_led_to_the_person_is_gone(house: House, in_care: Patient, sett
         assert SignInCode.objects.filter(user=account).exists()
     phone = Client()
     phone.force_login(account)
+    assert account.known_devices.exists()
     house.erase(in_care)
     with acting(house.system):
         found = search_patients(house.system, house.clinic.pk, "王小")
@@ -125,6 +126,7 @@ def test_whatever_led_to_the_person_is_gone(house: House, in_care: Patient, sett
     account.refresh_from_db()
     assert not account.is_active
     assert not Session.objects.exists()
+    assert not account.known_devices.exists()
     folders = [path for path in Path(settings.FILES_DIR).rglob("*") if path.is_file()]
     assert len(folders) == 1  # the scan, which belongs to the record
 

@@ -26,6 +26,7 @@ from followups.loop import claim_due
 from patients.choices import GrantReason, PortalRelation, TwinReason
 from patients.models import Patient
 from patients.services import give_portal_access, open_chart_to
+from portal.doors import Asker
 from portal.services import send_code
 from tests.factories.clinics import (
     CareTeamFactory,
@@ -120,7 +121,7 @@ def person_in_care(house: House) -> Patient:
     claim_due(clinic, MONDAY)
     with acting(nurse, clinic.pk), access(Purpose.CARE, Kind.COMPUTED):
         send_confirmation(patient, clinic, MONDAY)
-        send_code(clinic, PHONE, address="127.0.0.1", at=MONDAY)
+        send_code(clinic, PHONE, asker=Asker("127.0.0.1"), at=MONDAY)
     return patient
 
 

@@ -6,7 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from threading import Barrier
-from uuid import UUID
 
 import pytest
 import time_machine
@@ -14,29 +13,36 @@ from django.core import mail
 from django.db import connection, connections
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from audit.acting import acting
 from audit.models import AuditEvent
+from clinics.accounts.models import KnownDevice
 from clinics.models import Clinic, User
-from portal.models import SignInCode
+from portal.doors import MOST_BY_STRANGERS, MOST_PER_ADDRESS, MOST_PER_DOOR, Asker, hash_of_address
+from portal.errors import TooManyCodes
+from portal.models import MOST_TRIES, SignInCode
 from portal.services import send_code
 from tests.factories.clinics import ClinicFactory, StaffFactory
-from tests.portal.conftest import TYPED, Person, code_in, system, texts
+from tests.portal.conftest import TYPED, Person, Register, code_in, system, texts
 
 Capture = Callable[..., AbstractContextManager[list[Callable[[], None]]]]
 MORNING = datetime(2026, 11, 23, 0, 40, tzinfo=UTC)
 SIGN_IN = "/p/east/sign-in/"
 CODE = "/p/east/sign-in/code/"
-PHONES_AT_ONCE = 4
+PHONES_AT_ONCE = MOST_PER_DOOR + 2
+HERE = "127.0.0.1"
+ELSEWHERE = "203.0.113.7"
+WRONG_CODES = ("000000", "111111")
 
 
 @pytest.fixture
 def ask(client: Client, django_capture_on_commit_callbacks: Capture) -> Callable[..., object]:
     """Type a phone; what is sent after the commit is sent."""
 
-    def ask(phone: str = TYPED, path: str = SIGN_IN, by: Client = client) -> object:
+    def ask(phone: str = TYPED, path: str = SIGN_IN, by: Client = client, address: str = HERE) -> object:
         with django_capture_on_commit_callbacks(execute=True):
-            return by.post(path, {"phone": phone})
+            return by.post(path, {"phone": phone}, REMOTE_ADDR=address)
 
     return ask
 
@@ -215,7 +221,114 @@ def test_asking_again_within_a_minute_sends_nothing_new(person: Person, ask: Ask
     assert len(texts()) == 1
 
 
-def test_after_five_codes_in_an_hour_no_more_are_sent(person: Person, client: Client, ask: Ask) -> None:
+def test_asking_again_within_a_minute_in_another_browser_is_a_code_of_its_own(
+    person: Person, ask: Ask
+) -> None:
+    hers, strangers = Client(), Client()
+    ask(by=hers)
+    ask(by=strangers)
+
+    code = code_in(texts()[0])
+    assert len(texts()) == 2
+    type_wrong(strangers, but=code_in(texts()[1]))
+    strangers.post(CODE, {"code": code})
+    hers.post(CODE, {"code": code})
+    assert is_signed_in(hers)
+    assert not is_signed_in(strangers)
+
+
+def test_a_stranger_who_keeps_asking_shuts_their_own_door_and_not_the_owners(
+    person: Person, ask: Ask
+) -> None:
+    for minutes in range(MOST_PER_DOOR):
+        with time_machine.travel(MORNING + timedelta(minutes=minutes), tick=False):
+            assert ask(by=Client(), address=ELSEWHERE).status_code == 302  # type: ignore[attr-defined]
+    with time_machine.travel(MORNING + timedelta(minutes=9), tick=False):
+        assert ask(by=Client(), address=ELSEWHERE).status_code == 429  # type: ignore[attr-defined]
+        assert ask(by=Client()).status_code == 302  # type: ignore[attr-defined]
+
+
+def test_many_networks_are_no_way_to_send_text_after_text_and_a_browser_that_is_known_still_opens(
+    person: Person, ask: Ask
+) -> None:
+    known = signed_in_before(ask)
+    sent = len(texts())
+    with time_machine.travel(MORNING + timedelta(hours=1), tick=False):
+        answers = [ask(by=Client(), address=f"203.0.{network}.7") for network in range(MOST_BY_STRANGERS + 2)]
+        refused = [answer.status_code for answer in answers].count(429)  # type: ignore[attr-defined]
+        assert (refused, len(texts()) - sent) == (2, MOST_BY_STRANGERS)
+        ask(by=known)
+        known.post(CODE, {"code": code_in(texts()[-1])})
+        assert is_signed_in(known)
+
+
+def test_a_full_waiting_room_keeps_out_no_browser_that_is_known(
+    person: Person, ask: Ask, clinic: Clinic
+) -> None:
+    known = signed_in_before(ask)
+    with time_machine.travel(MORNING + timedelta(hours=1), tick=False):
+        address_hash = hash_of_address(clinic, Asker(HERE))
+        now = timezone.now()
+        asked = {"clinic": clinic, "address_hash": address_hash, "sent_at": now, "expires_at": now}
+        with acting(system(clinic)):
+            SignInCode.objects.bulk_create(SignInCode(**asked) for _ in range(MOST_PER_ADDRESS))
+        assert ask(by=Client()).status_code == 429  # type: ignore[attr-defined]
+        assert ask(by=known).status_code == 302  # type: ignore[attr-defined]
+
+
+def test_a_browser_that_is_known_has_a_limit_of_its_own_too(person: Person, ask: Ask) -> None:
+    known = signed_in_before(ask)
+    with time_machine.travel(MORNING + timedelta(hours=2), tick=False):
+        for _ in range(MOST_PER_DOOR):
+            known.cookies.pop("sessionid", None)  # each time as if for the first time today
+            assert ask(by=known).status_code == 302  # type: ignore[attr-defined]
+        known.cookies.pop("sessionid", None)
+        assert ask(by=known).status_code == 429  # type: ignore[attr-defined]
+
+
+def test_a_browser_known_to_one_account_is_a_strangers_to_another(
+    person: Person, ask: Ask, clinic: Clinic, register: Register
+) -> None:
+    register(clinic, phone="+8613800000077", name="周一鸣")
+    known = signed_in_before(ask)
+    ask("13800000077", by=known)
+
+    with acting(system(clinic)):
+        assert SignInCode.objects.get(sent_at__gt=MORNING + timedelta(hours=1)).from_known is False
+
+
+def test_two_accounts_in_one_browser_show_it_in_no_table(
+    person: Person, ask: Ask, clinic: Clinic, register: Register
+) -> None:
+    register(clinic, phone="+8613800000077", name="周一鸣")
+    browser = signed_in_before(ask)
+    ask("13800000077", by=browser)
+    browser.post(CODE, {"code": code_in(texts()[-1])})
+
+    marks = list(KnownDevice.objects.values_list("token_hash", flat=True))
+    assert len(set(marks)) == len(marks) == 2
+
+
+def signed_in_before(ask: Ask) -> Client:
+    """A browser on which the person was signed in that morning."""
+    known = Client()
+    with time_machine.travel(MORNING, tick=False):
+        ask(by=known)
+        known.post(CODE, {"code": code_in(texts()[-1])})
+        assert is_signed_in(known)
+        known.post("/p/east/sign-out/")
+    return known
+
+
+def type_wrong(client: Client, *, but: str) -> None:
+    """Three codes that are not the one that was sent."""
+    for _ in range(MOST_TRIES):
+        client.post(CODE, {"code": next(code for code in WRONG_CODES if code != but)})
+
+
+def test_after_five_codes_in_an_hour_no_more_are_sent_to_one_door(
+    person: Person, client: Client, ask: Ask
+) -> None:
     for minutes in range(5):
         with time_machine.travel(MORNING + timedelta(minutes=2 * minutes), tick=False):
             ask()
@@ -226,7 +339,9 @@ def test_after_five_codes_in_an_hour_no_more_are_sent(person: Person, client: Cl
     assert len(texts()) == 5
 
 
-def test_after_ten_codes_in_a_day_no_more_are_sent_until_the_next(person: Person, ask: Ask) -> None:
+def test_after_ten_codes_in_a_day_no_more_are_sent_to_one_door_until_the_next(
+    person: Person, ask: Ask
+) -> None:
     for hours in range(10):
         with time_machine.travel(MORNING + timedelta(hours=hours), tick=False):
             ask()
@@ -245,7 +360,9 @@ def test_neither_phone_nor_code_is_kept_in_clear(
 
     with acting(system(clinic)):
         row = SignInCode.objects.get()
-    kept = " ".join([row.phone_hash, row.address_hash, row.code_hash, *map(str, client.session.values())])
+    kept = " ".join(
+        [row.phone_hash, row.address_hash, row.door_hash, row.code_hash, *map(str, client.session.values())]
+    )
     assert "13800000001" not in kept
     assert code not in row.code_hash
 
@@ -312,17 +429,20 @@ def without_csrf(page: bytes) -> bytes:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_codes_asked_for_at_the_same_moment_are_one() -> None:
+def test_codes_asked_for_at_the_same_moment_are_all_counted() -> None:
     clinic = ClinicFactory("east")
     started = Barrier(PHONES_AT_ONCE)
 
-    def asked(_phone: int) -> UUID:
+    def asked(_phone: int) -> bool:
         started.wait()
         try:
             with acting(system(clinic)):
-                return send_code(clinic, TYPED, address="192.0.2.1", at=MORNING).pk
+                send_code(clinic, TYPED, asker=Asker("192.0.2.1", "192.0.2.0/24"), at=MORNING)
+        except TooManyCodes:
+            return False
         finally:
             connections.close_all()
+        return True
 
     with ThreadPoolExecutor(PHONES_AT_ONCE) as phones:
-        assert len(set(phones.map(asked, range(PHONES_AT_ONCE)))) == 1
+        assert sum(phones.map(asked, range(PHONES_AT_ONCE))) == MOST_PER_DOOR
