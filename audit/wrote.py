@@ -32,6 +32,11 @@ def wrote(model: type[models.Model], *, count: int) -> tuple[Wrote, ...]:
     return (Wrote(model._meta.db_table, count),) if count else ()
 
 
+def wrote_keys(model: type[models.Model], keys: Iterable[object]) -> tuple[Wrote, ...]:
+    """Rows of these keys were changed, where the rows themselves are not at hand."""
+    return tuple(_in_parts(model._meta.db_table, [str(key) for key in keys]))
+
+
 def wrote_rows(rows: Iterable[models.Model]) -> tuple[Wrote, ...]:
     """These rows were changed, in however many statements. Naming one that stayed as it was does no harm."""
     keys: dict[str, dict[str, None]] = {}

@@ -31,6 +31,10 @@ _DESTROY_KEYS = """
 UPDATE subject_key SET wrapped = NULL, destroyed_at = %s, destroy_ref = %s
 WHERE destroyed_at IS NULL AND subject_id = ANY (%s) AND scope = ANY (%s) RETURNING id
 """
+_DESTROY_LISTED = """
+UPDATE subject_key SET wrapped = NULL, destroyed_at = %s, destroy_ref = %s
+WHERE destroyed_at IS NULL AND id = ANY (%s) RETURNING id
+"""
 _DESTROY_FILES = """
 UPDATE sealed_file SET wrapped = NULL, destroyed_at = %s
 WHERE destroyed_at IS NULL AND subject_id = ANY (%s) AND scope = ANY (%s) RETURNING id
@@ -50,12 +54,9 @@ def _lock_keys(subject_ids: Collection[UUID]) -> None:
     _run("SELECT id FROM subject_key WHERE subject_id = ANY (%s) ORDER BY id FOR UPDATE", [_ids(subject_ids)])
 
 
-def destroy_listed_keys(key_ids: Collection[int], *, at: datetime, reference: UUID) -> None:
-    """Destroy data keys by their numbers, as a line of the ledger gives them."""
-    _execute(
-        "UPDATE subject_key SET wrapped = NULL, destroyed_at = %s, destroy_ref = %s WHERE destroyed_at IS NULL AND id = ANY (%s)",
-        [at, reference, list(key_ids)],
-    )
+def destroy_listed_keys(key_ids: Collection[int], *, at: datetime, reference: UUID) -> list[int]:
+    """Destroy data keys by their numbers, as a line of the ledger gives them. Answers the ids of those that were alive."""
+    return [row[0] for row in _run(_DESTROY_LISTED, [at, reference, list(key_ids)])]
 
 
 def destroy_file_keys(

@@ -27,15 +27,18 @@ AGES: Final = [KekState.ACTIVE, KekState.DECRYPT, KekState.DESTROYED]
 
 
 class PutBack(NamedTuple):
-    """How many keys of a page got a newer wrap, how many became destroyed, and how many still open nowhere."""
+    """How many keys of a page got a newer wrap, which became destroyed, and how many still open nowhere."""
 
     wrapped: int
-    destroyed: int
+    destroyed: list[int]
     closed: int
 
 
-def put_back_keks(rows: Sequence[Row], clinics: Collection[UUID]) -> None:
-    """The records of key-encryption keys of these clinics, as the copy has them, where it is ahead. Raises CopyRefused."""
+def put_back_keks(rows: Sequence[Row], clinics: Collection[UUID]) -> list[int]:
+    """The records of key-encryption keys of these clinics, as the copy has them, where it is ahead; answers which.
+
+    Raises CopyRefused.
+    """
     known = {kek.pk: kek for kek in Kek.objects.filter(clinic_id__in=clinics)}
     wanted = [row for row in rows if row["clinic_id"] in clinics]
     for row in wanted:
@@ -50,6 +53,7 @@ def put_back_keks(rows: Sequence[Row], clinics: Collection[UUID]) -> None:
             Kek.objects.create(**row)
     with connection.cursor() as cursor:
         cursor.execute(_PAST_NUMBERS, [max((row["id"] for row in wanted), default=0)])
+    return [row["id"] for row in ahead]
 
 
 def _is_ahead(kek: Kek | None, row: Row) -> bool:
@@ -85,11 +89,11 @@ def put_back_keys(
 ) -> PutBack:
     """Newer wraps of a page of data keys or file keys. `erasures` are the references of the lines of the erasure ledger."""
     with connection.cursor() as cursor:
-        destroyed = 0
+        destroyed: list[int] = []
         for row in rows:
             if row.get("destroy_ref") in erasures:
                 cursor.execute(_DESTROY_SUBJECT_KEY, [row["destroyed_at"], row["destroy_ref"], row["id"]])
-                destroyed += cursor.rowcount
+                destroyed += [found[0] for found in cursor.fetchall()]
         cursor.execute(
             f"SELECT id FROM {table.name} WHERE id = ANY (%s::{table.id_type}[]) AND kek_id = ANY (%s) AND wrapped IS NOT NULL",  # noqa: S608
             [[str(row["id"]) for row in rows], list(gone)],
@@ -109,6 +113,7 @@ def put_back_keys(
 
 _DESTROY_SUBJECT_KEY = """
 UPDATE subject_key SET wrapped = NULL, destroyed_at = %s, destroy_ref = %s WHERE id = %s AND wrapped IS NOT NULL
+RETURNING id
 """
 _PUT_BACK = """
 UPDATE {table} k SET kek_id = n.kek_id, wrapped = n.wrapped
@@ -140,17 +145,24 @@ def _unwraps(kek: Kek, wrapped: bytes, aad: bytes) -> bool:
     return True
 
 
-def put_back_index_keys(clinic_id: UUID, rows: Sequence[Row], gone: Collection[int], *, people: int) -> bool:
-    """The clinic's index secrets as the copy has them; whether tokens must be built anew, for which the job is opened then.
-
-    A secret that is lost, or destroyed in the copy, is destroyed here. A clinic that is left without one gets a new one.
-    """
-    lost = IndexKey.objects.filter(clinic_id=clinic_id, destroyed_at=None)
+def end_lost_index_keys(clinic_id: UUID, rows: Sequence[Row], gone: Collection[int]) -> int:
+    """Destroy the index secrets that are lost, or destroyed in the copy; says how many."""
     retired = [row["version"] for row in rows if row["wrapped"] is None]
     with connection.cursor() as cursor:
         cursor.execute(_DESTROY_INDEX_KEYS, [clinic_id, retired, list(gone)])
-        changed = bool(cursor.rowcount)
+        return int(cursor.rowcount)
+
+
+_DESTROY_INDEX_KEYS = """
+UPDATE index_key SET wrapped = NULL, destroyed_at = now()
+WHERE clinic_id = %s AND (version = ANY (%s) OR kek_id = ANY (%s)) AND wrapped IS NOT NULL
+"""
+
+
+def put_back_index_keys(clinic_id: UUID, rows: Sequence[Row], gone: Collection[int]) -> int:
+    """The clinic's index secrets that the copy has and the database lacks; says how many. Left without one, it gets a new one."""
     there = set(IndexKey.objects.filter(clinic_id=clinic_id).values_list("version", flat=True))
+    added = 0
     for row in rows:
         kek = Kek.objects.filter(pk=row["kek_id"]).exclude(pk__in=gone).first()
         if row["wrapped"] is None or row["version"] in there or kek is None:
@@ -162,18 +174,15 @@ def put_back_index_keys(clinic_id: UUID, rows: Sequence[Row], gone: Collection[i
             IndexKey.objects.create(
                 clinic_id=clinic_id, version=row["version"], kek=kek, wrapped=row["wrapped"]
             )
-            changed = True
-    if not lost.exists():
+            added += 1
+    if not IndexKey.objects.filter(clinic_id=clinic_id, destroyed_at=None).exists():
         _new_index_key(clinic_id)
-    if changed:
-        restart(open_job(clinic_id, JobKind.INDEX, NEW_TOKENS, total=people))
-    return changed
+    return added
 
 
-_DESTROY_INDEX_KEYS = """
-UPDATE index_key SET wrapped = NULL, destroyed_at = now()
-WHERE clinic_id = %s AND (version = ANY (%s) OR kek_id = ANY (%s)) AND wrapped IS NOT NULL
-"""
+def build_tokens_anew(clinic_id: UUID, *, people: int) -> None:
+    """Open the job, or begin it again, that gives everybody search tokens of the newest index secret."""
+    restart(open_job(clinic_id, JobKind.INDEX, NEW_TOKENS, total=people))
 
 
 def _new_index_key(clinic_id: UUID) -> None:

@@ -18,11 +18,12 @@ from crypto.files import stray_files
 from crypto.providers import provider
 from crypto.resealing import FIRST_ROW
 from crypto.soundness import Check, Finding, Page
+from exchange import soundness as of_keys
 from followups import soundness as of_followups
 from patients import soundness as of_patients
 from records import soundness as of_records
 
-APPS: Final = (of_crypto, of_patients, of_consent, of_records, of_followups)
+APPS: Final = (of_crypto, of_patients, of_consent, of_records, of_followups, of_keys)
 ON_ITS_WAY: Final = timedelta(hours=1)  # a file stands there before its record is committed
 
 

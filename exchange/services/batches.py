@@ -13,10 +13,12 @@ from audit.access import relate
 from audit.actors import Actor
 from audit.relations import Relation
 from audit.services import record
+from audit.wrote import wrote_keys
 from clinics.models import Clinic
 from crypto.core.scopes import Scope
 from crypto.erasure import destroy_subject_keys
 from crypto.ids import uuid7
+from crypto.models import SubjectKey
 from crypto.services import create_subject_keys
 from exchange.choices import BatchState
 from exchange.errors import BatchNotFound
@@ -75,8 +77,9 @@ def write_batch(batch_id: UUID, *, open_card: bool, by: Actor, at: datetime) -> 
         return None
     bundle = parse_bundle(_content(batch))
     result = import_bundle(bundle, clinic=batch.clinic, open_card=open_card, by=by, at=at)
-    _decide(batch, BatchState.WRITTEN, at, outcome=_outcome(result))
-    record("import.written", object=batch, subjects=[result.patient.subject_id] if result.patient else [])
+    keys = _decide(batch, BatchState.WRITTEN, at, outcome=_outcome(result))
+    subjects = [result.patient.subject_id] if result.patient else []
+    record("import.written", object=batch, subjects=subjects, wrote=wrote_keys(SubjectKey, keys))
     return result
 
 
@@ -111,8 +114,8 @@ def undecided(clinic_id: UUID) -> QuerySet[ImportBatch]:
 
 def put_aside(batch: ImportBatch, at: datetime) -> None:
     """Forget an upload: nothing of it is written, and nothing opens a copy of it."""
-    _decide(batch, BatchState.DISCARDED, at, outcome=None)
-    record("import.discarded", object=batch)
+    keys = _decide(batch, BatchState.DISCARDED, at, outcome=None)
+    record("import.discarded", object=batch, wrote=wrote_keys(SubjectKey, keys))
 
 
 def _content(batch: ImportBatch) -> bytes:
@@ -123,14 +126,15 @@ def _content(batch: ImportBatch) -> bytes:
 
 def _decide(
     batch: ImportBatch, state: BatchState, at: datetime, *, outcome: Mapping[str, Any] | None
-) -> None:
+) -> list[int]:
+    """Answers the ids of the data keys that were destroyed with the file."""
     batch.state = state
     batch.decided_at = at
     batch.content = None
     batch.outcome = outcome
     batch.save(update_fields=["state", "decided_at", "content", "outcome"])
     # An older dump still holds the file: without its key it holds nothing.
-    destroy_subject_keys([batch.subject_id], [Scope.IDENTITY], at=at, reference=batch.pk)
+    return destroy_subject_keys([batch.subject_id], [Scope.IDENTITY], at=at, reference=batch.pk)
 
 
 def _outcome(result: ImportResult) -> dict[str, Any]:

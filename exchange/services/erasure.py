@@ -23,6 +23,7 @@ from audit.kinds import Kind
 from audit.participation import call
 from audit.purposes import Purpose
 from audit.services import record, record_denial
+from audit.wrote import wrote_keys
 from clinics.models import User
 from clinics.queries import permissions_in, roles_at_work
 from clinics.roles import Permission
@@ -47,6 +48,7 @@ from crypto.erasure import (
 )
 from crypto.errors import ClinicError, KeysInUse
 from crypto.ids import uuid7
+from crypto.models import SubjectKey
 from crypto.turns import is_my_turn
 from exchange.errors import ErasureNotAllowed, NotHeld
 from exchange.fhir import parse_bundle
@@ -147,10 +149,16 @@ def _erase(patient_id: UUID, *, reason: Reason, at: datetime) -> tuple[Erased, l
     words = [*files, *notes_about(subject_ids)]
     keys = destroy_subject_keys(words, frozenset(Scope), at=at, reference=reference)
     _let_everybody_forget(patient.pk, patient.clinic_id, subject_ids, fate.destroyed, files, at)
-    record("patient.erased", object=patient, subjects=subject_ids, reason=reason.value)
     held = hold_keys(patient.clinic_id, subject_ids, fate.restricted) if fate.restricted else Held((), ())
     keys += destroy_subject_keys(subject_ids, fate.destroyed, at=at, reference=reference)
     gone = destroy_file_keys(subject_ids, fate.destroyed, at=at)
+    record(
+        "patient.erased",
+        object=patient,
+        subjects=subject_ids,
+        reason=reason.value,
+        wrote=wrote_keys(SubjectKey, keys),
+    )
     _record_files(patient.pk, subject_ids, destroyed=len(gone), held=len(held.file_ids))
     with connection.cursor() as cursor:
         # What would fail at the commit fails before the line is written.
@@ -323,8 +331,8 @@ def _hold_again(line: Erasure) -> bool:
 def _carry_out(line: Erasure, *, missing: bool) -> None:
     """The same end as `_erase`, from the line alone. The keys go first: what follows then needs none."""
     at = datetime.fromisoformat(line.at)
-    destroy_listed_keys(line.key_ids, at=at, reference=line.reference)
-    destroy_subject_keys(line.subject_ids, line.destroyed, at=at, reference=line.reference)
+    keys = destroy_listed_keys(line.key_ids, at=at, reference=line.reference)
+    keys += destroy_subject_keys(line.subject_ids, line.destroyed, at=at, reference=line.reference)
     gone = destroy_file_keys(line.subject_ids, line.destroyed, at=at)
     held = Held((), ())
     if missing and line.restricted:
@@ -345,6 +353,7 @@ def _carry_out(line: Erasure, *, missing: bool) -> None:
         object=("patients.patient", str(line.patient_id)),
         subjects=line.subject_ids,
         reason="replayed",
+        wrote=wrote_keys(SubjectKey, keys),
     )
     if missing:
         ledger.remember(line)

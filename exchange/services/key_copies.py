@@ -13,12 +13,13 @@ from django.conf import settings
 from audit.acting import acting
 from audit.actors import Actor, system_actor
 from audit.services import record
+from audit.wrote import wrote_keys
 from clinics.models import Clinic
 from crypto import key_restore, key_tables, ledger
 from crypto.epoch import move_counter
 from crypto.jobs import PAGE
 from crypto.key_tables import CopiedTable, CopyRefused
-from crypto.models import CryptoEpoch
+from crypto.models import CryptoEpoch, Kek, SubjectKey
 from crypto.providers import provider
 from crypto.rotation import WRAPPED
 from exchange.errors import KeyCopyRefused
@@ -92,23 +93,28 @@ def _restore(path: Path) -> Restored:
     erasures = {erasure.reference for erasure in ledger.read().erasures}
     restored = Restored()
     with acting(_system(), *clinics):
-        key_restore.put_back_keks(keks, clinics)
+        if back := key_restore.put_back_keks(keks, clinics):
+            record("keys.restored", object=("crypto.kek", ""), count=len(back), wrote=wrote_keys(Kek, back))
         gone = key_restore.keks_gone(clinics)
     for table in WRAPPED:
         for rows in _pages(path, table.name):
             with acting(_system(), *clinics):
                 page = key_restore.put_back_keys(table, rows, gone, erasures)
-                if changed := page.wrapped + page.destroyed:
-                    record("keys.restored", object=(table.label, ""), count=changed)
+                if changed := page.wrapped + len(page.destroyed):
+                    destroyed = wrote_keys(SubjectKey, page.destroyed)
+                    record("keys.restored", object=(table.label, ""), count=changed, wrote=destroyed)
             restored.wrapped += page.wrapped
-            restored.destroyed += page.destroyed
+            restored.destroyed += len(page.destroyed)
             restored.closed += page.closed
     for clinic_id in clinics:
         with acting(system_actor("keys", clinic_id)):
             people = PatientSearchPerson.objects.filter(clinic_id=clinic_id).count()
-            restored.indexes += key_restore.put_back_index_keys(
-                clinic_id, indexes[clinic_id], gone, people=people
-            )
+            if ended := key_restore.end_lost_index_keys(clinic_id, indexes[clinic_id], gone):
+                record("keys.destroyed", object=("crypto.indexkey", ""), count=ended)
+            added = key_restore.put_back_index_keys(clinic_id, indexes[clinic_id], gone)
+            if ended or added:
+                key_restore.build_tokens_anew(clinic_id, people=people)
+                restored.indexes += 1
             move_counter()
     return restored
 

@@ -192,7 +192,8 @@ def _rebuild_tokens(clinic: Clinic, job: KeyJob) -> Iterator[KeyJob]:
                 advance(job, position=str(page.last), done=page.people)
             else:
                 finish(job)
-                rotation.retire_old_index_keys(clinic.pk)
+                if retired := rotation.retire_old_index_keys(clinic.pk):
+                    record("keys.destroyed", object=("crypto.indexkey", ""), count=retired)
                 open_job(clinic.pk, JobKind.INDEX, rotation.OLD_TOKENS, total=job.done)
                 record("index.rebuilt", object=("crypto.indexkey", str(version)), count=job.done)
         yield job

@@ -18,8 +18,11 @@ from audit.kinds import Kind
 from audit.models import Alarm
 from audit.purposes import Purpose
 from audit.relations import Relation
+from audit.services import record
+from crypto.erasure import destroy_subject_keys
 from crypto.errors import KeyDestroyed, SealBroken
 from crypto.fields import Scope
+from crypto.ids import uuid7
 from crypto.keyring import forget_everything
 from tests.audit.reading import events, run
 from tests.factories.audit import CLINIC, OTHER_CLINIC, SETUP, Probe, open_probe, staff_actor
@@ -170,10 +173,8 @@ def test_a_value_whose_header_names_a_key_that_is_not_there_is_an_alarm() -> Non
 def test_a_key_destroyed_on_purpose_is_no_alarm() -> None:
     row = probe()
     with acting(SETUP):
-        run(
-            "UPDATE subject_key SET wrapped = NULL, destroyed_at = now() WHERE subject_id = %s",
-            row.subject_id,
-        )
+        keys = destroy_subject_keys([row.subject_id], frozenset(Scope), at=now(), reference=uuid7())
+        record("keys.destroyed", object=("crypto.subjectkey", ""), count=len(keys))
         row = Probe.objects.get(pk=row.pk)
     forget_everything()
     with acting(staff_actor()), access(Purpose.CARE, Kind.VIEWED), pytest.raises(KeyDestroyed):

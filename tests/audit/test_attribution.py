@@ -3,17 +3,22 @@
 from uuid import UUID
 
 import pytest
+from django.utils.timezone import now
 
 from audit.acting import acting
 from audit.actors import system_actor
 from audit.attribution import PAGE, judge
 from audit.models import SYSTEM_LOG, Alarm, Rule
 from audit.services import record
-from audit.wrote import wrote, wrote_rows
+from audit.wrote import wrote, wrote_keys, wrote_rows
 from config.dbroles.owner import as_owner
+from crypto.core.scopes import Scope
+from crypto.erasure import destroy_subject_keys
+from crypto.models import SubjectKey
 from tests.audit.reading import events, run, run_as_owner
 from tests.audit.sealing import until_the_horizon_passes
 from tests.factories.audit import CLINIC, OTHER_CLINIC, SETUP, Probe, open_probe, staff_actor
+from tests.factories.crypto import in_nobodys_name
 
 LOGS = (CLINIC, OTHER_CLINIC, SYSTEM_LOG)
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -35,6 +40,42 @@ def judged() -> list[tuple[str, str, int]]:
     with acting(system_actor("tests", None), CLINIC, OTHER_CLINIC, SYSTEM_LOG):
         alarms = Alarm.objects.filter(rule=Rule.UNATTRIBUTED).order_by("raised_at")
         return [(alarm.object_type, alarm.object_id, alarm.count) for alarm in alarms]
+
+
+ENDS = {
+    "subject_key": "UPDATE subject_key SET wrapped = NULL, destroyed_at = '2020-01-01' WHERE subject_id = %s",
+    "index_key": "UPDATE index_key SET wrapped = NULL, destroyed_at = now()",
+    "crypto_kek": "UPDATE crypto_kek SET state = 'destroyed'",
+}
+
+
+@pytest.mark.parametrize("table", sorted(ENDS))
+def test_a_key_that_ends_past_the_application_rings(probes: list[Probe], table: str) -> None:
+    """With the application's own rights, whatever it says of the moment; ended again, it is not told again."""
+    values = [probes[0].subject_id] if "%s" in ENDS[table] else []
+    for _time in range(2):
+        with acting(system_actor("thief", CLINIC)), in_nobodys_name() as cursor:
+            cursor.execute(ENDS[table], values or None)
+        assert judged() == [(table, "", 1)]
+
+
+def test_a_key_whose_end_an_event_names_and_one_that_is_wrapped_again_ring_nothing(
+    probes: list[Probe],
+) -> None:
+    with acting(staff_actor()):
+        run("UPDATE subject_key SET wrapped = sha512(wrapped)")
+        run("UPDATE crypto_kek SET state = 'decrypt'")
+        keys = destroy_subject_keys(
+            [probes[0].subject_id], frozenset(Scope), at=now(), reference=probes[0].pk
+        )
+        record("wall.painted", object=("desk:wall", ""), wrote=wrote_keys(SubjectKey, keys))
+    assert len(keys) > 1
+    assert judged() == []
+
+
+def test_a_key_that_the_owner_of_the_tables_deletes_rings(probes: list[Probe]) -> None:
+    run_as_owner("DELETE FROM subject_key")
+    assert [(table, who) for table, who, _count in judged()] == [("subject_key", "")]
 
 
 def test_a_save_and_a_delete_answer_for_their_own_rows(probes: list[Probe]) -> None:

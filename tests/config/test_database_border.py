@@ -17,7 +17,7 @@ NOT_WATCHED = {
     "patient_access": "kept by triggers from watched tables; the application cannot write it",
     "patient_search_person": "the log would tie a random search id to a patient",
     "records_change": "a wake-up, deleted when it was taken",
-    "subject_key": "wrapped keys, made with the row they seal, which is watched",
+    "subject_key": "wrapped keys, made with the row they seal, which is watched; of a change what ends a key is told",
 }
 # Rows of the whole installation that every clinic of it may see, and why that gives no clinic another's patients.
 OF_THE_INSTALLATION = {

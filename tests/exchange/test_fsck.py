@@ -14,6 +14,7 @@ from audit.actors import system_actor
 from audit.purposes import Purpose
 from config.dbroles.owner import as_owner
 from consent.models import ConsentState
+from crypto.core.scopes import Scope
 from patients.models import Patient
 from records.choices import Cause
 from records.models import Observation
@@ -81,6 +82,10 @@ def test_it_is_silent_where_everything_agrees_and_names_each_row_that_does_not(
         "records_change": "INSERT INTO records_change (id, clinic_id, patient_id, cause, at) SELECT gen_random_uuid(), clinic_id, id,"
         f" '{Cause.REPORT_FILED}', now() - interval '2 minutes' FROM patients_patient",
         "followups_message": "UPDATE followups_message SET state = 'queued' WHERE state = 'planned'",
+        "subject_key": "UPDATE subject_key SET wrapped = NULL, destroyed_at = now(), destroy_ref = gen_random_uuid()"
+        f" WHERE subject_id = '{patient.subject_id}' AND scope = {Scope.CONSENTED}",
+        "index_key": "UPDATE index_key SET wrapped = NULL, destroyed_at = now()",
+        "crypto_kek": "UPDATE crypto_kek SET state = 'destroyed'",
         "audit_event": "UPDATE audit_event SET actor_ref = 'nobody' WHERE action = 'consent.granted'",
     }.items():
         past_the_application(table, sql)
@@ -99,6 +104,10 @@ def test_it_is_silent_where_everything_agrees_and_names_each_row_that_does_not(
         f"patients_patient {patient.pk}: no search finds this person",
         "records_change",
         "is about to be sent and stands in no outbox",
+        "subject_key",
+        "is destroyed, and no erasure, no upload and no newer key says why",
+        "is destroyed, and no newer one is there",
+        "is destroyed in its record, and there all the same",
         "column actor_ref is not what the entry says",
         f"sealed_file {patient.pk}: its bytes are left",
     ):

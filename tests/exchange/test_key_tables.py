@@ -17,11 +17,14 @@ from pytest_django import Settings
 
 from audit.acting import acting
 from audit.canon import moment
+from audit.services import record
+from audit.wrote import wrote_keys
 from clinics.models import Clinic
 from config.dbroles.owner import as_owner
 from crypto import ledger
 from crypto.core.ledger import NOTHING, Erasure
 from crypto.core.scopes import Scope
+from crypto.erasure import destroy_subject_keys
 from crypto.models import Kek, KekState, SubjectKey
 from exchange.errors import KeyCopyRefused
 from exchange.services import keys
@@ -66,6 +69,11 @@ def erase_in_ledger(patient: Patient) -> UUID:
     return line.reference
 
 
+def destroyed(patient: Patient, scopes: list[Scope], *, reference: UUID) -> None:
+    keys = destroy_subject_keys([patient.subject_id], scopes, at=now(), reference=reference)
+    record("test.arranged", object=patient, wrote=wrote_keys(SubjectKey, keys))
+
+
 @contextmanager
 def old_dump() -> Iterator[None]:
     """When it ends, the tables of keys and tokens hold again what they held when it began."""
@@ -101,9 +109,7 @@ def test_an_old_dump_opens_with_a_newer_copy(house: House) -> None:
     with old_dump():
         change_keys(house.clinic)
         with acting(house.system):
-            SubjectKey.objects.filter(subject_id=erased.subject_id, scope=Scope.IDENTITY).update(
-                wrapped=None, destroyed_at=now(), destroy_ref=erase_in_ledger(erased)
-            )
+            destroyed(erased, [Scope.IDENTITY], reference=erase_in_ledger(erased))
         copy = back_up_key_tables(at=now())
 
     out = io.StringIO()
@@ -133,9 +139,7 @@ def test_a_key_that_was_destroyed_here_does_not_come_back(house: House) -> None:
     patient = house.patients.pop("李娜")
     copy = back_up_key_tables(at=now())
     with acting(house.system):
-        SubjectKey.objects.filter(subject_id=patient.subject_id).update(
-            wrapped=None, destroyed_at=now(), destroy_ref=uuid4()
-        )
+        destroyed(patient, list(Scope), reference=uuid4())
 
     restored = restore_key_tables(copy)
 

@@ -18,7 +18,7 @@ SHOWN = 200
 class Command(BaseCommand):
     help = (
         "Reads what is kept twice (permissions and their ledger, access and its sources, messages and outbox), whether every sealed value"
-        " and file can be opened, bytes that belong to no file, and the log. Exit status 1 names the rows that do not fit. Changes nothing."
+        " and file can be opened, whether every key that is gone has a reason, bytes that belong to no file, and the log. Exit status 1 names the rows that do not fit. Changes nothing."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
