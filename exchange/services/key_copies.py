@@ -29,7 +29,9 @@ DAYS_KEPT: Final = 7  # an older one opens nothing that a newer one does not
 
 
 def back_up_key_tables(*, at: datetime) -> Path:
-    """Copy the key tables of every clinic into KEY_TABLES_DIR; older copies go. Raises OSError."""
+    """Copy the key tables of every clinic into KEY_TABLES_DIR; older copies go. Raises OSError, LogUnavailable."""
+    with acting(_system()):
+        record("keys.copied", object=("crypto.copy", at.date().isoformat()))
     folder = Path(settings.KEY_TABLES_DIR)
     path = key_tables.write_copy(folder, _every_row(), key_store=provider().fingerprint(), at=at)
     key_tables.remove_old_copies(folder, before=(at - timedelta(days=DAYS_KEPT)).date())

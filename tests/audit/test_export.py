@@ -9,17 +9,19 @@ from uuid import UUID
 import pytest
 import time_machine
 from django.core.management import CommandError, call_command
+from django.db import DatabaseError
 
 from audit import configured, export
 from audit.acting import acting
 from audit.actors import system_actor
 from audit.canon import canonical
+from audit.errors import LogUnavailable
 from audit.events import columns_of
 from audit.models import SYSTEM_LOG, AuditEvent
 from audit.services import record
 from audit.verification import EVENT_COLUMNS, ROW_CHANGE_COLUMNS
 from tests.audit.outside import exported, problems, verify, verify_alone
-from tests.audit.reading import events, row_changes, tamper
+from tests.audit.reading import events, row_changes, run_as_owner, tamper
 from tests.audit.sealing import WitnessProcess, leaves, seal
 from tests.factories.audit import CLINIC, OTHER_CLINIC, SETUP, open_probe
 from tools import verify_audit
@@ -89,6 +91,42 @@ def test_an_export_holds_the_asked_log_alone(tmp_path: Path) -> None:
     assert (status, problems(words)) == (0, [])
     with pytest.raises(CommandError, match="There is no log"):
         call_command("audit_export", str(tmp_path / "none"), "--log", str(UUID(int=9)))
+
+
+def carried_away() -> list[str]:
+    return [entry["object"]["id"] for entry in events(clinic=SYSTEM_LOG, action="log.exported")]
+
+
+def test_what_is_carried_away_is_in_the_systems_log_or_nothing_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write()
+    seal()
+    exported(tmp_path / "out")
+    assert carried_away() == [str(CLINIC)]
+
+    def full(*entry: Any) -> None:
+        raise DatabaseError
+
+    monkeypatch.setattr("audit.events._insert", full)
+    with pytest.raises(LogUnavailable):
+        exported(tmp_path / "untold")
+    assert not (tmp_path / "untold").exists()
+
+
+def test_a_role_that_only_reads_exports_and_says_that_no_log_tells(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write()
+    seal()
+    run_as_owner("REVOKE INSERT ON audit_event FROM zhizhi_app")
+    try:
+        folder = exported(tmp_path / "out")
+    finally:
+        run_as_owner("GRANT INSERT ON audit_event TO zhizhi_app")
+    assert "the export stands in no log" in capsys.readouterr().err
+    assert (folder / "keys").exists()
+    assert carried_away() == []
 
 
 def test_what_was_touched_is_named_by_row(tmp_path: Path) -> None:

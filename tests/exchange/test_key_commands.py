@@ -132,6 +132,8 @@ def test_in_a_new_epoch_everything_opens_and_everybody_is_found_after_each_page(
         assert not KeyJob.objects.filter(finished_at=None).exists()
         written = set(AuditEvent.objects.values_list("action", flat=True))
         assert {"keys.epoch_started", "keys.rewrapped", "index.rebuilt"} <= written
+        ended = AuditEvent.objects.get(action="keys.destroyed", content_type__model="indexkey")
+        assert ended.count == 1
 
 
 def test_a_new_suite_moves_every_value_and_what_is_only_added_to_keeps_its_key(

@@ -17,6 +17,7 @@ from pytest_django import Settings
 
 from audit.acting import acting
 from audit.canon import moment
+from audit.models import SYSTEM_LOG, AuditEvent
 from audit.services import record
 from audit.wrote import wrote_keys
 from clinics.models import Clinic
@@ -132,6 +133,24 @@ def test_an_old_dump_opens_with_a_newer_copy(house: House) -> None:
     with acting(house.doctor):
         house.patients["新来"] = newcomer("新来")
     house.everything_opens_and_everybody_is_found()
+
+
+def test_a_copy_and_a_pair_for_the_hold_stand_in_the_systems_log(
+    house: House, settings: Settings, tmp_path: Path
+) -> None:
+    call_command("key_tables", "backup", stdout=io.StringIO())
+    (Path(settings.KEYS_DIR) / "hold.pub").unlink()
+    call_command("create_hold_key", private=tmp_path / "hold.private", stdout=io.StringIO())
+    with pytest.raises(CommandError, match="is there already"):
+        call_command("create_hold_key", private=tmp_path / "another")
+
+    assert not (tmp_path / "another").exists()
+    with acting(house.system, SYSTEM_LOG):
+        told = AuditEvent.objects.filter(log_id=SYSTEM_LOG, action__in=["keys.copied", "hold.made"])
+        assert list(told.order_by("uid").values_list("action", "actor_ref")) == [
+            ("keys.copied", "system:keys"),
+            ("hold.made", "system:keys"),
+        ]
 
 
 def test_a_key_that_was_destroyed_here_does_not_come_back(house: House) -> None:

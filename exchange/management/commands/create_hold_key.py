@@ -6,8 +6,11 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from audit.acting import acting
+from audit.actors import system_actor
+from audit.services import record
 from crypto.errors import KeysMissing
-from crypto.hold import create_pair, public_file
+from crypto.hold import PUBLIC_FILE, create_pair, public_file
 
 
 class Command(BaseCommand):
@@ -23,9 +26,11 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, private: Path, **options: Any) -> None:
-        """Raises CommandError where there is a pair already or a file cannot be written."""
+        """Raises CommandError where there is a pair already or a file cannot be written, LogUnavailable."""
         try:
-            create_pair(private, public_file().parent)
+            with acting(system_actor("keys", None)):
+                record("hold.made", object=("crypto.hold", PUBLIC_FILE))
+                create_pair(private, public_file().parent)
         except KeysMissing as error:
             raise CommandError(str(error)) from error
         self.stdout.write(f"The public half stands in {public_file()}, the private half in {private}.")
