@@ -45,6 +45,11 @@ def team_of_clinic(clinic_id: UUID, team_id: UUID) -> CareTeam:
     return team
 
 
+def teams_of_clinic(clinic_id: UUID, at: datetime) -> QuerySet[CareTeam]:
+    """The care teams there are at a moment, by name."""
+    return CareTeam.objects.filter(holds_at(at), clinic_id=clinic_id).order_by("name", "pk")
+
+
 @transaction.atomic
 def open_team(clinic_id: UUID, name: str, *, at: datetime) -> CareTeam:
     """A new care team; one of this name that was dissolved begins again. Raises TeamNameTaken."""

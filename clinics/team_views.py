@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from clinics.forms import MemberForm, TeamForm
 from clinics.guards import ClinicRequest, staff_page
-from clinics.models import CareTeam, TeamMember, holds_at
+from clinics.models import TeamMember, holds_at
 from clinics.roles import Permission
 from clinics.services import join_team
 from clinics.staffing import (
@@ -22,6 +22,7 @@ from clinics.staffing import (
     staff_of,
     take_out_of_team,
     team_of_clinic,
+    teams_of_clinic,
 )
 
 
@@ -34,7 +35,7 @@ def teams(request: ClinicRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         team = open_team(clinic_id, form.cleaned_data["name"], at=at)
         return redirect("clinics:team", team_id=team.pk)
-    alive = list(CareTeam.objects.filter(holds_at(at), clinic_id=clinic_id).order_by("name"))
+    alive = list(teams_of_clinic(clinic_id, at))
     members = TeamMember.objects.filter(holds_at(at), team__in=alive, user__is_active=True)
     names: dict[UUID, list[str]] = {}
     for member in members.select_related("user").order_by("user__display_name"):

@@ -1,14 +1,18 @@
 """What is typed about care: an emergency and its review, who is responsible, whose chart is watched."""
 
 from collections.abc import Sequence
+from datetime import date, datetime, time, timedelta
 from typing import Any
+from uuid import UUID
 
 from django import forms
+from django.utils.timezone import make_aware
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from clinics.models import User
-from patients.choices import ONE_AT_A_TIME, CareRole, GlassFinding, GlassReason, Telling
+from clinics.fields import a_day
+from clinics.models import CareTeam, User
+from patients.choices import ONE_AT_A_TIME, CareRole, GlassFinding, GlassReason, GrantReason, Telling
 from patients.queries.assigning import Candidate
 from patients.services.glass import Sought, sought
 
@@ -105,6 +109,67 @@ class PanelForm(forms.Form):
         if self.cleaned_data.get("giver") == self.cleaned_data.get("taker"):
             self.add_error("taker", _("Choose somebody else than the one who gives."))
         return self.cleaned_data
+
+
+class LookForm(forms.Form):
+    """Who else sees a chart: a care team, or a colleague for a reason until a day."""
+
+    TEAM, COLLEAGUE = "team:", "user:"
+    LONGEST = timedelta(days=366)
+
+    who = forms.ChoiceField(label=_("Care team or colleague"))
+    why = forms.ChoiceField(
+        label=_("Why"),
+        choices=[(CareRole.COVERING.value, CareRole.COVERING.label), *GrantReason.choices],
+        required=False,
+        help_text=_("For a colleague."),
+    )
+    last_on = a_day(
+        _("Last day"),
+        required=False,
+        help_text=_("A colleague needs one. Empty: the team, until further notice."),
+    )
+
+    def __init__(
+        self, *args: Any, teams: Sequence[CareTeam], staff: Sequence[User], today: date, **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.today = today
+        self.fields["who"].choices = [  # type: ignore[attr-defined]  # a ChoiceField
+            ("", _("choose")),
+            (_("Care teams"), [(f"{self.TEAM}{team.pk}", team.name) for team in teams]),
+            (_("Colleagues"), [(f"{self.COLLEAGUE}{user.pk}", user.get_full_name()) for user in staff]),
+        ]
+        self.fields["why"].choices = [("", _("choose")), *self.fields["why"].choices]  # type: ignore[attr-defined]
+
+    def clean_last_on(self) -> date | None:
+        day: date | None = self.cleaned_data["last_on"]
+        if day is not None and not self.today <= day <= self.today + self.LONGEST:
+            raise forms.ValidationError(_("Choose a day from today on, within a year."))
+        return day
+
+    def clean(self) -> dict[str, Any]:
+        said = self.cleaned_data
+        if said.get("who", "").startswith(self.COLLEAGUE):
+            if not said.get("why"):
+                self.add_error("why", _("Say why the colleague needs to look."))
+            if "last_on" in said and said["last_on"] is None:
+                self.add_error("last_on", _("Say until which day the colleague may look."))
+        return said
+
+    def said(self) -> dict[str, Any]:
+        """What `let_look` wants to know. Once the form is valid."""
+        said = self.cleaned_data
+        who, why, day = said["who"], said["why"], said["last_on"]
+        until = make_aware(datetime.combine(day, time.max)) if day else None
+        if who.startswith(self.TEAM):
+            return {"team_id": UUID(who.removeprefix(self.TEAM)), "why": CareRole.CARE_TEAM, "until": until}
+        reason = CareRole(why) if why == CareRole.COVERING else GrantReason(why)
+        return {"user_id": UUID(who.removeprefix(self.COLLEAGUE)), "why": reason, "until": until}
+
+
+class EndLookForm(forms.Form):
+    end = forms.UUIDField(widget=forms.HiddenInput)
 
 
 class WatchForm(forms.Form):

@@ -18,12 +18,14 @@ from audit.purposes import Purpose
 from clinics.addresses import where_asked
 from clinics.guards import ClinicRequest, staff_page
 from clinics.roles import Permission
-from clinics.staffing import staff_of
+from clinics.staffing import staff_of, teams_of_clinic
 from crypto.reading import shown
 from patients.care_forms import (
+    EndLookForm,
     GlassForm,
     GlassReviewForm,
     GlassToldForm,
+    LookForm,
     PanelForm,
     ResponsibleForm,
     WatchForm,
@@ -33,6 +35,8 @@ from patients.choices import CareRole, GlassFinding, GlassReason, Telling
 from patients.queries import patient_for
 from patients.queries.assigning import candidates, givers_of, plan_transfer, responsible_for
 from patients.queries.glass import MOST_SHOWN, glass_reviewed, glass_to_review, glass_to_tell
+from patients.queries.rights import rights_on
+from patients.services.access import end_look, let_look
 from patients.services.assigning import assign, move_panel
 from patients.services.calling import call_patient
 from patients.services.glass import LASTS, break_glass, note_told, review_glass
@@ -125,6 +129,30 @@ def responsible(request: ClinicRequest, patient_id: UUID) -> HttpResponse:
         "parts": [CareRole.DOCTOR, CareRole.MANAGER],
     }
     return render(request, "patients/responsible.html", context)
+
+
+@staff_page(Purpose.CARE, Kind.VIEWED, permission=Permission.ASSIGN_PATIENTS)
+@require_http_methods(["GET", "HEAD", "POST"])
+def who_sees(request: ClinicRequest, patient_id: UUID) -> HttpResponse:
+    """Through what anybody sees this chart; one more team or colleague is let in, or a right is ended."""
+    patient, at = patient_for(request.actor, patient_id, Permission.ASSIGN_PATIENTS), timezone.now()
+    ending = EndLookForm(request.POST)
+    if ending.is_valid():
+        end_look(patient.pk, ending.cleaned_data["end"], by=request.actor, at=at)
+        messages.success(request, _("Ended. It takes effect at once."))
+        return redirect("patients:who_sees", patient_id=patient.pk)
+    form = LookForm(
+        request.POST if request.method == "POST" else None,
+        teams=list(teams_of_clinic(request.clinic.pk, at)),
+        staff=list(staff_of(request.clinic.pk)),
+        today=timezone.localdate(),
+    )
+    if form.is_bound and form.is_valid():
+        let_look(patient.pk, **form.said(), by=request.actor, at=at)
+        messages.success(request, _("Written down. It takes effect at once."))
+        return redirect("patients:who_sees", patient_id=patient.pk)
+    context = {"patient": patient, "form": form, "rights": rights_on(patient, at)}
+    return render(request, "patients/who_sees.html", context)
 
 
 @staff_page(None, permission=Permission.ASSIGN_PATIENTS)

@@ -120,6 +120,20 @@ class CannotBeResponsible(ClinicError):
     message = _("This colleague cannot take the part: it needs the role in this clinic.")
 
 
+class StillResponsible(ClinicError):
+    """Who is responsible for a patient is not ended: somebody else takes the part."""
+
+    status = HTTPStatus.CONFLICT
+    message = _("This colleague is responsible for the person: give the part to somebody else first.")
+
+
+class LastToLook(ClinicError):
+    """After this right nobody would be left who looks after the person."""
+
+    status = HTTPStatus.CONFLICT
+    message = _("Nobody else looks after this person: let somebody else look first.")
+
+
 class NoPhone(ClinicError):
     """The card has no telephone number."""
 

@@ -12,6 +12,7 @@ urlpatterns = [
     path("emergency/review/", care_views.review, name="review_glass"),
     path("panels/", care_views.panels, name="panels"),
     path("<uuid:patient_id>/responsible/", care_views.responsible, name="responsible"),
+    path("<uuid:patient_id>/who-sees/", care_views.who_sees, name="who_sees"),
     path("<uuid:patient_id>/watch/", care_views.watch, name="watch"),
     path("<uuid:patient_id>/call/", care_views.call, name="call"),
     path("<uuid:patient_id>/portal/", views.open_portal, name="open_portal"),

@@ -284,6 +284,8 @@ class Walk:
         chart, note = f"/patients/{patient_id}/", self.flock.notes[number % len(self.flock.notes)]
         self.opens(desk, f"{chart}responsible/", f"{chart}watch/")
         self.does(desk, f"{chart}responsible/", {"role": note, "staff": note}, 200)
+        self.opens(desk, f"{chart}who-sees/")
+        self.does(desk, f"{chart}who-sees/", {"who": note, "why": note, "last_on": note}, 200)
         self.does(desk, f"{chart}watch/", {"colleague": note}, 200)
         self.does(desk, f"{chart}watch/", {"well_known": "on"})
         self.does(desk, f"{chart}call/", {"note": note})

@@ -60,6 +60,7 @@ DEEDS: Final[dict[str, Promise]] = {
     "care.called_off": gettext_lazy("called off care that had not begun"),
     "care.ended": gettext_lazy("ended looking after the person"),
     "care.left": gettext_lazy("ended the care and grants of whoever left"),
+    "chart.closed_to": gettext_lazy("closed the chart to a colleague again"),
     "chart.opened_to": gettext_lazy("opened the chart to a colleague"),
     "check.asked": gettext_lazy("asked for a check of the log"),
     "check.finished": gettext_lazy("finished a check of the log"),

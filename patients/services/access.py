@@ -1,17 +1,24 @@
 """Who cares for whom, who else may look, and who sees their own chart on the phone."""
 
 from datetime import datetime
+from uuid import UUID
 
 from django.contrib.auth.models import Permission
+from django.db import transaction
 
 from audit.actors import Actor
 from audit.services import record
 from audit.wrote import wrote_rows
+from clinics.errors import NotOfThisClinic
 from clinics.models import CareTeam, User
+from clinics.roles import Permission as Action
+from clinics.staffing import member_of_staff, team_of_clinic
 from patients.choices import CareRole, GrantReason, PortalRelation
+from patients.errors import LastToLook, PatientNotFound, StillResponsible
 from patients.models import CareRelationship, Patient, PatientUserObjectPermission, PortalAccess
 from patients.queries.access import patient_for
 from patients.queries.portal import proxies_of
+from patients.queries.rights import rights_on
 
 
 def begin_care(
@@ -46,20 +53,6 @@ def end_care(relationship: CareRelationship, *, by: Actor, at: datetime) -> None
     record("care.ended", object=relationship, subjects=[relationship.patient.subject_id])
 
 
-def open_chart_to(
-    patient: Patient,
-    user: User,
-    *,
-    reason: GrantReason,
-    by: Actor,
-    at: datetime,
-    until: datetime | None = None,
-) -> PatientUserObjectPermission:
-    """Open one chart to one account outside its care relationships. Raises PatientNotFound when `by` may not see it."""
-    patient_for(by, patient.pk)
-    return grant_chart(patient, user, reason=reason, by=by, at=at, until=until)
-
-
 def grant_chart(
     patient: Patient,
     user: User,
@@ -69,17 +62,73 @@ def grant_chart(
     at: datetime,
     until: datetime | None = None,
 ) -> PatientUserObjectPermission:
-    """The same by somebody who may not see the chart themselves; whoever calls knows that they may grant it."""
+    """Open one chart to one account outside its care relationships; whoever calls knows that `by` may grant it.
+
+    One account has one grant of a chart: given again, it is the new reason's, from now until the new end.
+    """
     grant: PatientUserObjectPermission
-    grant, opened = PatientUserObjectPermission.objects.get_or_create(
+    grant, _made = PatientUserObjectPermission.objects.update_or_create(
         user=user,
         permission=Permission.objects.get_by_natural_key("view_patient", "patients", "patient"),
         content_object=patient,
         defaults={"reason": reason, "granted_by_id": by.user_id, "granted_at": at, "valid_until": until},
     )
-    if opened:
-        record("chart.opened_to", object=grant, subjects=[patient.subject_id])
+    record("chart.opened_to", object=grant, subjects=[patient.subject_id])
     return grant
+
+
+@transaction.atomic
+def let_look(
+    patient_id: UUID,
+    *,
+    team_id: UUID | None = None,
+    user_id: UUID | None = None,
+    why: CareRole | GrantReason,
+    until: datetime | None,
+    by: Actor,
+    at: datetime,
+) -> None:
+    """One more care team, or one more colleague until `until`, sees this chart from now on.
+
+    `why` is a part in the care, or the reason of a single look. Raises PatientNotFound, and NotOfThisClinic for a team or an
+    account that is not of the patient's clinic.
+    """
+    patient = patient_for(by, patient_id, Action.ASSIGN_PATIENTS, lock=True)
+    if team_id is not None:
+        team = team_of_clinic(patient.clinic_id, team_id)
+        begin_care(patient, role=CareRole.CARE_TEAM, team=team, by=by, at=at, until=until)
+        return
+    if user_id is None:
+        raise NotOfThisClinic
+    user = member_of_staff(patient.clinic_id, user_id)
+    if isinstance(why, CareRole):
+        begin_care(patient, role=why, staff=user, by=by, at=at, until=until)
+    else:
+        grant_chart(patient, user, reason=why, by=by, at=at, until=until)
+
+
+@transaction.atomic
+def end_look(patient_id: UUID, right_id: UUID, *, by: Actor, at: datetime) -> None:
+    """A right that `rights_on` lists is over: the care of a team or a colleague, or a single grant.
+
+    Raises PatientNotFound, the same for a right that is not there; StillResponsible for who is responsible, which is handed
+    over; and LastToLook for the last right of all, after which nobody would look after the person.
+    """
+    patient = patient_for(by, patient_id, Action.ASSIGN_PATIENTS, lock=True)
+    rights = rights_on(patient, at)
+    right = next((right for right in rights if right.id == right_id), None)
+    if right is None:
+        raise PatientNotFound
+    if right.is_responsible:
+        raise StillResponsible
+    if len(rights) == 1:
+        raise LastToLook
+    if isinstance(right.row, CareRelationship):
+        end_care(right.row, by=by, at=at)
+        return
+    right.row.valid_until = at
+    right.row.save(update_fields=["valid_until"])
+    record("chart.closed_to", object=right.row, subjects=[patient.subject_id])
 
 
 def give_portal_access(

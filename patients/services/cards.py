@@ -6,6 +6,7 @@ from typing import Final
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 
 from audit.actors import Actor
 from audit.services import record
@@ -97,7 +98,7 @@ def _begin_first_care(patient: Patient, by: Actor, at: datetime, team: CareTeam 
     carers: list[CareRelationship] = []
     if by.is_at_work and by.user_id is not None:
         carers.append(CareRelationship(staff_id=by.user_id, role=CareRole.OPENER))
-    if (caring_team := team or _team_of(by, patient.clinic)) is not None:
+    if (caring_team := team or _team_of(by, patient.clinic, at)) is not None:
         carers.append(CareRelationship(team=caring_team, role=CareRole.CARE_TEAM))
     for care in carers:
         care.clinic, care.patient, care.valid_from = patient.clinic, patient, at
@@ -111,12 +112,13 @@ def _begin_first_care(patient: Patient, by: Actor, at: datetime, team: CareTeam 
         )
 
 
-def _team_of(by: Actor, clinic: Clinic) -> CareTeam | None:
+def _team_of(by: Actor, clinic: Clinic, at: datetime) -> CareTeam | None:
     if by.is_at_work and by.user_id is not None:
         own = teams_of(by.user_id, clinic.pk).first()
         if own is not None or by.kind == "staff":
             return own
-    return CareTeam.objects.filter(clinic=clinic).order_by("name").first()
+    alive = Q(valid_until=None) | Q(valid_until__gt=at)
+    return CareTeam.objects.filter(alive, clinic=clinic).order_by("name").first()
 
 
 def _put_twins_aside(patient: Patient, alike: Likeness, reason: TwinReason, by: Actor, at: datetime) -> None:
