@@ -38,12 +38,12 @@ from clinics.models import (
 )
 from clinics.sessions import end_sessions
 from clinics.tokens import end_tokens
-from crypto.windows import Window
+from crypto.windows import ToldAdmin, Window
 
 _M = TypeVar("_M", bound=Model)
 
 
-class RecordedAdmin(admin.ModelAdmin[_M]):
+class RecordedAdmin(ToldAdmin[_M]):
     """What is done here is an event of the log as well: Django's own list of changes can be edited by whoever owns it."""
 
     def log_addition(self, request: HttpRequest, obj: _M, message: Any) -> LogEntry:

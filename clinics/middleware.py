@@ -15,7 +15,7 @@ from django.conf import settings
 from django.contrib.auth.middleware import get_user
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, resolve_url
 from django.urls import Resolver404, ResolverMatch, resolve
 from django.utils.cache import add_never_cache_headers
@@ -30,7 +30,14 @@ from clinics.accounts import idle
 from clinics.accounts.factors import is_last_factor, needs_second_factor
 from clinics.addresses import where_asked
 from clinics.api.placing import place as place_machine
-from clinics.errors import LastFactor, NoClinic, NoSuchPage, NotAllowed, PageOfOtherClinic
+from clinics.errors import (
+    LastFactor,
+    NoClinic,
+    NoSuchPage,
+    NotAllowed,
+    PageOfOtherClinic,
+    SecondFactorNeeded,
+)
 from clinics.guards import PageGuard, guard_of
 from clinics.models import Clinic, User, UserKind
 from clinics.page_clinic import sent_from
@@ -72,6 +79,7 @@ PACKAGE_PAGES = frozenset(
     }
 )
 # What somebody without a second factor reaches where one is required: setting it up, and the way out.
+ADMIN_DOORS = frozenset({"admin:login", "admin:logout"})
 ENROLMENT = frozenset(
     {
         "account_login",
@@ -88,6 +96,14 @@ ENROLMENT = frozenset(
 
 class _RollBack(Exception):
     """Takes the unit of work back; what it had opened is written by `acting` when the transaction is over."""
+
+
+class _TurnedAway(HttpResponseRedirect):
+    """A refusal that leads somewhere at once. It is told like any other."""
+
+    def __init__(self, to: str, error: ClinicError) -> None:
+        super().__init__(to)
+        self.error = error
 
 
 def _opens(guard: PageGuard, actor: Actor) -> frozenset[str]:
@@ -113,6 +129,8 @@ class UnitOfWork:
             early = self._place(request, match, guard)
         except ClinicError as error:
             return self._refused(request, match, error)
+        if isinstance(early, _TurnedAway):
+            return self._denied(request, match, early, early.error)
         if early is not None:
             return early
         return self._run(request, match, guard)
@@ -182,7 +200,10 @@ class UnitOfWork:
         if match.view_name == "mfa_remove_webauthn":
             self._keep_last_factor(user, match)
         if user.is_authenticated and match.view_name not in ENROLMENT:
-            return self._ask_for_second_factor(request, user)
+            if early := self._ask_for_second_factor(request, user):
+                return early
+            if match.app_name == "admin" and not user.is_staff and match.view_name not in ADMIN_DOORS:
+                self._find_nothing(request, user)  # Django would lead to its own sign-in, and tell nobody
         return None
 
     @staticmethod
@@ -193,7 +214,11 @@ class UnitOfWork:
 
     @staticmethod
     def _ask_for_second_factor(request: Any, user: Any) -> HttpResponse | None:
-        return redirect("mfa_index") if needs_second_factor(request, user) else None
+        if not needs_second_factor(request, user):
+            return None
+        if request.actor.user_id is None:
+            request.actor = queries.account_actor(user, None)
+        return _TurnedAway(resolve_url("mfa_index"), SecondFactorNeeded())
 
     def _admit_account(self, request: Any, user: Any, guard: PageGuard) -> HttpResponse | None:
         if not user.is_authenticated:

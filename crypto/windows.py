@@ -1,11 +1,11 @@
 """Windows of Django admin: somebody may look, nobody may write, and what is sealed stays sealed."""
 
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.db import models
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 
 from crypto.fields import SealedField
 from crypto.seals import MASK
@@ -13,7 +13,14 @@ from crypto.seals import MASK
 M = TypeVar("M", bound=models.Model)
 
 
-class Window(admin.ModelAdmin[M]):
+class ToldAdmin(admin.ModelAdmin[M]):
+    """Whoever asks for a row that is not there, or not theirs, is refused and told of; Django would lead to its first page."""
+
+    def _get_obj_does_not_exist_redirect(self, request: HttpRequest, opts: Any, object_id: str) -> NoReturn:
+        raise Http404
+
+
+class Window(ToldAdmin[M]):
     """A table as it stands. Sealed columns show that they are sealed; keys, digests and seals themselves are left out."""
 
     list_per_page = 50

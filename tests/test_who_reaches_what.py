@@ -554,7 +554,7 @@ class Walk:
             return self._judged(route, method, guard, things, want, answer), answer, (None, [])
         with statements() as said:
             answer = ask(self.walker, address, ids)
-        self.refusals += answer.status_code >= 400
+        self.refusals += answer.status_code >= 400 or found(answer) == SECOND_FACTOR
         return self._judged(route, method, guard, things, want, answer), answer, (comparable(answer), said)
 
     def _judged(
@@ -659,16 +659,19 @@ def test_django_admin_opens_to_nobody_but_operators(house: House) -> None:
     different = []
     for name in KINDS_OF_ACCOUNT:
         viewer = house.viewers[name]
-        walker = viewer.enter()
+        walker, told, refused = viewer.enter(), denials(viewer, house), 0
         for route in pages if name == "front desk" else of_one_model:
             ids = {name: house.of_kind("patient")[0].id for name in route.ids}
             got = found(walker.get(route.address({**ids, "app_label": "clinics"})))
             if got != _expected_of_admin(viewer) and route.name not in ("admin:login", "admin:logout"):
                 different.append(f"{name}: {route.name}: {got}")
+            refused += got in (NOTHING, REFUSED, SECOND_FACTOR)
+        if viewer.user and denials(viewer, house) - told != refused:
+            different.append(f"{name}: {refused} refused, {denials(viewer, house) - told} of them told")
     assert not different, "\n".join(different)
 
 
 def _expected_of_admin(viewer: Viewer) -> str:
-    if viewer.user is None or (viewer.role and viewer.name != "without a second factor"):
+    if viewer.user is None:
         return SIGN_IN
-    return SECOND_FACTOR if viewer.role else NOTHING
+    return SECOND_FACTOR if viewer.name == "without a second factor" else NOTHING

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from allauth.mfa.models import Authenticator
@@ -15,10 +16,11 @@ from django.test.utils import CaptureQueriesContext
 
 from audit.acting import acting
 from audit.actors import system_actor
+from audit.models import AuditEvent
 from clinics.models import User
 from clinics.roles import Role
 from tests.api.conftest import House, hire, house  # noqa: F401 (fixtures)
-from tests.factories.clinics import StaffRoleFactory
+from tests.factories.clinics import StaffRoleFactory, hired
 from tests.walking import Walker
 
 EDITED = {  # what is written here: add, change, delete
@@ -141,6 +143,19 @@ def shown(answer: Any) -> list[models.Model]:
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize("of", ["patients/patient", "clinics/user"])
+def test_a_row_that_is_not_theirs_or_not_there_is_refused_and_told(house: House, of: str) -> None:  # noqa: F811
+    """Django leads to its first page, and ids could be tried without a trace."""
+    administrator = hired(house.clinic, role=Role.ADMINISTRATOR)
+    User.objects.filter(pk=administrator.pk).update(is_staff=True, is_superuser=True)
+    office = Walker(administrator)
+    for row_id in (house.patient.pk, uuid4()):
+        assert office.get(f"/admin/{of}/{row_id}/change/").status_code == 404
+    with acting(system_actor("test", house.clinic.pk)):
+        assert AuditEvent.objects.filter(action="access.denied", actor_id=administrator.pk).count() == 2
+
+
+@pytest.mark.django_db
 def test_lists_and_details_open_and_an_administrator_sees_no_patient(house: House, hire: Hire) -> None:  # noqa: F811
     """The doctor, who may look into admin too, sees their own patients' rows: sealed values as sealed."""
     let_look(house)
@@ -211,7 +226,7 @@ def test_what_is_edited_is_named_by_its_id_in_djangos_own_list(house: House, hir
 def test_admin_stands_behind_the_second_factor_and_the_staff_flag(house: House, hire: Hire) -> None:  # noqa: F811
     plain = hire(house.clinic, Role.ADMINISTRATOR)
     StaffRoleFactory(user=plain, clinic=house.clinic, role=Role.MANAGER)
-    assert browser_of(plain).get("/admin/").status_code == 302
+    assert browser_of(plain).get("/admin/").status_code == 404
     User.objects.filter(pk=plain.pk).update(is_staff=True, is_superuser=True)
     assert browser_of(plain).get("/admin/").status_code == 200
     Authenticator.objects.filter(user=plain).delete()

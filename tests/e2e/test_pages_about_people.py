@@ -22,7 +22,7 @@ def test_every_page_about_people_is_whole_on_a_phone(demo: Demo, visit: Visit) -
     pages = {
         "sunli": ("/clinic/teams/", f"/clinic/teams/{team}/", "/staff/", f"/staff/{colleague}/leave/",
                   "/patients/panels/", "/integrations/", "/purposes/", "/purposes/followup/publish/", "/recipients/new/"),
-        "zhoumingyuan": (f"/patients/{patient}/responsible/", f"/patients/{patient}/watch/", "/patients/emergency/", f"/patients/{patient}/proxies/",
+        "zhoumingyuan": (f"/patients/{patient}/responsible/", f"/patients/{patient}/watch/", "/patients/emergency/", f"/patients/{patient}/proxies/", f"/patients/{patient}/who-sees/",
                          "/account/tokens/"),
         "fangzheng": ("/patients/emergency/review/",),
         "xuan": ("/clinic/accounts/", "/accounts/2fa/"),
