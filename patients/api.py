@@ -8,6 +8,7 @@ from http import HTTPStatus
 from typing import Any
 from uuid import UUID, uuid5
 
+import django_filters
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -158,6 +159,12 @@ class Found(serializers.Serializer[Any]):
     results = FoundPatient(many=True)
 
 
+class PatientFilters(django_filters.FilterSet):  # type: ignore[misc]  # the package is not typed
+    """A list is read through rights, so it is narrowed by them: those of one care team of the caller's."""
+
+    care_team = django_filters.UUIDFilter()
+
+
 class Patients(ApiView):
     operations = {
         "GET": Operation(
@@ -167,6 +174,7 @@ class Patients(ApiView):
             kind=Kind.LISTED,
             gives=ListedPatient,
             many=True,
+            filters=PatientFilters,
         ),
         "POST": Operation(
             says="Open a card. Similar people answer 409 until twin_reason says why this is somebody else.",
@@ -183,11 +191,13 @@ class Patients(ApiView):
 
     def found(self, request: ApiRequest, **ids: Any) -> KeysetPage:
         place = place_in(request)
+        asked = self.filters(request, Patient.objects.none()).form.cleaned_data
         page = page_of_visible(
             request.actor,
             request.clinic.pk,
             after=Place(*place) if place else None,
             size=limit_of(request),
+            through=asked["care_team"],
         )
         cursor = cursor_of(page.next.created_at, page.next.patient_id) if page.next else None
         return told(KeysetPage(page.patients, cursor), lambda patient: masked(patient, LISTED))

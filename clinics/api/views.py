@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Generic, TypeVar, cast
 from uuid import UUID
 
+import django_filters
 from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -150,14 +151,18 @@ class ApiView(APIView):
 
     def filtered(self, request: ApiRequest, rows: QuerySet[Any]) -> QuerySet[Any]:
         """Of the rows those that the address asks for. Raises ValidationError."""
+        filtered: QuerySet[Any] = self.filters(request, rows).qs
+        return filtered
+
+    def filters(self, request: ApiRequest, rows: QuerySet[Any]) -> django_filters.FilterSet:
+        """What the address says after its `?`, of an operation that has filters. Raises ValidationError."""
         filters = self.operation.filters
         if filters is None:
-            return rows
+            raise TypeError(f"{type(self).__name__} names no filters")
         said = filters(request.query_params, queryset=rows, request=request)
         if not said.is_valid():
             raise ValidationError({name: list(messages) for name, messages in said.errors.items()})
-        filtered: QuerySet[Any] = said.qs
-        return filtered
+        return said
 
     @staticmethod
     def _next(request: ApiRequest, cursor: str | None) -> str | None:

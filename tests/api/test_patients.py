@@ -8,11 +8,13 @@ from django.utils import timezone
 from audit.acting import acting
 from audit.actors import system_actor
 from audit.models import AuditEvent
+from clinics.models import CareTeam
 from clinics.roles import Role
 from patients.models import Card, Patient
 from patients.queries import search_patients
 from tests.api.conftest import Hire, House, TokenFor, browser, etag
 from tests.api.machine import SAID, Machine
+from tests.factories.clinics import StaffRoleFactory
 from tests.factories.patients import PatientFactory, actor_for
 
 pytestmark = pytest.mark.django_db
@@ -211,3 +213,32 @@ def test_who_opened_a_card_over_the_api_sees_it_and_the_team_too(
     with acting(colleague):
         assert [str(m.patient.pk) for m in search_patients(colleague, house.clinic.pk, "顾念慈")] == [made]
         assert Patient.objects.count() == 2
+
+
+def test_a_list_is_narrowed_to_one_care_team(house: House, doctor: Machine) -> None:
+    other = CareTeam.objects.create(clinic=house.clinic, name="别组")
+    (row,) = doctor.get(f"/api/v1/patients/?care_team={house.team.pk}").json()["results"]
+    assert row["id"] == str(house.patient.pk)
+    assert doctor.get(f"/api/v1/patients/?care_team={other.pk}").json()["results"] == []
+    assert doctor.get("/api/v1/patients/?care_team=陈").status_code == 400
+
+
+def test_who_works_by_service_number_gets_neither_name_nor_phone(
+    house: House, hire: Hire, token_for: TokenFor
+) -> None:
+    """Whatever else the person is: names and phones open for them nowhere."""
+    caller = hire(house.clinic, Role.CALLER, team=house.team)
+    StaffRoleFactory(user=caller, clinic=house.clinic, role=Role.DOCTOR)
+    program, where = Machine(token_for(caller, house.clinic)), f"/api/v1/patients/{house.patient.pk}/"
+
+    answers = [program.get("/api/v1/patients/"), program.get(where), program.get("/api/v1/follow-ups/")]
+    answers += [program.post(f"{where}reveal/", {"part": "phone", "reason": "call"}, key=None)]
+
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 403]
+    assert answers[0].json()["results"][0]["service_number"] == house.patient.service_number
+    text = "".join(answer.content.decode() for answer in answers)
+    assert not [
+        part
+        for part in ("陈", "琴", "1390000", "1234")
+        if part in text.replace(house.patient.service_number, "")
+    ]

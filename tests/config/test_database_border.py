@@ -76,6 +76,11 @@ RIGHTS_OF_APP = {
     "sealed_file": {"SELECT", "INSERT"},
     "subject_key": {"SELECT", "INSERT"},
 }
+# Counted or drawn by the house: nobody chooses them, so a clash says nothing.
+UNIQUE_EVERYWHERE = {
+    "crypto_job(id)", "crypto_kek(id)", "crypto_kek(provider_ref)", "index_key(id)", "patients_portalinvitation(token_hash)", "sealed_file(place)",
+    "subject_key(id)",
+}  # fmt: skip
 ROWS = {"SELECT", "INSERT", "UPDATE", "DELETE"}
 ALL_RIGHTS = (*sorted(ROWS), "TRUNCATE", "REFERENCES", "TRIGGER", "MAINTAIN")
 TESTS_OWN = ("audit_probe", "crypto_tests_", "audit_tests_")
@@ -124,6 +129,17 @@ def test_every_table_of_a_clinic_or_a_patient_shows_the_rows_of_the_clinic_in_ha
     assert wanted - set(guarded) == set()
     for table in wanted:
         assert guarded[table] in (CLINIC_ONLY, CLINIC_ONLY.replace("clinic_id", "log_id")), table
+
+
+def test_what_must_be_unique_is_so_within_a_clinic_and_tells_nothing_of_another() -> None:
+    """A value that is taken elsewhere would be refused here, which says that somebody of another clinic has it. Ids are nobody's choice."""
+    wide = ask(
+        "SELECT c.relname || '(' || string_agg(a.attname, ', ' ORDER BY a.attname) || ')' FROM pg_index i"
+        " JOIN pg_class c ON c.oid = i.indrelid JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = ANY (i.indkey)"
+        " WHERE i.indisunique AND c.relrowsecurity AND NOT c.relispartition GROUP BY i.indexrelid, c.relname"
+        " HAVING NOT bool_or(a.attname IN ('clinic_id', 'log_id') OR a.atttypid = 'uuid'::regtype)"
+    )
+    assert {name for (name,) in wide} == UNIQUE_EVERYWHERE
 
 
 def test_no_second_policy_opens_what_the_first_one_closes() -> None:
