@@ -162,6 +162,7 @@ class ClinicAdmin(RecordedAdmin[Clinic]):
 @admin.register(CareTeam)
 class CareTeamAdmin(RecordedAdmin[CareTeam]):
     list_display = ["name", "clinic"]
+    search_fields = ["name"]
     list_select_related = ["clinic"]
     list_filter = ["clinic"]
     inlines = [TeamMemberInline]
@@ -170,6 +171,7 @@ class CareTeamAdmin(RecordedAdmin[CareTeam]):
 @admin.register(SpecialDay)
 class SpecialDayAdmin(RecordedAdmin[SpecialDay]):
     list_display = ["day", "clinic", "at_work", "name"]
+    search_fields = ["name", "=day"]
     list_select_related = ["clinic"]
     list_filter = ["clinic"]
     date_hierarchy = "day"
@@ -178,6 +180,7 @@ class SpecialDayAdmin(RecordedAdmin[SpecialDay]):
 @admin.register(StaffAbsence)
 class StaffAbsenceAdmin(RecordedAdmin[StaffAbsence]):
     list_display = ["user", "clinic", "first_on", "last_on"]
+    search_fields = ["user__username", "user__display_name"]
     list_select_related = ["user", "clinic"]
     list_filter = ["clinic"]
     autocomplete_fields = ["user"]
@@ -188,6 +191,7 @@ class IntegrationWindow(Window[Integration]):
     """Made and ended by the clinic's manager, on their own page."""
 
     list_display = ["user", "clinic", "scopes", "made_at", "ended_at"]
+    search_fields = ["user__username", "user__display_name"]
 
 
 @admin.register(ApiToken)
@@ -199,6 +203,7 @@ class ApiTokenWindow(Window[ApiToken]):
 @admin.register(LogEntry)
 class LogEntryWindow(Window[LogEntry]):
     list_display = ["action_time", "user", "content_type", "object_id", "action_flag"]
+    search_fields = ["=object_id", "=user__username"]
     list_filter = ["action_flag"]
 
 
@@ -213,6 +218,7 @@ class GroupWithRecordAdmin(RecordedAdmin[Group], GroupAdmin):
 @admin.register(Chain)
 class ChainAdmin(RecordedAdmin[Chain]):
     list_display = ["name"]
+    search_fields = ["name"]
 
 
 # The packages' own windows: nobody edits a second factor, an address or a provider here.

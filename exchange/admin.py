@@ -10,6 +10,7 @@ from patients.windows import PatientWindow
 @admin.register(ImportBatch)
 class ImportBatchWindow(Window[ImportBatch]):
     list_display = ["uploaded_at", "kind", "state", "size", "uploaded_by", "decided_at"]
+    search_fields = ["=id"]
     list_filter = ["state", "kind"]
 
 
@@ -22,4 +23,5 @@ class EvidencePackWindow(Window[EvidencePack]):
 @admin.register(Preservation)
 class PreservationWindow(PatientWindow[Preservation]):
     list_display = ["patient", "begun_at", "reason", "until", "ended_at"]
+    search_fields = ["=patient__service_number"]
     list_filter = ["reason"]

@@ -30,11 +30,13 @@ class MessageWindow(PatientWindow[Message]):
 @admin.register(Outbox)
 class OutboxWindow(PatientWindow[Outbox]):
     list_display = ["message", "not_before", "tries"]
+    search_fields = ["=message__patient__service_number"]
     patient = "message__patient"
 
 
 @admin.register(Attempt)
 class AttemptWindow(PatientWindow[Attempt]):
     list_display = ["message", "number", "started_at", "finished_at", "outcome"]
+    search_fields = ["=message__patient__service_number"]
     list_filter = ["outcome"]
     patient = "message__patient"

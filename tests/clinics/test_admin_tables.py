@@ -1,5 +1,6 @@
 """Every table of ours has a window in Django admin or a reason why not; who may write where stands in a table; nothing sealed shows."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
@@ -13,10 +14,11 @@ from django.contrib.auth.models import Permission
 from django.db import connection, models
 from django.test import Client, RequestFactory, override_settings
 from django.test.utils import CaptureQueriesContext
+from django.utils import translation
 
 from audit.acting import acting
 from audit.actors import system_actor
-from audit.models import AuditEvent
+from audit.models import AuditEvent, Check
 from clinics.models import User
 from clinics.roles import Role
 from tests.api.conftest import House, hire, house  # noqa: F401 (fixtures)
@@ -108,6 +110,13 @@ def test_every_table_of_ours_has_a_window_or_a_reason_why_not() -> None:
     assert ours - set(registered()) == set(NO_WINDOW) & ours
     assert set(registered()) == WINDOWS | set(EDITED)
     assert set(NO_WINDOW) <= ours | {"audit.timestamp"}
+
+
+def test_every_list_can_be_searched_and_speaks_chinese() -> None:
+    for model, site in admin.site._registry.items():
+        assert site.search_fields or model is Check, model  # a dozen rows, by their time
+        with translation.override("zh-hans"):
+            assert re.search("[\u4e00-\u9fff]", str(model._meta.verbose_name_plural)), model
 
 
 def test_who_may_write_where_stands_in_the_table() -> None:
