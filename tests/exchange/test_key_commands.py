@@ -37,7 +37,7 @@ from tests.factories.clinics import (
     said,
 )
 from tests.factories.consent import ConsentFactory
-from tests.factories.crypto import in_nobodys_name
+from tests.factories.crypto import damage
 from tests.factories.patients import PatientFactory, actor_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -279,13 +279,15 @@ def test_an_epoch_starts_when_it_is_due_and_not_before(house: House) -> None:
         assert Kek.objects.count() == 2
 
 
+def flip_one_bit(patient: Patient, house: House) -> None:
+    """Damage a value past the fields; the second time it is whole again."""
+    with acting(house.system):
+        damage("patients_patient", "identity", patient.pk)
+
+
 def test_a_value_that_does_not_open_stays_and_the_others_are_moved(house: House) -> None:
     damaged = house.patients.pop("李娜")
-    with acting(house.system), in_nobodys_name() as cursor:
-        cursor.execute(
-            "UPDATE patients_patient SET identity = set_byte(identity, 40, get_byte(identity, 40) # 1) WHERE id = %s",
-            [damaged.pk],
-        )
+    flip_one_bit(damaged, house)
     out = io.StringIO()
     call_command("rotate_keys", "--suite", "sm4", stdout=out)
 
@@ -298,3 +300,34 @@ def test_a_value_that_does_not_open_stays_and_the_others_are_moved(house: House)
         assert left == {Suite.SM4_GCM: len(NAMES) - 1, Suite.AES_256_GCM: 1}
         assert PatientSearch.objects.filter(search__patient=damaged).count() == 0
     assert "100" in out.getvalue()
+
+
+def test_reseal_moves_the_one_value_that_was_left_and_then_finds_nothing_to_do(house: House) -> None:
+    """It did not open while the suite changed, and was repaired since."""
+
+    def told() -> list[tuple[str, int | None]]:
+        with acting(house.system):
+            deeds = AuditEvent.objects.filter(action__in=["keys.resealed", "keys.destroyed"])
+            return list(deeds.order_by("uid").values_list("action", "count"))
+
+    left = house.patients["李娜"]
+    flip_one_bit(left, house)
+    call_command("rotate_keys", "--suite", "sm4", stdout=io.StringIO())
+    flip_one_bit(left, house)
+    before, out = told(), io.StringIO()
+
+    call_command("reseal", "--clinic", "east", stdout=out)
+
+    assert told()[len(before) :] == [("keys.resealed", 1), ("keys.destroyed", 1)]
+    assert str(len(NAMES)) in out.getvalue()
+    with acting(house.system):
+        identity = resealing.column_of("patients.patient.identity")
+        assert identity is not None
+        assert resealing.values_by_suite(identity, house.clinic.pk) == {Suite.SM4_GCM: len(NAMES)}
+        old = SubjectKey.objects.get(subject_id=left.subject_id, scope=Scope.IDENTITY, version=1)
+        assert old.wrapped is None
+    after = told()
+    call_command("reseal", stdout=io.StringIO())
+    assert told() == after
+    with acting(house.doctor), access(Purpose.CARE, Kind.VIEWED):
+        assert Patient.objects.get(pk=left.pk).identity.name == "李娜"
