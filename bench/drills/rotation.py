@@ -22,7 +22,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import Count, Sum
+from django.db.models import Count, Max, Sum
 from django.utils.timezone import now
 
 from audit.access import access
@@ -44,6 +44,7 @@ from crypto.errors import KeysMissing
 from crypto.models import JobKind, Kek, KekState, KeyJob, SubjectKey
 from crypto.providers import FileProvider, Wrapped
 from crypto.resealing import column_of, values_by_suite
+from crypto.rotation import NEW_TOKENS
 from exchange.services.keys import destroy_old_keks, only_run
 from patients.models import Patient, PatientSearch, PatientSearchPerson
 
@@ -53,6 +54,7 @@ KILLS: Final = {Scale.FULL: 20, Scale.SMALL: 2}
 ROWS_PER_PATIENT: Final = (
     13  # 3 keys wrapped, 3 made, 3 destroyed; tokens written and dropped; the identity read twice
 )
+SECONDS_FOR_TOKENS: Final = 600.0  # at most, for the tokens of 200,000 people, kills included
 PATIENCE: Final = 60.0  # seconds in which a process that was started does something
 
 
@@ -80,6 +82,7 @@ def run(scale: Scale, tally: Tally, *, seed: int) -> None:
     phones = _weigh(reports, tally)
     _check_every_identity(clinic, people, phones, tally, seed=seed)
     _check_that_nothing_was_done_twice(clinic, tally)
+    _check_how_long_tokens_took(clinic, tally)
     _check_that_nothing_old_is_left(clinic, stolen, tally)
 
 
@@ -220,6 +223,20 @@ def _check_that_nothing_was_done_twice(clinic: Clinic, tally: Tally) -> None:
     tally.say(f"wrapped again, made and moved: {totals}")
     tally.check(totals["keys.rewrapped"] == wrapped, f"{totals['keys.rewrapped']} wraps of {wrapped} keys")
     tally.check(totals["keys.made"] == made, f"{totals['keys.made']} new keys of {made}")
+
+
+def _check_how_long_tokens_took(clinic: Clinic, tally: Tally) -> None:
+    """Jobs are opened together and done one after another: its own time begins when the one before it ended."""
+    with acting(system_actor("drill", clinic.pk)):
+        job = KeyJob.objects.get(kind=JobKind.INDEX, target=NEW_TOKENS)
+        before = KeyJob.objects.filter(pk__lt=job.pk).aggregate(ended=Max("finished_at"))["ended"]
+    began = max(job.started_at, before or job.started_at)
+    seconds = (job.finished_at - began).total_seconds() if job.finished_at else -1.0
+    tally.say(f"search tokens of {job.done} people built in {seconds:.1f} s")
+    tally.check(
+        0 < seconds <= SECONDS_FOR_TOKENS,
+        f"search tokens took {seconds:.1f} s, and may take {SECONDS_FOR_TOKENS:.0f}",
+    )
 
 
 def _check_that_nothing_old_is_left(clinic: Clinic, stolen: Wrapped, tally: Tally) -> None:
