@@ -169,7 +169,7 @@ def needed_for(purpose: Purpose) -> list[Column]:
 
 @cache
 def collected() -> tuple[Collected, ...]:
-    """Every field of every form and of every reader of files, with the column it ends in."""
+    """Every field of every form, of every body the API takes and of every reader of files, with the column it ends in."""
     return tuple(
         _collected(source, field, str(target))
         for file in _files().values()

@@ -105,7 +105,7 @@ def _what_is_collected() -> Iterator[str]:
         )
         for one in collected()
     )
-    yield from _table(("Form or reader", "Field", "Kept in", "Purposes"), rows)
+    yield from _table(("Form, body or reader", "Field", "Kept in", "Purposes"), rows)
 
 
 def _tables_of_apps() -> Iterator[str]:

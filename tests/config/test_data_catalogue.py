@@ -1,6 +1,7 @@
 """Every column has its entry in the data catalogue, and the entry is true: a new field without one fails here."""
 
 import inspect
+import re
 from collections.abc import Iterator
 from dataclasses import fields, replace
 from importlib import import_module
@@ -16,6 +17,7 @@ from django.db import models
 from django.test.utils import isolate_apps
 
 from audit.purposes import Purpose
+from clinics.api import Said
 from consent.catalogue import (
     Collected,
     Level,
@@ -231,21 +233,29 @@ def test_what_no_purpose_needs_has_no_field() -> None:
 # What is collected
 
 
-def forms_of_apps() -> Iterator[type[forms.Form]]:
+ASKS = re.compile(r"^class \w+\(.*(Form|Said)\b", re.MULTILINE)
+
+
+def asked_by_apps() -> Iterator[tuple[str, set[str]]]:
+    """Every form of a page and every body the API takes, wherever in an app it is, with its fields."""
     for app in apps.get_app_configs():
         if not Path(app.path).is_relative_to(settings.BASE_DIR) or ".venv" in app.path:
             continue
-        for path in sorted(Path(app.path).glob("*.py")):
-            if "(forms.Form)" not in path.read_text("utf-8"):
+        for path in sorted(Path(app.path).rglob("*.py")):
+            if not ASKS.search(path.read_text("utf-8")):
                 continue
-            name = f"{app.name}.{path.stem}"
-            for _name, found in inspect.getmembers(import_module(name), inspect.isclass):
-                if issubclass(found, forms.Form) and found.__module__ == name:
-                    yield found
+            module = ".".join(path.relative_to(settings.BASE_DIR).with_suffix("").parts)
+            for _name, found in inspect.getmembers(import_module(module), inspect.isclass):
+                if found.__module__ != module or found is Said:
+                    continue
+                if issubclass(found, forms.BaseForm):
+                    yield f"{module}.{found.__qualname__}", set(found.base_fields)
+                elif issubclass(found, Said):
+                    yield f"{module}.{found.__qualname__}", set(found._declared_fields)
 
 
 def test_every_field_that_somebody_fills_in_or_a_file_brings_says_where_it_ends() -> None:
-    asked = {f"{form.__module__}.{form.__qualname__}": set(form.base_fields) for form in forms_of_apps()}
+    asked = {source: names for source, names in asked_by_apps() if names}
     asked |= {
         f"{record.__module__}.{record.__qualname__}": {field.name for field in fields(record)}
         for record in RECORDS_THAT_READERS_MAKE
@@ -254,6 +264,7 @@ def test_every_field_that_somebody_fills_in_or_a_file_brings_says_where_it_ends(
     for one in collected():
         described.setdefault(one.source, set()).add(one.field)
 
+    assert {"clinics.accounts.forms.UnlockForm", "records.api.NewObservation"} <= set(asked)
     assert set(described) == set(asked)
     for source, names in asked.items():
         assert names <= described[source], source
