@@ -1,7 +1,7 @@
 """Denials: over 200 pairs of what is not theirs and what is not there, no difference of cost that a rank test finds.
 
-Somebody of another care team asks by turns for a patient of this one and for an id that nobody has: the chart, the results, and the
-patient over the API. Compared is the CPU of this process and of its PostgreSQL backend. That both answers are the same and the database
+Somebody of another care team asks by turns for a patient of this one, or of the sister clinic, and for an id that nobody has: the chart,
+the results, and the patient over the API. Compared is the CPU of this process and of its PostgreSQL backend. That both answers are the same and the database
 is asked the same stands in tests/test_who_reaches_what.py; this is about what a stop-watch could tell.
 """
 
@@ -44,7 +44,9 @@ DOORS: Final = {
 def run(scale: Scale, tally: Tally, *, seed: int) -> None:
     chain = Chain.objects.create(name="演练")
     clinic = open_clinic(chain=chain, code="drill", name="演练诊所", short_name="演练", phone="010-5550 0100")
-    theirs, stranger, dice = _patients(clinic), _stranger(clinic), random.Random(seed)
+    sister = open_clinic(chain=chain, code="sister", name="姊妹诊所", short_name="姊妹", phone="010-5550 0200")
+    theirs = [*_patients(clinic), *_patients(sister)]
+    stranger, dice = _stranger(clinic), random.Random(seed)
     clock, pairs = cpu_clock(), max(FEWEST, scale.of(PAIRS))
     for name, address in DOORS.items():
         chances = []
