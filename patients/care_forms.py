@@ -10,7 +10,7 @@ from django.utils.timezone import make_aware
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from clinics.fields import a_day
+from clinics.fields import a_day, on_condition
 from clinics.models import CareTeam, User
 from patients.choices import ONE_AT_A_TIME, CareRole, GlassFinding, GlassReason, GrantReason, Telling
 from patients.queries.assigning import Candidate
@@ -118,16 +118,24 @@ class LookForm(forms.Form):
     LONGEST = timedelta(days=366)
 
     who = forms.ChoiceField(label=_("Care team or colleague"))
-    why = forms.ChoiceField(
-        label=_("Why"),
-        choices=[(CareRole.COVERING.value, CareRole.COVERING.label), *GrantReason.choices],
-        required=False,
-        help_text=_("For a colleague."),
+    why = on_condition(
+        forms.ChoiceField(
+            label=_("Why"),
+            choices=[
+                ("", _("choose")),
+                (CareRole.COVERING.value, CareRole.COVERING.label),
+                *GrantReason.choices,
+            ],
+            required=False,
+            help_text=_("Needed for a colleague."),
+        )
     )
-    last_on = a_day(
-        _("Last day"),
-        required=False,
-        help_text=_("A colleague needs one. Empty: the team, until further notice."),
+    last_on = on_condition(
+        a_day(
+            _("Last day"),
+            required=False,
+            help_text=_("Needed for a colleague. Empty: the team, until further notice."),
+        )
     )
 
     def __init__(
@@ -140,7 +148,6 @@ class LookForm(forms.Form):
             (_("Care teams"), [(f"{self.TEAM}{team.pk}", team.name) for team in teams]),
             (_("Colleagues"), [(f"{self.COLLEAGUE}{user.pk}", user.get_full_name()) for user in staff]),
         ]
-        self.fields["why"].choices = [("", _("choose")), *self.fields["why"].choices]  # type: ignore[attr-defined]
 
     def clean_last_on(self) -> date | None:
         day: date | None = self.cleaned_data["last_on"]

@@ -8,7 +8,7 @@ from django import forms
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from clinics.fields import a_day
+from clinics.fields import a_day, on_condition
 from patients.choices import PhoneOwner, Sex, TwinReason
 from patients.errors import IdNumberInvalid, PhoneInvalid
 from patients.identity import OLDEST_BIRTH_YEAR, IdNumber, NewIdentity, read_id_number, read_phone, tidy_name
@@ -81,13 +81,17 @@ class OpenCardForm(ContactForm):
         help_text=_("Fills in birth date and sex."),
         widget=forms.TextInput(attrs={"autocomplete": "off", "class": "zz-num"}),
     )
-    sex = forms.ChoiceField(
-        label=_("Sex"),
-        choices=[("", "—"), *Sex.choices],
-        required=False,
-        help_text=_("Needed when there is no ID number."),
+    sex = on_condition(
+        forms.ChoiceField(
+            label=_("Sex"),
+            choices=[("", "—"), *Sex.choices],
+            required=False,
+            help_text=_("Needed when there is no ID number."),
+        )
     )
-    birth_date = a_day(_("Birth date"), required=False, help_text=_("Needed when there is no ID number."))
+    birth_date = on_condition(
+        a_day(_("Birth date"), required=False, help_text=_("Needed when there is no ID number."))
+    )
     phone_owner = forms.ChoiceField(
         label=_("Whose number is it"), choices=PhoneOwner.choices, initial=PhoneOwner.SELF
     )

@@ -44,7 +44,9 @@ DOORS: Final = {
 def run(scale: Scale, tally: Tally, *, seed: int) -> None:
     chain = Chain.objects.create(name="演练")
     clinic = open_clinic(chain=chain, code="drill", name="演练诊所", short_name="演练", phone="010-5550 0100")
-    sister = open_clinic(chain=chain, code="sister", name="姊妹诊所", short_name="姊妹", phone="010-5550 0200")
+    sister = open_clinic(
+        chain=chain, code="sister", name="姊妹诊所", short_name="姊妹", phone="010-5550 0200"
+    )
     theirs = [*_patients(clinic), *_patients(sister)]
     stranger, dice = _stranger(clinic), random.Random(seed)
     clock, pairs = cpu_clock(), max(FEWEST, scale.of(PAIRS))

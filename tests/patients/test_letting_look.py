@@ -5,6 +5,7 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from django.conf import settings
 from django.test import Client
 from django.utils import timezone
 
@@ -161,6 +162,7 @@ def test_the_page_lists_lets_in_says_what_is_missing_and_ends(
     patient: Patient, doctor_account: User, expert: User, clinic: Clinic, client: Client
 ) -> None:
     client.force_login(doctor_account)
+    client.cookies[settings.LANGUAGE_COOKIE_NAME] = "en"
     before = rights(patient)
     where, who = f"/patients/{patient.pk}/who-sees/", f"user:{expert.pk}"
     for missing in (
@@ -176,6 +178,7 @@ def test_the_page_lists_lets_in_says_what_is_missing_and_ends(
     assert client.post(where, {"who": who, "why": "cover", "last_on": day.isoformat()}).status_code == 302
 
     page = client.get(where)
+    assert "optional" not in page.content.decode()  # a colleague needs both
     assert expert.get_full_name() in page.content.decode()
     right = next(one for one in page.context["rights"] if not one.is_responsible)
     assert client.post(where, {"end": str(right.id)}).status_code == 302
