@@ -248,7 +248,7 @@ def asked_by_apps() -> Iterator[tuple[str, set[str]]]:
             for _name, found in inspect.getmembers(import_module(module), inspect.isclass):
                 if found.__module__ != module or found is Said:
                     continue
-                if issubclass(found, forms.BaseForm):
+                if issubclass(found, forms.Form | forms.ModelForm):
                     yield f"{module}.{found.__qualname__}", set(found.base_fields)
                 elif issubclass(found, Said):
                     yield f"{module}.{found.__qualname__}", set(found._declared_fields)
