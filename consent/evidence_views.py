@@ -33,7 +33,7 @@ def evidence(request: ClinicRequest, patient_id: UUID, event_id: UUID) -> HttpRe
     return render(request, "consent/evidence.html", context)
 
 
-@staff_page(Purpose.CARE, Kind.VIEWED, permission=Permission.RECORD_CONSENT)
+@staff_page(Purpose.CARE, Kind.EXPORTED, permission=Permission.RECORD_CONSENT)
 @require_safe
 def evidence_file(request: ClinicRequest, patient_id: UUID, event_id: UUID) -> HttpResponse:
     """The signature or scan. A PDF is only downloaded: what stands in it is somebody else's. Raises EvidenceNotFound, SealBroken."""

@@ -9,7 +9,7 @@ from django.urls import reverse
 
 from audit.acting import acting
 from audit.actors import Actor
-from audit.models import AuditEvent
+from audit.models import Alarm, AuditEvent, Rule
 from clinics.models import User
 from patients.models import Patient
 from tests.consent.conftest import Hire
@@ -42,7 +42,7 @@ def test_a_signature_is_seen_as_it_was_drawn_and_the_log_says_who_looked(
     assert (answer["Content-Type"], answer.content) == ("image/png", png(b"\x11\x11\x11\xff"))
     with acting(nurse):
         looked = AuditEvent.objects.filter(action="access").order_by("-uid")[0]
-        assert (looked.kind, looked.purpose) == ("viewed", "care")
+        assert (looked.kind, looked.purpose) == ("exported", "care")
         assert b"consent.evidence" in bytes(looked.canon)
 
 
@@ -56,6 +56,10 @@ def test_a_scan_names_its_witness_and_is_only_downloaded(
     assert "王敏" in desk.get(page).content.decode()
     answer = desk.get(file)
     assert (answer.content, answer["Content-Disposition"]) == (PDF, "attachment")
+    with acting(nurse):
+        looks = AuditEvent.objects.filter(action="access", kind__in=["viewed", "exported"])
+        assert list(looks.order_by("-uid").values_list("kind", flat=True)[:2]) == ["exported", "viewed"]
+        assert not Alarm.objects.filter(rule=Rule.LARGE_EXPORT).exists()
 
 
 def test_evidence_of_nobody_of_theirs_looks_like_none(
