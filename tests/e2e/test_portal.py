@@ -1,12 +1,14 @@
-"""The patient's phone at 390 px: withdrawing takes no more taps than agreeing, three at the most, and the page says so at once."""
+"""The patient's phone at 390 px: every way in, and withdrawing takes no more taps than agreeing, three at the most."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import Browser, Locator, expect
 
 from exchange.demo.lives import portal_phones
-from tests.e2e.conftest import Visit, judge
+from tests.e2e import test_alarms
+from tests.e2e.conftest import VIOLATIONS, Visit, judge
 from tests.e2e.test_main_job import in_time
 
 pytestmark = pytest.mark.e2e
@@ -26,6 +28,9 @@ PAGES = (
 )
 
 
+NAME, SHARED, BORN, PIN = "慕容秋水", "19955500777", "1949-08-16", "582914"
+
+
 class Taps:
     """Counts what a thumb does."""
 
@@ -38,14 +43,45 @@ class Taps:
         self.visit.press(target)
 
 
+@pytest.fixture
+def phone(browser: Browser, visit: Visit) -> Iterator[Visit]:
+    """A phone with a passkey's place in it. It knows the clinic by a name: a passkey belongs to a name, never to an address."""
+    context = browser.new_context(
+        locale="zh-CN", timezone_id="Asia/Shanghai", viewport={"width": 390, "height": 844}
+    )
+    context.add_init_script(VIOLATIONS)
+    phone = Visit(context.new_page(), visit.base.replace("127.0.0.1", "localhost"), visit.mailbox)
+    client = context.new_cdp_session(phone.page)
+    client.send("WebAuthn.enable")
+    client.send(
+        "WebAuthn.addVirtualAuthenticator",
+        {
+            "options": {
+                "protocol": "ctap2", "transport": "internal", "hasResidentKey": True, "hasUserVerification": True,
+                "isUserVerified": True, "automaticPresenceSimulation": True,
+            }
+        },
+    )  # fmt: skip
+    yield phone
+    context.close()
+
+
 def sign_in(visit: Visit) -> None:
-    phone = portal_phones()["chengdong"][0].removeprefix("+86")
+    give_code(visit, portal_phones()["chengdong"][0].removeprefix("+86"))
+
+
+def give_code(visit: Visit, phone: str) -> None:
     visit.go(HOME)
-    visit.page.locator("[name=phone]").fill(phone)
-    visit.press(visit.page.locator("#main button[type=submit]").first)
+    fill(visit, phone=phone)
     in_time(lambda: bool(visit.newest_letter_to(phone)), "no code arrived")
-    visit.page.locator("[name=code]").fill(visit.newest_code_to(phone))
-    visit.press(visit.page.locator("#main button[type=submit]").first)
+    fill(visit, code=visit.newest_code_to(phone))
+
+
+def fill(visit: Visit, **fields: str) -> None:
+    """Fill in the page's form and send it."""
+    for name, value in fields.items():
+        visit.page.locator(f"#main [name={name}]").fill(value)
+    visit.press(visit.page.locator("#main form:has(input:not([type=hidden])) button[type=submit]").first)
 
 
 def from_home(visit: Visit, confirm: Callable[[], Locator]) -> int:
@@ -82,6 +118,95 @@ def test_withdrawing_takes_no_more_taps_than_agreeing_and_every_page_is_sound(vi
 
     for path in PAGES:
         visit.go(HOME + path)
-        assert page.evaluate("document.documentElement.scrollWidth") <= 390, path
-        judge(page, path)
-        assert page.evaluate("window.__violations") == [], path
+        sound(visit, path)
+
+
+def test_every_way_in_opens_the_own_pages_of_somebody_who_shares_a_phone(visit: Visit, phone: Visit) -> None:
+    chart = open_card(visit)
+    look_at_the_number(visit, chart)
+
+    # the desk's link, the first time: nothing before a colleague has confirmed, then the birth date
+    visit.press(visit.page.locator("form[action$='/portal/invitation/'] button"))
+    link = visit.page.locator(".zz-link-text").text_content() or ""
+    phone.page.goto(link.strip().replace("127.0.0.1", "localhost"))
+    sound(phone, "link that waits")
+    confirm_as_a_colleague(visit, chart)
+    phone.press(phone.page.locator("#main a.btn-primary"))
+    sound(phone, "link")
+    fill(phone, born=BORN)
+    expect(phone.page).to_have_url(re.compile("/pin/$"))
+    fill(phone, pin=PIN, again=PIN)
+
+    # a passkey, set up and then used
+    phone.go(f"{HOME}passkeys/")
+    phone.press(phone.page.locator("[data-passkey=create]"))
+    sign_out(phone)
+    phone.press(phone.page.locator("[data-passkey=get]"))
+    is_in(phone)
+
+    # code, name and PIN
+    sign_out(phone)
+    give_code(phone, SHARED)
+    expect(phone.page).to_have_url(re.compile("/sign-in/who/$"))
+    sound(phone, "who are you")
+    fill(phone, name=NAME, pin=PIN)
+    is_in(phone)
+
+
+def open_card(desk: Visit) -> str:
+    """The address of a new person's chart, whose number is their child's."""
+    page = desk.page
+    test_alarms.sign_in(desk, "linxiao")
+    desk.go("/patients/new/")
+    page.locator("#main [name=q]").fill(SHARED)
+    with page.expect_navigation():
+        page.locator("#main [name=q]").press("Enter")
+    desk.press(page.locator("#main form[action='/patients/new/']:has([name=typed]) button"))
+    for name, typed in (("name", NAME), ("birth_date", BORN)):
+        page.locator(f"[name={name}]").fill(typed)
+    page.locator("[name=sex]").select_option("female")
+    page.locator("[name=phone_owner]").select_option("child")
+    desk.press(page.locator("#card button[type=submit]"))
+    expect(page).to_have_url(re.compile(r"/patients/[0-9a-f-]{36}/consent/$"))
+    return page.url.removeprefix(desk.base).removesuffix("consent/")
+
+
+def look_at_the_number(desk: Visit, chart: str) -> None:
+    """Shown for a reason, and gone after a minute."""
+    page = desk.page
+    page.clock.install()
+    desk.go(chart)
+    number = page.locator("#value-phone")
+    expect(number).not_to_contain_text(SHARED)
+    number.locator("summary").click()
+    number.locator("[name=reason]").first.check()
+    number.get_by_role("button").click()
+    expect(number.locator(".is-open")).to_contain_text(SHARED)
+    page.clock.run_for(58_000)
+    expect(number.locator(".is-open")).to_contain_text(SHARED)
+    page.clock.run_for(3_000)
+    expect(number.locator(".is-open")).to_have_count(0)
+    assert SHARED not in page.content()
+
+
+def confirm_as_a_colleague(desk: Visit, chart: str) -> None:
+    desk.page.context.clear_cookies()
+    test_alarms.sign_in(desk, "zhoumingyuan")
+    desk.go(f"{chart}consent/")
+    desk.press(desk.page.locator("form[action$='/invitation/confirm/'] button"))
+
+
+def sign_out(phone: Visit) -> None:
+    phone.go(HOME)
+    phone.press(phone.page.locator(f"form[action='{HOME}sign-out/'] button").first)
+
+
+def is_in(phone: Visit) -> None:
+    expect(phone.page.locator("h1")).to_contain_text(NAME)
+    sound(phone, "home")
+
+
+def sound(phone: Visit, name: str) -> None:
+    assert phone.page.evaluate("document.documentElement.scrollWidth") <= 390, name
+    judge(phone.page, name)
+    assert phone.page.evaluate("window.__violations") == [], name
