@@ -173,6 +173,13 @@ class InvitationWaits(ClinicError):
     )
 
 
+class NoOwnPages(ClinicError):
+    """Nobody can be signed in on this person's own pages: they were never opened."""
+
+    status = HTTPStatus.CONFLICT
+    message = _("The portal is not open for this person, so nobody is signed in there.")
+
+
 class NoInvitation(ClinicError):
     """No link of this person waits for a colleague."""
 

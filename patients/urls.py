@@ -16,6 +16,7 @@ urlpatterns = [
     path("<uuid:patient_id>/watch/", care_views.watch, name="watch"),
     path("<uuid:patient_id>/call/", care_views.call, name="call"),
     path("<uuid:patient_id>/portal/", views.open_portal, name="open_portal"),
+    path("<uuid:patient_id>/portal/sign-out/", views.sign_out_of_portal, name="sign_out_of_portal"),
     path("<uuid:patient_id>/portal/invitation/", views.invite, name="invite"),
     path("<uuid:patient_id>/portal/invitation/confirm/", views.confirm_invited, name="confirm_invited"),
 ]

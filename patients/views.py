@@ -36,6 +36,7 @@ from patients.queries.access import COUNT_BOUND, PAGE_SIZE
 from patients.services import (
     confirm_invitation,
     count_search,
+    end_portal_sessions,
     give_portal_access,
     has_phone_alone,
     invite_to_portal,
@@ -174,6 +175,21 @@ def open_portal(request: ClinicRequest, patient_id: UUID) -> HttpResponse:
     give_portal_access(patient, PortalRelation.SELF, request.actor, at=timezone.now())
     messages.success(
         request, _("The portal is open for this person: they sign in with this phone and a code.")
+    )
+    return redirect("desk:chart", patient_id=patient.pk)
+
+
+@staff_page(Purpose.CARE, permission=Permission.RECORD_CONSENT)
+@require_POST
+def sign_out_of_portal(request: ClinicRequest, patient_id: UUID) -> HttpResponse:
+    """For a phone that was lost: nobody goes on with the person's own pages. Raises NoOwnPages for somebody who has none."""
+    patient = patient_for(request.actor, patient_id)
+    end_portal_sessions(patient)
+    messages.success(
+        request,
+        _(
+            "Signed out on every phone and computer. Codes still go to the number on the card: if that phone is lost, have the number blocked."
+        ),
     )
     return redirect("desk:chart", patient_id=patient.pk)
 

@@ -11,6 +11,9 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from audit.purposes import Purpose
+from clinics.accounts import idle
+from clinics.accounts.notices import UNSEEN, see_notices
+from clinics.accounts.services import end_own_session
 from clinics.addresses import where_asked
 from clinics.errors import NoSuchPage
 from clinics.guards import ClinicRequest, portal_entry, portal_page
@@ -19,6 +22,7 @@ from patients.models import PortalAccess
 from patients.queries import own_access_of
 from portal.errors import PinTooEasy
 from portal.forms import PinForm
+from portal.own_account import changes_of, signed_in_on
 from portal.passkeys import add_passkey, offer_passkey, passkeys_of, remove_passkey
 from portal.people import end_proxy, who_acts_for
 from portal.pins import pin_of, remove_pin, set_pin
@@ -74,6 +78,35 @@ def end_passkey(request: ClinicRequest, key_id: int) -> HttpResponse:
     remove_passkey(request, user, key_id)
     messages.success(request, _("The passkey is gone. You sign in with a code again."))
     return redirect("portal:passkeys", clinic_code=request.clinic.code)
+
+
+@portal_page(Purpose.SECURITY)
+@require_safe
+def devices(request: ClinicRequest) -> HttpResponse:
+    """What happened lately to this account, and where it is signed in. Having looked is noted."""
+    turned_to(request)
+    user: Any = request.user
+    context = {
+        "changes": changes_of(user),
+        "sessions": list(signed_in_on(user, at=timezone.now())),
+        "this_session": UUID(request.session[idle.ID]),
+        "tab": "data",
+    }
+    if request.method == "GET":
+        see_notices(user.pk)
+        request.session.pop(UNSEEN, None)
+    return render(request, "portal/devices.html", context)
+
+
+@portal_page(Purpose.SECURITY)
+@require_POST
+def end_device(request: ClinicRequest, session_id: UUID) -> HttpResponse:
+    """Sign this account out on one phone or computer. Raises NoSuchPage for anybody else's session."""
+    turned_to(request)
+    user: Any = request.user
+    end_own_session(user, session_id)
+    messages.success(request, _("Signed out there."))
+    return redirect("portal:devices", clinic_code=request.clinic.code)
 
 
 @portal_page(Purpose.SECURITY)

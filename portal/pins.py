@@ -15,6 +15,8 @@ from audit.access import access as opening
 from audit.kinds import Kind
 from audit.purposes import Purpose
 from audit.services import REFUSED, record
+from clinics.accounts.models import NoticeKind
+from clinics.accounts.notices import give_notice
 from clinics.models import Clinic, User
 from patients.models import Patient, PortalAccess
 from patients.queries import own_accounts_named
@@ -41,6 +43,7 @@ def set_pin(access: PortalAccess, pin: str, *, at: datetime) -> Pin:
         },
     )
     record("account.pin_set", object=kept, subjects=[access.patient.subject_id])
+    give_notice(access.user, NoticeKind.PIN_SET)
     return kept
 
 
@@ -53,6 +56,7 @@ def remove_pin(access: PortalAccess) -> None:
             object=("portal.pin", str(access.user_id)),
             subjects=[access.patient.subject_id],
         )
+        give_notice(access.user, NoticeKind.PIN_REMOVED)
 
 
 def redeem_pin(code_id: UUID, clinic: Clinic, name: str, pin: str, *, at: datetime) -> Redeemed:

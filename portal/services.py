@@ -17,6 +17,8 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from audit.services import REFUSED, record
+from clinics.accounts.models import NoticeKind
+from clinics.accounts.notices import give_notice
 from clinics.channels import CarrierRefused, CarrierUnavailable, send_sms
 from clinics.models import Clinic, User
 from clinics.sessions import end_sessions
@@ -135,8 +137,9 @@ def redeem_code(code_id: UUID, clinic: Clinic, typed: str, *, at: datetime) -> R
 
 
 def sign_out_everywhere(user: User) -> None:
-    """Every session of the account ends, wherever it is. Raises LogUnavailable; then none ends."""
+    """Every session of the account ends, wherever it is, and its owner reads of it later. Raises LogUnavailable; then none ends."""
     record("account.sessions_ended", object=user, reason="own")
+    give_notice(user, NoticeKind.SIGNED_OUT)
     end_sessions(user.pk)
 
 

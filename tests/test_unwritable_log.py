@@ -44,7 +44,7 @@ SEALED = ("陈雅琴", "13900001234", "7.10")
 UNTOLD: Final = {
     "get": (
         "account accounts alarm_limits ask_for assessments auth.group clinics.careteam clinics.chain "
-        "clinics.clinic clinics.specialday clinics.staffabsence clinics.user code complaint complaints consents_file data emergencies "
+        "clinics.clinic clinics.specialday clinics.staffabsence clinics.user code complaint complaints consents_file data devices emergencies "
         "emergency evidence hand_over history import integration integrations kept leave locked names_told new "
         "new_integration_token new_recipient new_token notice notice_file notices panels passkey_options passkeys "
         "permission permissions pin privacy proxies publish purpose purposes receipt receipt_file recipients "

@@ -28,6 +28,7 @@ from audit.acting import acting
 from audit.actors import Actor, system_actor
 from audit.models import SYSTEM_LOG, AuditEvent, EventSubject
 from audit.purposes import Purpose
+from clinics.accounts.models import AccountSession
 from clinics.guards import PageGuard
 from clinics.models import CareTeam, Clinic, User
 from clinics.roles import Role
@@ -65,7 +66,7 @@ from tests.walking import WORDS, Route, Walker, comparable, routes
 ROWS = yaml.safe_load(Path(__file__).with_name("routes.yaml").read_text("utf-8"))
 OPEN_TO_ALL = ("public", "visitor", "portal_entry")
 OF_A_PATIENT = {"patient", "follow_up", "observation", "asked", "line", "acting"}
-ONE_S_OWN = {"own_token", "batch", "look", "decision", "access", "passkey", "request"}
+ONE_S_OWN = {"own_token", "batch", "look", "decision", "access", "passkey", "session", "request"}
 _SAVEPOINT = re.compile(r'"s\d+_x\d+"')
 SIGN_IN, SECOND_FACTOR, REFUSED, NOTHING, REACHED = (
     "sign in",
@@ -309,6 +310,13 @@ def _and_proxy(made: House) -> None:
         user=colleague, type=Authenticator.Type.WEBAUTHN, data={"name": "x"}
     )
     made.things.append(Thing("passkey", passkey.pk, made.east, colleague))
+    own = made.viewers["own patient"].user
+    assert own
+    for user in (colleague, own):
+        session = AccountSession.objects.create(
+            user=user, session_key=str(user.pk), started_at=timezone.now(), seen_at=timezone.now()
+        )
+        made.things.append(Thing("session", session.pk, made.east, user))
 
 
 def _of_the_clinic(made: House, clinic: Clinic) -> None:

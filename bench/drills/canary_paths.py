@@ -421,6 +421,7 @@ class Walk:
         shown = self.does(desk, f"/patients/{patient_id}/portal/invitation/", {"q": person.name}, 200)
         self.expect(f"{here}sign-in/" in shown.text, "whoever has a phone signs in with it")
         self.does(desk, f"/patients/{patient_id}/portal/invitation/confirm/", {"q": person.name}, 409)
+        self.does(desk, f"/patients/{patient_id}/portal/sign-out/", {"q": person.name})
         self.does(self.browser(), f"{here}first/{'A' * 32}/", {"born": person.name}, 404)
 
     def _answered(self, desk: Browser, person: Person) -> None:
@@ -452,6 +453,7 @@ class Walk:
             "emergencies/",
             "complaint/",
             "passkeys/",
+            "devices/",
             "pin/",
         ):
             self.expect(phone.get(here + page).status == 200, f"portal page {page}")
@@ -469,6 +471,7 @@ class Walk:
         self.does(phone, f"{here}data/requests/{asked}/back/", {**about, "q": person.name})
         self.does(phone, f"{here}proxies/{uuid4()}/end/", {**about, "q": person.name}, 404)
         self.does(phone, f"{here}passkeys/1/end/", {"q": person.name}, 404)
+        self.does(phone, f"{here}devices/{uuid4()}/end/", {"q": person.name}, 404)
         phone.post(f"{here}pin/", {"pin": person.phone, "again": person.name})
         phone.post(f"{here}pin/end/", {"q": person.name})
         self._typed_address(phone, f"{here}first/{person.phone}/", None)

@@ -70,6 +70,9 @@ class NoticeKind(models.TextChoices):
     FACTORS_TAKEN = "factors_taken", _("An administrator removed the second factors")
     SESSIONS_ENDED = "sessions_ended", _("An administrator ended the sessions")
     MAIL_CHANGED = "mail_changed", _("The e-mail address for these notices was changed")
+    PIN_SET = "pin_set", _("The PIN for a shared phone was set")
+    PIN_REMOVED = "pin_removed", _("The PIN for a shared phone was removed")
+    SIGNED_OUT = "signed_out", _("Signed out on every phone and computer")
 
 
 class AccountNotice(models.Model):

@@ -11,7 +11,7 @@ from audit.services import record
 from clinics.accounts.keys import open_for, seal_for
 from clinics.accounts.models import AccountNotice, NoticeKind
 from clinics.channels import CarrierRefused, CarrierUnavailable, send_mail_text
-from clinics.models import Clinic, StaffRole, User, UserKind
+from clinics.models import Clinic, StaffRole, User
 from crypto.errors import KeysMissing
 
 logger = logging.getLogger(__name__)
@@ -21,11 +21,10 @@ A_TURN = 50
 
 
 def give_notice(user: User, kind: NoticeKind, *, device: str = "") -> None:
-    """Note it for the owner. Patients' accounts have no page for it."""
-    if user.kind == UserKind.STAFF:
-        AccountNotice.objects.create(
-            user=user, kind=kind, device=device, at=timezone.now(), mail_due=bool(user.sealed_email)
-        )
+    """Note it for the owner, who reads it on the page of their account."""
+    AccountNotice.objects.create(
+        user=user, kind=kind, device=device, at=timezone.now(), mail_due=bool(user.sealed_email)
+    )
 
 
 def email_of(user: User) -> str:

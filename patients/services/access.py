@@ -9,12 +9,15 @@ from django.db import transaction
 from audit.actors import Actor
 from audit.services import record
 from audit.wrote import wrote_rows
+from clinics.accounts.models import NoticeKind
+from clinics.accounts.notices import give_notice
 from clinics.errors import NotOfThisClinic
 from clinics.models import CareTeam, User
 from clinics.roles import Permission as Action
+from clinics.sessions import end_sessions
 from clinics.staffing import member_of_staff, team_of_clinic
 from patients.choices import CareRole, GrantReason, PortalRelation
-from patients.errors import LastToLook, PatientNotFound, StillResponsible
+from patients.errors import LastToLook, NoOwnPages, PatientNotFound, StillResponsible
 from patients.models import CareRelationship, Patient, PatientUserObjectPermission, PortalAccess
 from patients.queries.access import patient_for
 from patients.queries.portal import proxies_of
@@ -180,6 +183,20 @@ def end_portal_access(access: PortalAccess, *, at: datetime) -> None:
     else:
         access.delete()
     record("portal.access_ended", object=ended, subjects=[access.patient.subject_id])
+
+
+def end_portal_sessions(patient: Patient) -> None:
+    """For a phone that was lost: whoever is signed in on the person's own pages is signed out, and the person reads of it there.
+
+    Raises NoOwnPages for somebody who has none, and LogUnavailable; then nobody is signed out.
+    """
+    own = PortalAccess.objects.filter(patient=patient, relation=PortalRelation.SELF).select_related("user")
+    access = own.first()
+    if access is None:
+        raise NoOwnPages(str(patient.pk))
+    record("account.sessions_ended", object=access.user, subjects=[patient.subject_id], reason="desk")
+    give_notice(access.user, NoticeKind.SESSIONS_ENDED)
+    end_sessions(access.user_id)
 
 
 def restrict_patient(patient: Patient, *, by: Actor, at: datetime) -> None:

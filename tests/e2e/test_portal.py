@@ -24,6 +24,7 @@ PAGES = (
     "data/ask/correct/",
     "proxies/",
     "passkeys/",
+    "devices/",
     "pin/",
 )
 

@@ -25,7 +25,7 @@ FOLLOWUP = "/p/east/permissions/followup/"
 PEOPLE = "/p/east/people/"
 COMPLAINT = "/p/east/complaint/"
 OF_THE_ACCOUNT = {"sign_out", "sign_in", "passkey_sign_in", "code", "who_are_you", "join", "people", "reading", "passkeys",
-                  "end_passkey", "pin", "end_pin", "stop"}  # fmt: skip
+                  "end_passkey", "end_device", "pin", "end_pin", "stop"}  # fmt: skip
 _FORM = re.compile(r'<form (?:[^<]*? )?method="post".*?</form>', re.DOTALL)
 
 
