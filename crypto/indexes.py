@@ -4,9 +4,9 @@ from uuid import UUID
 
 from crypto import keyring
 from crypto.core import tokens
-from crypto.core.tokens import LONGEST_QUERY, LONGEST_TERM, SHORTEST_QUERY, Index
+from crypto.core.tokens import LONGEST_TERM, Index
 
-__all__ = ["LONGEST_QUERY", "LONGEST_TERM", "SHORTEST_QUERY", "Index", "marks_for", "tokens_for"]
+__all__ = ["LONGEST_TERM", "Index", "marks_for", "tokens_for"]
 
 
 def tokens_for(

@@ -12,7 +12,6 @@ from crypto.core.pinyin import initials
 from crypto.core.suites import KeyedHash
 
 LONGEST_TERM = 60  # characters of a name that are indexed
-SHORTEST_QUERY, LONGEST_QUERY = 2, 10  # characters of a search by name
 
 
 class Index(IntEnum):
