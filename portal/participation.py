@@ -9,8 +9,15 @@ from django.db.models import Q
 from clinics.accounts.models import AccountNotice, KnownDevice
 from crypto.core.scopes import Scope
 from patients.choices import PortalRelation
-from patients.models import PortalAccess
+from patients.models import Patient, PortalAccess
 from portal.models import Pin, SignInCode
+from portal.services import tell_old_phone
+
+
+def on_phone_changed(*, patient: Patient, before: str) -> None:
+    """The phone that opened the person's pages until now is told that another one does."""
+    if PortalAccess.objects.filter(patient=patient, relation=PortalRelation.SELF, valid_until=None).exists():
+        tell_old_phone(patient.clinic, before)
 
 
 def on_erased(

@@ -11,10 +11,12 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import partial
 from secrets import compare_digest, randbelow
-from uuid import UUID
+from uuid import UUID, uuid4
 
+from django.conf import settings
 from django.db import transaction
 from django.utils.translation import gettext as _
+from django.utils.translation import override
 
 from audit.services import REFUSED, record
 from clinics.accounts.models import NoticeKind
@@ -104,12 +106,22 @@ def _send(row: SignInCode, phone: str, accounts: list[PortalAccess]) -> None:
         )
 
 
+def tell_old_phone(clinic: Clinic, phone: str) -> None:
+    """After the commit, a text to the phone that stood on a card until now: whoever has it and knows nothing of it calls."""
+    with override(settings.LANGUAGE_CODE):  # the patient's, not that of whoever wrote it down
+        text = _(
+            "Another phone number was written on your card. Sign-in codes go there from now on. If you did not ask for this, please call %(phone)s."
+        )
+        said = text % {"phone": clinic.phone}
+    transaction.on_commit(partial(_postman.submit, _post, clinic, phone, said, f"phone-{uuid4()}"))
+
+
 def _post(clinic: Clinic, phone: str, text: str, key: str) -> None:
-    """Runs in the postman's thread: touches no database. A text that does not arrive is asked for again."""
+    """Runs in the postman's thread: touches no database. A code that does not arrive is asked for again."""
     try:
         send_sms(clinic, phone, text, idempotency_key=key)
     except (CarrierRefused, CarrierUnavailable) as error:
-        logger.warning("A sign-in code was not sent: %s", error)
+        logger.warning("A text about signing in was not sent: %s", error)
 
 
 def forget_old_codes(clinic: Clinic, at: datetime) -> None:

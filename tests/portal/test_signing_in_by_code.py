@@ -19,12 +19,14 @@ from audit.acting import acting
 from audit.models import AuditEvent
 from clinics.accounts.models import KnownDevice
 from clinics.models import Clinic, User
+from patients.services import change_contact
 from portal.doors import MOST_BY_STRANGERS, MOST_PER_ADDRESS, MOST_PER_DOOR, Asker, hash_of_address
 from portal.errors import TooManyCodes
 from portal.models import MOST_TRIES, SignInCode
 from portal.services import send_code
 from tests.factories.clinics import ClinicFactory, StaffFactory
-from tests.portal.conftest import TYPED, Person, Register, code_in, system, texts
+from tests.factories.patients import PatientFactory
+from tests.portal.conftest import PHONE, TYPED, Person, Register, code_in, system, texts
 
 Capture = Callable[..., AbstractContextManager[list[Callable[[], None]]]]
 MORNING = datetime(2026, 11, 23, 0, 40, tzinfo=UTC)
@@ -377,6 +379,31 @@ def test_a_text_that_the_carrier_refuses_breaks_nothing(
     answer = ask()
 
     assert answer.headers["Location"] == CODE  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("phone", "told"), [("+8613800000099", 1), (PHONE, 0), (None, 1)])
+def test_the_phone_of_before_hears_that_codes_go_elsewhere(
+    person: Person, clinic: Clinic, phone: str | None, told: int, django_capture_on_commit_callbacks: Capture
+) -> None:
+    """Whoever writes their own number on a card gets the person's codes: the person hears of it at once."""
+    by = system(clinic)
+    with django_capture_on_commit_callbacks(execute=True), acting(by):
+        change_contact(person.patient, {"phone": phone}, phone_owner=None, by=by)
+    assert len(texts()) == told
+    assert all(clinic.phone in text and "99" not in text for text in texts())
+    assert [to for letter in mail.outbox for to in letter.to] == [
+        f"{PHONE.lstrip('+')}@sms.mailbox.invalid"
+    ] * told
+
+
+def test_who_has_no_pages_is_told_nothing_of_a_new_phone(
+    clinic: Clinic, django_capture_on_commit_callbacks: Capture
+) -> None:
+    by = system(clinic)
+    with django_capture_on_commit_callbacks(execute=True), acting(by):
+        patient = PatientFactory(clinic=clinic, phone=PHONE)
+        change_contact(patient, {"phone": "+8613800000099"}, phone_owner=None, by=by)
+    assert texts() == []
 
 
 def test_an_incomplete_phone_is_told_beside_the_field(clinic: Clinic, client: Client) -> None:
