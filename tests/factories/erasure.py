@@ -25,7 +25,7 @@ from exchange.services import Erased, Reason, erase_patient
 from followups.loop import claim_due
 from patients.choices import GrantReason, PortalRelation, TwinReason
 from patients.models import Patient
-from patients.services import give_portal_access, open_chart_to
+from patients.services import give_portal_access, grant_chart
 from portal.doors import Asker
 from portal.services import send_code
 from tests.factories.clinics import (
@@ -114,7 +114,7 @@ def person_in_care(house: House) -> Patient:
         give_portal_access(patient, PortalRelation.SELF, house.system, at=yesterday)
         proxy = said(User.objects.create_patient_account())
         give_portal_access(patient, PortalRelation.PROXY, house.system, at=yesterday, user=proxy)
-        open_chart_to(patient, StaffFactory(), reason=GrantReason.COVER, by=nurse, at=MONDAY)
+        grant_chart(patient, StaffFactory(), reason=GrantReason.COVER, by=nurse, at=MONDAY)
         said(write_file(clinic.pk, patient.pk, patient.subject_id, Scope.CONSENTED, [b"a picture"]))
         said(write_file(clinic.pk, patient.pk, patient.subject_id, Scope.RECORD, [b"a scan"]))
     take(clinic)
