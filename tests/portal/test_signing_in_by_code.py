@@ -341,6 +341,13 @@ def test_after_five_codes_in_an_hour_no_more_are_sent_to_one_door(
     assert len(texts()) == 5
 
 
+def test_the_limit_says_nothing_of_whether_somebody_has_the_phone(person: Person, ask: Ask) -> None:
+    def answers(phone: str) -> list[int]:
+        return [ask(phone, by=Client()).status_code for _ in range(MOST_PER_DOOR + 1)]  # type: ignore[attr-defined]
+
+    assert answers(TYPED) == answers("13900000009") == [302] * MOST_PER_DOOR + [429]
+
+
 def test_after_ten_codes_in_a_day_no_more_are_sent_to_one_door_until_the_next(
     person: Person, ask: Ask
 ) -> None:
