@@ -56,8 +56,9 @@ def _key() -> bytes:
 
 
 def _something_is_sealed() -> bool:
+    """A passkey has nothing secret: an installation whose first factor is one has no key yet."""
     return (
-        Authenticator.objects.exists()
+        Authenticator.objects.exclude(type=Authenticator.Type.WEBAUTHN).exists()
         or User.objects.exclude(sealed_email="").exists()
         or SocialAccount.objects.exists()
     )

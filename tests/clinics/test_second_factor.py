@@ -1,11 +1,14 @@
 """A second factor belongs to one account; without one there is nothing but setting it up; whoever came in by the old way goes."""
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 from allauth.mfa.models import Authenticator
 from django.core.cache import cache
 from django.test import Client, override_settings
 
-from clinics.accounts.keys import open_for
+from clinics.accounts.keys import open_for, seal_for
 from clinics.accounts.models import AccountNotice, NoticeKind
 from clinics.middleware import ENROLMENT, PACKAGE_PAGES
 from clinics.models import Clinic, User
@@ -54,6 +57,21 @@ def test_without_one_there_is_nothing_but_setting_it_up(nurse: User, client: Cli
         assert client.get(address)["Location"] == "/accounts/2fa/", address
     assert client.get("/accounts/2fa/").status_code == 200
     assert ENROLMENT < PACKAGE_PAGES
+
+
+def test_a_passkey_that_is_the_first_factor_of_all_keeps_nobody_from_an_app(
+    nurse: User, settings: Any, tmp_path: Path
+) -> None:
+    """A passkey is not sealed: the key of what is has still to be made. A seed without its key is another folder's."""
+    settings.KEYS_DIR = tmp_path
+    Authenticator.objects.create(user=nurse, type=Authenticator.Type.WEBAUTHN, data={"name": "x"})
+    sealed = seal_for(nurse.pk, "second-factor", SEED)
+    assert open_for(nurse.pk, "second-factor", sealed) == SEED
+
+    Authenticator.objects.create(user=nurse, type=Authenticator.Type.TOTP, data={"secret": sealed})
+    (tmp_path / "sign-in.key").unlink()
+    with pytest.raises(KeysMissing):
+        seal_for(nurse.pk, "second-factor", SEED)
 
 
 def test_a_seed_opens_for_its_own_account_alone(nurse: User) -> None:
