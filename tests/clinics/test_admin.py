@@ -123,12 +123,10 @@ def test_a_clinic_cannot_be_made_without_its_keys(administrator: Client) -> None
     assert administrator.get("/admin/clinics/clinic/add/").status_code == 403
 
 
-def test_staff_without_the_right_are_sent_to_the_sign_in_with_lock_out(
-    clinic: Clinic, client: Client
-) -> None:
+def test_staff_without_the_right_find_nothing(clinic: Clinic, client: Client) -> None:
     client.force_login(StaffFactory(), backend="clinics.accounts.backend.AccountBackend")
 
-    assert client.get("/admin/").status_code == 302
+    assert client.get("/admin/").status_code == 404
 
 
 def test_a_clinic_is_opened_with_its_keys_by_a_command() -> None:
