@@ -6,11 +6,13 @@ from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
+from audit.access import access
 from audit.kinds import Kind
 from audit.purposes import Purpose
 from clinics.guards import ClinicRequest, staff_page
 from clinics.queries import names_by_ref
 from clinics.roles import Permission
+from consent.choices import Method
 from consent.evidence import open_evidence, said_line
 from consent.purposes import rule_of
 from crypto.reading import shown
@@ -33,12 +35,15 @@ def evidence(request: ClinicRequest, patient_id: UUID, event_id: UUID) -> HttpRe
     return render(request, "consent/evidence.html", context)
 
 
-@staff_page(Purpose.CARE, Kind.EXPORTED, permission=Permission.RECORD_CONSENT)
+@staff_page(Purpose.CARE, Kind.VIEWED, permission=Permission.RECORD_CONSENT)
 @require_safe
 def evidence_file(request: ClinicRequest, patient_id: UUID, event_id: UUID) -> HttpResponse:
-    """The signature or scan. A PDF is only downloaded: what stands in it is somebody else's. Raises EvidenceNotFound, SealBroken."""
+    """The signature, which the page shows, or the scan, which leaves as a file. A PDF is only downloaded: what stands in it is
+    somebody else's. Raises EvidenceNotFound, SealBroken."""
     patient = patient_for(request.actor, patient_id, Permission.RECORD_CONSENT)
-    file = open_evidence(said_line(patient, event_id))
+    line = said_line(patient, event_id)
+    with access(Purpose.CARE, Kind.VIEWED if line.method == Method.ESIGN else Kind.EXPORTED):
+        file = open_evidence(line)
     answer = HttpResponse(file.contents, content_type=file.content_type)
     answer["Content-Disposition"] = "inline" if file.content_type.startswith("image/") else "attachment"
     answer["X-Content-Type-Options"] = "nosniff"

@@ -42,7 +42,7 @@ def test_a_signature_is_seen_as_it_was_drawn_and_the_log_says_who_looked(
     assert (answer["Content-Type"], answer.content) == ("image/png", png(b"\x11\x11\x11\xff"))
     with acting(nurse):
         looked = AuditEvent.objects.filter(action="access").order_by("-uid")[0]
-        assert (looked.kind, looked.purpose) == ("exported", "care")
+        assert (looked.kind, looked.purpose) == ("viewed", "care")
         assert b"consent.evidence" in bytes(looked.canon)
 
 
