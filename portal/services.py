@@ -107,10 +107,10 @@ def _send(row: SignInCode, phone: str, accounts: list[PortalAccess]) -> None:
 
 
 def tell_old_phone(clinic: Clinic, phone: str) -> None:
-    """After the commit, a text to the phone that stood on a card until now: whoever has it and knows nothing of it calls."""
+    """After the commit, a text to the phone that stood on a card until now, whether another took its place or none."""
     with override(settings.LANGUAGE_CODE):  # the patient's, not that of whoever wrote it down
         text = _(
-            "Another phone number was written on your card. Sign-in codes go there from now on. If you did not ask for this, please call %(phone)s."
+            "The phone number on your card was changed. Sign-in codes do not come to this phone any more. If you did not ask for this, please call %(phone)s."
         )
         said = text % {"phone": clinic.phone}
     transaction.on_commit(partial(_postman.submit, _post, clinic, phone, said, f"phone-{uuid4()}"))
