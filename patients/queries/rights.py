@@ -34,11 +34,14 @@ class Right:
 
 
 def rights_on(patient: Patient, at: datetime) -> list[Right]:
-    """What holds at a moment or begins later, those of the care first, each in the order they were given. Three statements."""
+    """What holds at a moment, that of the care first, each in the order they were given. Three statements."""
     still = Q(valid_until=None) | Q(valid_until__gt=at)
-    care = CareRelationship.objects.filter(still, patient=patient).select_related("staff", "team")
-    to_users = PatientUserObjectPermission.objects.filter(still, content_object=patient)
-    to_groups = PatientGroupObjectPermission.objects.filter(still, content_object=patient)
+    care = CareRelationship.objects.filter(still, patient=patient, valid_from__lte=at).select_related(
+        "staff", "team"
+    )
+    granted = Q(content_object=patient, granted_at__lte=at)
+    to_users = PatientUserObjectPermission.objects.filter(still, granted)
+    to_groups = PatientGroupObjectPermission.objects.filter(still, granted)
     found = [
         Right(
             row=row,

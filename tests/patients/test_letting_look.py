@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import pytest
 from django.conf import settings
+from django.contrib.auth.models import Group, Permission
 from django.test import Client
 from django.utils import timezone
 
@@ -18,7 +19,7 @@ from clinics.roles import Role
 from clinics.staffing import dissolve_team
 from patients.choices import CareRole, GrantReason
 from patients.errors import LastToLook, PatientNotFound, StillResponsible
-from patients.models import Patient
+from patients.models import Patient, PatientGroupObjectPermission
 from patients.queries import visible_patients
 from patients.queries.rights import rights_on
 from patients.services import begin_care, end_look, grant_chart, let_look
@@ -115,6 +116,29 @@ def test_a_team_looks_until_further_notice(
         let_look(patient.pk, team_id=team.pk, why=CareRole.CARE_TEAM, until=None, by=doctor, at=OPENED_AT)
     assert sees(nurse_account, clinic, patient)
     assert ("一组", "CareRelationship") in rights(patient)
+
+
+def test_a_grant_to_a_group_is_listed_and_ended_and_what_begins_later_is_not_there_yet(
+    patient: Patient, doctor: Actor, expert: User, clinic: Clinic
+) -> None:
+    with acting(doctor):
+        group = Group.objects.create(name="质控")
+        expert.groups.add(group)
+        PatientGroupObjectPermission.objects.create(
+            group=group, content_object=patient, reason=GrantReason.QUALITY, granted_by_id=doctor.user_id, granted_at=OPENED_AT,
+            permission=Permission.objects.get_by_natural_key("view_patient", "patients", "patient"),
+        )  # fmt: skip
+        tomorrow = timezone.now() + timedelta(days=1)
+        begin_care(patient, role=CareRole.COVERING, staff=expert, by=doctor, at=tomorrow)
+        listed = rights_on(patient, timezone.now())
+    assert CareRole.COVERING.label not in [right.why for right in listed]
+    assert sees(expert, clinic, patient)
+
+    with acting(doctor):
+        right = next(one for one in listed if one.who == group.name)
+        end_look(patient.pk, right.id, by=doctor, at=timezone.now())
+
+    assert not sees(expert, clinic, patient)
 
 
 def test_who_is_responsible_hands_over_and_the_last_right_of_all_is_not_ended(
